@@ -1,0 +1,73 @@
+"""One seed for everything random: weights, shuffles, dropout masks.
+
+A *stream* is a pair ``(seed, counter)``; each draw hashes the pair and advances the counter, so the whole random
+state of a program is two integers, is saved in checkpoints, and does not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+
+import numpy as np
+
+__all__ = ["generator", "get_state", "next_seed", "seed", "set_state"]
+
+_MASK = (1 << 64) - 1
+
+
+def _mix(z: int) -> int:
+    """SplitMix64's finaliser (Steele, Lea, Flood 2014): a bijection whose output bits all depend on all input bits."""
+    z = (z + 0x9E3779B97F4A7C15) & _MASK
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+    return z ^ (z >> 31)
+
+
+_state = [int.from_bytes(os.urandom(8), "little"), 0]
+
+
+def seed(n: int) -> None:
+    """Restart the global stream: the same ``n`` gives the same weights, shuffles and dropout masks.
+
+    Args:
+        n: any int; only its low 64 bits count.
+
+    Raises:
+        TypeError: if ``n`` is not an integer.
+
+    Example:
+        >>> import fastconv
+        >>> fastconv.random.seed(7)
+        >>> a = fastconv.random.next_seed()
+        >>> fastconv.random.seed(7)
+        >>> a == fastconv.random.next_seed()
+        True
+    """
+    if isinstance(n, (bool, np.bool_)) or not hasattr(n, "__index__"):
+        raise TypeError(
+            f"[random.seed] n must be an int: expected int, got n={n!r} ({type(n).__name__}). Pass a whole number."
+        )
+    _state[:] = [operator.index(n) & _MASK, 0]
+
+
+def next_seed() -> int:
+    """The next unsigned 64-bit seed of the global stream."""
+    _state[1] += 1
+    return _mix(_mix(_state[0]) ^ _state[1])
+
+
+def generator(from_seed: int | None = None) -> np.random.Generator:
+    """A NumPy generator (Philox) seeded by ``from_seed``, or by the next seed of the global stream."""
+    key = next_seed() if from_seed is None else _mix(operator.index(from_seed) & _MASK)
+    return np.random.Generator(np.random.Philox(key=key))
+
+
+def get_state() -> tuple[int, int]:
+    """``(seed, counter)`` of the global stream, for a checkpoint."""
+    return _state[0], _state[1]
+
+
+def set_state(state: tuple[int, int]) -> None:
+    """Put the global stream back where :func:`get_state` found it."""
+    _state[:] = [int(state[0]) & _MASK, int(state[1])]

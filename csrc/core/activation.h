@@ -1,0 +1,32 @@
+// activation.h — which elementwise function, with its parameters; shared by activation ops and fused epilogues.
+#pragma once
+
+#include <cstdint>
+
+namespace fc {
+
+enum class ActivationKind : uint8_t {
+  linear,  // y = alpha * x + beta; as an epilogue (alpha 1, beta 0) it means none
+  relu,
+  relu6,
+  leaky_relu,  // alpha = slope below zero
+  elu,         // alpha
+  selu,
+  gelu,       // x * Phi(x), by erf
+  gelu_tanh,  // the tanh approximation
+  silu,
+  hard_sigmoid,
+  hard_swish,
+  sigmoid,
+  tanh,
+  softplus,
+  threshold,  // 1 where x > alpha, else 0; gradient 0
+};
+
+struct Activation {
+  ActivationKind kind = ActivationKind::linear;
+  double alpha = 1;
+  double beta = 0;
+};
+
+}  // namespace fc

@@ -1,0 +1,23 @@
+// table.cpp — this ISA's kernel table.
+#include "cpu/kernels/table.h"
+
+namespace fc::cpu::FC_ISA {
+
+KernelTable make_table() {
+  KernelTable table;
+  add_conv2d(table);
+  add_dense(table);
+  add_pool2d(table);
+  add_activation(table);
+  add_softmax(table);
+  add_norm(table);
+  add_dropout(table);
+  add_binary(table);
+  add_box_copy(table);
+  add_loss(table);
+  add_vector(table);
+  add_optimizer(table);
+  return table;
+}
+
+}  // namespace fc::cpu::FC_ISA

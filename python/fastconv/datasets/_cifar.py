@@ -1,7 +1,8 @@
 """What CIFAR-10 and CIFAR-100 share: binary records, pickled batches, archives of either.
 
-Sources: https://www.cs.toronto.edu/~kriz/cifar.html; A. Krizhevsky, Learning Multiple Layers of Features from Tiny
-Images, 2009. A record of the binary version is its label bytes, then 1,024 red, 1,024 green and 1,024 blue values.
+Sources: https://www.cs.toronto.edu/~kriz/cifar.html; A. Krizhevsky, Learning Multiple Layers of Features from
+Tiny Images, 2009. A record of the binary version is its label bytes, then 1,024 red, 1,024 green and 1,024
+blue values.
 """
 
 from __future__ import annotations
@@ -41,9 +42,11 @@ class CifarSet:
         name: its module, and its folder in FASTCONV_DATA and the cache.
         records: how many images each file holds; the last file is the test part.
         binary, pickled: names of the files in the two versions.
-        labels: key of each label of a record in the pickled version, in the order of the binary version's bytes.
+        labels: key of each label of a record in the pickled version, in the order of the binary version's
+            bytes.
         classes: number of classes of each label.
-        archive: name of the published archive of the pickled version; sha256: its checksum; mirrors: folders of it.
+        archive: name of the published archive of the pickled version; sha256: its checksum; mirrors: folders
+            of it.
         aliases: other names of folders to look in.
     """
 
@@ -82,7 +85,7 @@ class CifarSet:
     def _versions(self) -> list[tuple[Sequence[str], Callable[..., Batch]]]:
         return [(self.binary, self.parse_binary), (self.pickled, self.parse_pickled)]
 
-    # -- bytes to arrays ------------------------------------------------------------------------------------------
+    # -- bytes to arrays --
 
     def parse_binary(self, data: bytes | bytearray, source: Any, records: int | None = None) -> Batch:
         """Images and labels of a binary batch; ``records`` None takes as many as there are."""
@@ -105,11 +108,12 @@ class CifarSet:
         if not isinstance(pixels, np.ndarray) or pixels.shape != (n, _PIXELS):
             got = f"shape {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
             raise DatasetError(
-                f"[{self.name}] {source} must hold images: expected data of shape ({n}, {_PIXELS}), got {got}."
+                f"[{self.name}] {source} must hold images: expected data of shape ({n}, {_PIXELS}), got "
+                f"{got}."
             )
         columns = []
         for key in self.labels:
-            column = batch.get(key)
+            column: Any = batch.get(key)
             ints = isinstance(column, list) and all(type(v) is int and 0 <= v < 256 for v in column)
             if not (ints or isinstance(column, np.ndarray)) or np.shape(column) != (n,):
                 raise DatasetError(f"[{self.name}] {source} must hold {n} labels 0..255 under {key!r}.")
@@ -121,12 +125,12 @@ class CifarSet:
         if len(wrong):
             row, column = wrong[0]
             raise DatasetError(
-                f"[{self.name}] labels of {source} must lie in [0, {self.classes[column]}): got {labels[row, column]} "
-                f"in record {row}. Get the file again."
+                f"[{self.name}] labels of {source} must lie in [0, {self.classes[column]}): got "
+                f"{labels[row, column]} in record {row}. Get the file again."
             )
         return labels.copy()
 
-    # -- files to bytes -------------------------------------------------------------------------------------------
+    # -- files to bytes --
 
     def _read_files(
         self, folder: Path, names: Sequence[str], parse: Callable[..., Batch]
@@ -137,7 +141,7 @@ class CifarSet:
             yield i, parse(data, folder / name, self.records[i])
 
     def _read_archive(self, path: Path) -> Iterator[tuple[int, Batch]]:
-        """The batches of a tar.gz as they come. Nothing is written to disk, so no member name can lead anywhere."""
+        """The batches of a tar.gz as they come; nothing is unpacked to disk, so no name can lead anywhere."""
         known = {name: (i, parse) for names, parse in self._versions() for i, name in enumerate(names)}
         try:
             with open_regular(path) as file, gzip.GzipFile(fileobj=file) as unpacked:
@@ -178,7 +182,7 @@ class CifarSet:
             )
         return (x[:n_train], labels[:n_train]), (x[n_train:], labels[n_train:])
 
-    # -- download -------------------------------------------------------------------------------------------------
+    # -- download --
 
     def _fetch(self, op: str, places: Sequence[Path]) -> Path:
         target = _locate.cache_folder(self.name) / self.archive

@@ -1,4 +1,4 @@
-"""Downloads that resume, are verified before anyone sees them, and appear under their name at once or not at all."""
+"""Downloads that resume, are verified before use, and appear under their name whole or not at all."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ _TIMEOUT = 20.0  # seconds without a byte
 def download(urls: Sequence[str], target: Path, verify: Callable[[Path], None], max_bytes: int) -> None:
     """Fetch ``target`` from the first of ``urls`` that delivers what ``verify`` accepts.
 
-    Bytes go to ``target`` + ".part", which a later call continues (HTTP Range). ``verify(path)`` raises DatasetError
-    for a wrong file; then the part is thrown away. A lock lets two processes ask for one file without mixing bytes.
+    Bytes go to ``target`` + ".part", which a later call continues (HTTP Range). ``verify(path)`` raises
+    DatasetError for a wrong file; then the part is thrown away. A lock lets two processes ask for one file
+    without mixing bytes.
 
     Raises:
         DatasetError: no mirror delivered the file; the message holds each mirror's reason.

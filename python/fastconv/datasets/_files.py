@@ -40,7 +40,7 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def open_maybe_gzip(path: Path) -> Iterator[BinaryIO]:
-    """A stream of the file's bytes, decompressed if it starts as gzip does; its damage becomes a DatasetError."""
+    """A stream of the file's bytes, decompressed if it starts as gzip does; damage is a DatasetError."""
     with open_regular(path) as file:
         magic = file.read(2)
         file.seek(0)
@@ -63,14 +63,15 @@ def read_exactly(stream: Any, size: int, source: Any) -> bytearray:
         piece = stream.read(min(_CHUNK, size - len(data)))
         if not piece:
             raise DatasetError(
-                f"[datasets] {source} is truncated: expected {size} more bytes, got {len(data)}. Get the file again."
+                f"[datasets] {source} is truncated: expected {size} more bytes, got {len(data)}. Get the "
+                f"file again."
             )
         data += piece
     return data
 
 
 class BoundedReader:
-    """A stream that raises DatasetError once more than ``limit`` bytes were read: the guard against zip bombs."""
+    """A stream that raises DatasetError beyond ``limit`` bytes: the guard against zip bombs."""
 
     def __init__(self, stream: Any, limit: int, source: Any) -> None:
         self._stream, self._left, self._limit, self._source = stream, limit, limit, source
@@ -82,7 +83,7 @@ class BoundedReader:
         self._left -= len(data)
         if self._left < 0:
             raise DatasetError(
-                f"[datasets] {self._source} unpacks to more than {self._limit} bytes, so it is not the file it "
-                f"claims to be. Get the file again."
+                f"[datasets] {self._source} unpacks to more than {self._limit} bytes, so it is not the file "
+                f"it claims to be. Get the file again."
             )
         return data

@@ -88,21 +88,22 @@ class IdxSet:
         array, actual = sha256_idx(path, _MAX_BYTES)
         if actual != digest:
             raise DatasetError(
-                f"[{op}] {path} is not the published file: expected SHA-256 {digest} of the decompressed bytes, "
-                f"got {actual}. Delete it, or put the files of {self.name} into a folder named {self.name}."
+                f"[{op}] {path} is not the published file: expected SHA-256 {digest} of the decompressed "
+                f"bytes, got {actual}. Delete it, or put the files of {self.name} into a folder named "
+                f"{self.name}."
             )
         return array
 
     def _load_npz(self, path: Path) -> tuple[Pair, Pair]:
-        """Keras's mnist.npz layout; its bytes have no published checksum here, so the structure is checked."""
+        """Keras's mnist.npz layout; it has no published checksum, so its structure is checked."""
         from .npz import load_npz
 
         parts = load_npz(path)
         for (x, y), n in zip(parts, (60_000, 10_000), strict=True):
-            if x.shape != (n, 28, 28) or x.dtype != np.uint8 or y.shape != (n,) or y.max() > 9:
+            if x.shape != (n, 28, 28) or x.dtype != np.uint8 or y.shape != (n,) or y.dtype != np.uint8:
                 raise DatasetError(
                     f"[{self.name}.load_data] {path} must hold {n} images: expected x {(n, 28, 28)} uint8, "
-                    f"y {(n,)} in 0..9, got x {x.shape} {x.dtype}, y {y.shape}."
+                    f"y {(n,)} uint8, got x {x.shape} {x.dtype}, y {y.shape} {y.dtype}."
                 )
         return parts
 

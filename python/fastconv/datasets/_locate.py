@@ -24,7 +24,7 @@ def cache_folder(name: str) -> Path:
 
 
 def folders(name: str, aliases: Iterable[str] = (), system: Iterable[Path] = ()) -> list[Path]:
-    """The folders to search, in order: FASTCONV_DATA (its ``name``, ``aliases`` and itself), ``system``, the cache.
+    """The folders to search: FASTCONV_DATA/``name``, /``aliases`` and itself, ``system``, the cache.
 
     Raises:
         DatasetError: FASTCONV_DATA is set and is no folder (a typing error must not turn into a download).
@@ -34,7 +34,8 @@ def folders(name: str, aliases: Iterable[str] = (), system: Iterable[Path] = ())
         root = Path(data).expanduser()
         if not root.is_dir():
             raise DatasetError(
-                f"[datasets] FASTCONV_DATA must name a folder: got FASTCONV_DATA={data!r}. Correct or unset it."
+                f"[datasets] FASTCONV_DATA must name a folder: got FASTCONV_DATA={data!r}. Correct or unset "
+                f"it."
             )
         found += [root / name, *(root / alias for alias in aliases), root]
     return [*found, *system, cache_folder(name)]
@@ -56,6 +57,6 @@ def missing(op: str, name: str, files: Sequence[str], places: Sequence[Path], wh
     listed = ", ".join(str(place) for place in places)
     return DatasetError(
         f"[{op}] data files are missing: expected {', '.join(files)}, found none in {listed}. {why}"
-        f"Put {'these files' if len(files) > 1 else 'this file'} into {cache_folder(name)}, or into FOLDER/{name} "
-        f"and set FASTCONV_DATA=FOLDER."
+        f"Put {'these files' if len(files) > 1 else 'this file'} into {cache_folder(name)}, or into "
+        f"FOLDER/{name} and set FASTCONV_DATA=FOLDER."
     )

@@ -1,9 +1,10 @@
 """Reads the pickled batches of CIFAR without unpickling: nothing in the file can name code to run.
 
-Python's ``pickle`` is a small stack machine that can import and call anything. This is another machine for the same
-byte code. It knows the opcodes of plain data (dict, list, tuple, bytes, text, int, bool, None) and five global names,
-and each of these names stands for a function below that builds a uint8 array. Everything else is a DatasetError.
-``pickletools.genops`` of the standard library splits the bytes into opcodes; it executes nothing.
+Python's ``pickle`` is a small stack machine that can import and call anything. This is another machine for
+the same byte code. It knows the opcodes of plain data (dict, list, tuple, bytes, text, int, bool, None) and
+five global names, and each of these names stands for a function below that builds a uint8 array. Everything
+else is a DatasetError. ``pickletools.genops`` of the standard library splits the bytes into opcodes; it
+executes nothing.
 """
 
 from __future__ import annotations
@@ -189,12 +190,13 @@ def read_pickled_dict(data: bytes | bytearray, source: Any) -> dict[str, Any]:
         items = _expect(result, dict).items()
     except _Refused as error:
         raise DatasetError(
-            f"[datasets] {source} must be a pickled dict of plain data and uint8 arrays: it asks for {error}. "
-            f"Nothing was executed; get the file from where it is published."
+            f"[datasets] {source} must be a pickled dict of plain data and uint8 arrays: it asks for "
+            f"{error}. Nothing was executed; get the file from where it is published."
         ) from None
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DatasetError(
-            f"[datasets] {source} is damaged: not a readable pickle ({type(error).__name__}). Get the file again."
+            f"[datasets] {source} is damaged: not a readable pickle ({type(error).__name__}). Get the file "
+            f"again."
         ) from None
     if end != len(data) - 1:
         raise DatasetError(f"[datasets] {source} must end with its pickle: got bytes after it.")

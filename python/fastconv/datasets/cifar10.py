@@ -1,4 +1,4 @@
-"""CIFAR-10: 60,000 colour photographs, 32x32, ten classes (Krizhevsky 2009; for research, cite the report)."""
+"""CIFAR-10: 60,000 colour photographs, 32x32, ten classes (Krizhevsky 2009; research use, cite it)."""
 
 from __future__ import annotations
 
@@ -31,20 +31,21 @@ _SET = CifarSet(
 def load_data(path: Any = None) -> tuple[Pair, Pair]:
     """Load CIFAR-10: ``(x_train, y_train), (x_test, y_test)``.
 
-    Looks for the binary batches (``data_batch_1.bin`` ... ``test_batch.bin``), the Python batches (``data_batch_1``
-    ... ``test_batch``, read without unpickling) or the archive of either (``cifar-10-binary.tar.gz``,
-    ``cifar-10-python.tar.gz``) in FASTCONV_DATA/cifar10, FASTCONV_DATA and the cache (FASTCONV_CACHE, else
-    XDG_CACHE_HOME/fastconv, else ~/.cache/fastconv), then downloads the Python archive into the cache.
+    Looks for the binary batches (``data_batch_1.bin`` ... ``test_batch.bin``), the Python batches
+    (``data_batch_1`` ... ``test_batch``, read without unpickling) or the archive of either
+    (``cifar-10-binary.tar.gz``, ``cifar-10-python.tar.gz``) in FASTCONV_DATA/cifar10, FASTCONV_DATA and the
+    cache (FASTCONV_CACHE, else XDG_CACHE_HOME/fastconv, else ~/.cache/fastconv), then downloads the Python
+    archive into the cache.
 
-    The download is checked by SHA-256. Local files are checked for structure only (sizes, labels 0..9), so that
-    re-encoded copies of the images can be used.
+    The download is checked by SHA-256. Local files are checked for structure only (sizes, labels 0..9), so
+    that re-encoded copies of the images can be used.
 
     Args:
         path: a folder with the batches or an archive, or the archive itself; nothing else is then searched.
 
     Returns:
-        x_train (50000,32,32,3), y_train (50000,1), x_test (10000,32,32,3), y_test (10000,1), all uint8: pixels
-        0..255 in the order red, green, blue; labels 0..9 (``class_names``).
+        x_train (50000,32,32,3), y_train (50000,1), x_test (10000,32,32,3), y_test (10000,1), all uint8:
+        pixels 0..255 in the order red, green, blue; labels 0..9 (``class_names``).
 
     Raises:
         DatasetError: files missing (says which to put where) or malformed.

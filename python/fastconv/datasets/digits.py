@@ -1,6 +1,7 @@
 """1,797 handwritten digits, 8x8 grey, shipped inside the package: nothing to download.
 
-Source: E. Alpaydin, C. Kaynak (1998), UCI, https://doi.org/10.24432/C50P49, as scikit-learn ships them. CC BY 4.0.
+Source: E. Alpaydin, C. Kaynak (1998), UCI, https://doi.org/10.24432/C50P49, as scikit-learn ships them. CC BY
+4.0.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _FILE = Path(__file__).with_name("data") / "digits.npz"
 
 
 def load_data(test_fraction: float = 0.2, seed: int | None = 0) -> tuple[Pair, Pair]:
-    """Load the digits: ``(x_train, y_train), (x_test, y_test)``, split at random with the same class mix in both.
+    """Load the digits: ``(x_train, y_train), (x_test, y_test)``, a random split with one class mix.
 
     Args:
         test_fraction: share of the 1,797 images that goes into the test part, 0 <= test_fraction < 1.

@@ -43,16 +43,17 @@ def load_data(path: Any = None) -> tuple[Pair, Pair]:
     """Load Fashion-MNIST: ``(x_train, y_train), (x_test, y_test)``.
 
     Looks for the four IDX files (``train-images-idx3-ubyte.gz`` and so on, or without ``.gz``) in
-    FASTCONV_DATA/fashion_mnist, FASTCONV_DATA, /usr/share/datasets/fashion-mnist (Debian's dataset-fashion-mnist),
-    the same below sys.prefix, and the cache (FASTCONV_CACHE, else XDG_CACHE_HOME/fastconv, else ~/.cache/fastconv),
-    then downloads them into the cache. The SHA-256 of every file is checked.
+    FASTCONV_DATA/fashion_mnist, FASTCONV_DATA, /usr/share/datasets/fashion-mnist (Debian's
+    dataset-fashion-mnist), the same below sys.prefix, and the cache (FASTCONV_CACHE, else
+    XDG_CACHE_HOME/fastconv, else ~/.cache/fastconv), then downloads them into the cache. The SHA-256 of every
+    file is checked.
 
     Args:
         path: a folder with the four files, or a ``.npz`` in Keras's layout; nothing else is then searched.
 
     Returns:
-        x_train (60000,28,28), y_train (60000,), x_test (10000,28,28), y_test (10000,), all uint8: pixels 0..255 with
-        0 the background, labels 0..9 (``class_names``).
+        x_train (60000,28,28), y_train (60000,), x_test (10000,28,28), y_test (10000,), all uint8: pixels
+        0..255 with 0 the background, labels 0..9 (``class_names``).
 
     Raises:
         DatasetError: files missing (says which to put where), malformed, or not the published ones.

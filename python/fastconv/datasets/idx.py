@@ -37,7 +37,7 @@ def read_idx(path: Any, max_bytes: int = 1 << 32) -> np.ndarray:
 
 
 def sha256_idx(path: Path, max_bytes: int) -> tuple[np.ndarray, str]:
-    """The array of an IDX file, and the SHA-256 of its *decompressed* bytes: gzip headers carry dates and names."""
+    """An IDX file's array, and the SHA-256 of its *decompressed* bytes: gzip headers carry dates."""
     array, header, data = _read(path, max_bytes)
     digest = hashlib.sha256(header)
     digest.update(data)
@@ -50,8 +50,8 @@ def _read(path: Path, max_bytes: int) -> tuple[np.ndarray, bytes, bytearray]:
         dtype, ndim = _DTYPES.get(magic[2]), magic[3]
         if magic[:2] != b"\0\0" or dtype is None or not 1 <= ndim <= _MAX_DIMS:
             raise DatasetError(
-                f"[read_idx] {path} must be an IDX file: expected magic 0000TTDD, TT a type, 1 to {_MAX_DIMS} "
-                f"dimensions, got {magic.hex()}. Get the file again."
+                f"[read_idx] {path} must be an IDX file: expected magic 0000TTDD, TT a type, 1 to "
+                f"{_MAX_DIMS} dimensions, got {magic.hex()}. Get the file again."
             )
         sizes = bytes(read_exactly(stream, 4 * ndim, path))
         shape = struct.unpack(f">{ndim}I", sizes)

@@ -18,8 +18,8 @@ def as_int(op: str, name: str, value: Any, low: int | None = None) -> int:
     """``value`` as an int that is at least ``low``; bool and float are refused."""
     if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
         raise TypeError(
-            f"[{op}] {name} must be a whole number: expected int, got {name}={value!r} ({type(value).__name__}). "
-            f"Pass an int."
+            f"[{op}] {name} must be a whole number: expected int, got {name}={value!r} "
+            f"({type(value).__name__}). Pass an int."
         )
     try:
         number = operator.index(value)
@@ -47,13 +47,12 @@ def as_real(op: str, name: str, value: Any) -> float:
 
 
 def as_array(op: str, name: str, value: Any, kinds: str = "biuf", words: str = "numbers") -> np.ndarray:
-    """``value`` (array, list or tuple) as an ndarray whose dtype kind is in ``kinds``; ``words`` says what those are."""
-    if not isinstance(value, (np.ndarray, list, tuple, np.generic)):
-        if not hasattr(value, "__array__"):
-            raise TypeError(
-                f"[{op}] {name} must be an array: expected ndarray or list, got {type(value).__name__}. "
-                f"Convert it with np.asarray."
-            )
+    """``value`` (array, list or tuple) as an ndarray of a dtype kind in ``kinds``, which ``words`` names."""
+    if not isinstance(value, (list, tuple)) and not hasattr(value, "__array__"):
+        raise TypeError(
+            f"[{op}] {name} must be an array: expected ndarray or list, got {type(value).__name__}. "
+            f"Convert it with np.asarray."
+        )
     try:
         array = np.asarray(value)
     except (ValueError, OverflowError) as error:  # a ragged list, or an int beyond every dtype
@@ -62,13 +61,14 @@ def as_array(op: str, name: str, value: Any, kinds: str = "biuf", words: str = "
         ) from None
     if array.dtype.kind not in kinds:
         raise TypeError(
-            f"[{op}] {name} must hold {words}: got dtype={array.dtype}, shape={array.shape}. Convert it with astype."
+            f"[{op}] {name} must hold {words}: got dtype={array.dtype}, shape={array.shape}. Convert it "
+            f"with astype."
         )
     return array
 
 
 def as_rng(op: str, seed: Any) -> np.random.Generator:
-    """The generator of ``seed``; None takes the next seed of the global stream (:func:`fastconv.random.seed`)."""
+    """The generator of ``seed``; None takes the next seed of fastconv.random's global stream."""
     return random.generator(None if seed is None else as_int(op, "seed", seed))
 
 

@@ -21,8 +21,8 @@ def add_channel(x: Any) -> np.ndarray:
     array = as_array("add_channel", "x", x)
     if array.ndim not in (2, 3):
         raise ValueError(
-            f"[add_channel] x must be grey images: expected shape (N,H,W) or (H,W), got x.shape={array.shape}. "
-            f"Colour images have their channel axis already."
+            f"[add_channel] x must be grey images: expected shape (N,H,W) or (H,W), got "
+            f"x.shape={array.shape}. Colour images have their channel axis already."
         )
     return array[..., np.newaxis]
 
@@ -49,14 +49,14 @@ def split_channels(x: Any) -> tuple[np.ndarray, ...]:
     array = as_array("split_channels", "x", x)
     if array.ndim < 3:
         raise ValueError(
-            f"[split_channels] x must have channels: expected shape (..., H, W, C), got x.shape={array.shape}. "
-            f"A grey image has no channel axis to split; see add_channel."
+            f"[split_channels] x must have channels: expected shape (..., H, W, C), got "
+            f"x.shape={array.shape}. A grey image has no channel axis to split; see add_channel."
         )
     return tuple(array[..., c] for c in range(array.shape[-1]))
 
 
 def merge_channels(channels: Sequence[Any]) -> np.ndarray:
-    """The inverse of :func:`split_channels`: C arrays (..., H, W) of one shape and dtype become (..., H, W, C)."""
+    """The inverse of :func:`split_channels`: C arrays (..., H, W) of one dtype become (..., H, W, C)."""
     op = "merge_channels"
     if isinstance(channels, str) or not isinstance(channels, (Sequence, np.ndarray)) or len(channels) == 0:
         raise TypeError(
@@ -86,7 +86,8 @@ def normalize(x: Any, axis: int = -1, order: float = 2) -> np.ndarray:
         Array of ``x``'s shape; float64 for float64 input, else float32.
 
     Numerics:
-        Computed in float64 after division by the largest magnitude, so that squares neither overflow nor vanish.
+        Computed in float64 after division by the largest magnitude, so that squares neither overflow nor
+        vanish.
 
     Example:
         >>> from fastconv.utils import normalize

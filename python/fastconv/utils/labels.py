@@ -15,7 +15,8 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
     """One-hot vectors: ``out[..., k] = 1 where x[...] == k, else 0``.
 
     Args:
-        x: whole-number labels of any integer dtype and any shape; a last axis of length 1 is dropped, as in Keras.
+        x: whole-number labels of any integer dtype and any shape; a last axis of length 1 is dropped, as in
+            Keras.
         num_classes: length K of each vector; ``None`` takes ``max(x) + 1``.
 
     Returns:
@@ -65,7 +66,8 @@ class LabelEncoder:
     """Numbers the distinct labels 0, 1, 2, ... in sorted order, and maps numbers back to labels.
 
     Attributes:
-        classes_: after :meth:`fit`, the sorted distinct labels; ``classes_[i]`` is the label with number ``i``.
+        classes_: after :meth:`fit`, the sorted distinct labels; ``classes_[i]`` is the label with number
+            ``i``.
 
     Example:
         >>> from fastconv.utils import LabelEncoder
@@ -89,7 +91,7 @@ class LabelEncoder:
         return self
 
     def transform(self, y: Any) -> np.ndarray:
-        """The number of each label, int64 of shape (N,). A label that :meth:`fit` did not see is a ValueError."""
+        """The number of each label, int64 (N,). A label that :meth:`fit` did not see is a ValueError."""
         classes = self._fitted("transform")
         labels = self._labels("transform", y)
         if labels.size == 0:
@@ -104,8 +106,9 @@ class LabelEncoder:
         if unseen.size:
             first = int(unseen[0])
             raise ValueError(
-                f"[LabelEncoder.transform] labels must be known: y={labels[first].item()!r} at index {first} is none "
-                f"of the {len(classes)} classes seen by fit. Fit on data that holds every class."
+                f"[LabelEncoder.transform] labels must be known: y={labels[first].item()!r} at index "
+                f"{first} is none of the {len(classes)} classes seen by fit. Fit on data that holds every "
+                f"class."
             )
         return numbers.astype(np.int64)
 
@@ -122,7 +125,8 @@ class LabelEncoder:
         if wrong.size:
             first = int(wrong[0])
             raise ValueError(
-                f"[{op}] class numbers must lie in [0, {len(classes)}): got {index.ravel()[first]} at index {first}."
+                f"[{op}] class numbers must lie in [0, {len(classes)}): got {index.ravel()[first]} at index "
+                f"{first}."
             )
         return classes[index.astype(np.intp)]
 
@@ -133,7 +137,8 @@ class LabelEncoder:
         )
         if labels.ndim != 1:
             raise ValueError(
-                f"[LabelEncoder.{method}] y must be 1-D: expected shape (N,), got y.shape={labels.shape}. Use ravel()."
+                f"[LabelEncoder.{method}] y must be 1-D: expected shape (N,), got y.shape={labels.shape}. "
+                f"Use ravel()."
             )
         return labels
 

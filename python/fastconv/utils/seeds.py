@@ -15,8 +15,8 @@ __all__ = ["set_random_seed"]
 def set_random_seed(seed: int) -> None:
     """Seed fastconv's stream, and Python's ``random`` and NumPy's global generator, as Keras does.
 
-    :func:`fastconv.random.seed` alone is enough for weights, shuffles and dropout masks; this call also covers
-    data preparation written with the other two.
+    :func:`fastconv.random.seed` alone is enough for weights, shuffles and dropout masks; this call also
+    covers data preparation written with the other two.
 
     Args:
         seed: any int >= 0; NumPy's generator takes its low 32 bits.

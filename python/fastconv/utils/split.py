@@ -27,16 +27,18 @@ def train_val_test_split(
         x: samples (N, ...).
         y: labels or targets (N, ...).
         ratios: three shares >= 0 that sum to 1; sizes are N * ratio, rounded so that they sum to N.
-        stratify: True gives each class its share in each part (to within two samples); ``y`` must then be class labels
-            (N,) or (N,1), integers or strings.
-        seed: whole number; the same seed gives the same split. None draws from :func:`fastconv.random.seed`'s stream.
+        stratify: True gives each class its share in each part (to within two samples); ``y`` must then be
+            class labels (N,) or (N,1), integers or strings.
+        seed: whole number; the same seed gives the same split. None draws from :func:`fastconv.random.seed`'s
+            stream.
 
     Returns:
         ``(x_train, y_train), (x_val, y_val), (x_test, y_test)``, copies in shuffled order.
 
     Raises:
         TypeError: wrong kinds of arguments, or ``stratify`` with labels that are floats.
-        ValueError: no rows, unequal numbers of rows, ratios that are not shares of 1, one-hot labels with ``stratify``.
+        ValueError: no rows, unequal numbers of rows, ratios that are not shares of 1, one-hot labels with
+            ``stratify``.
 
     Example:
         >>> import numpy as np
@@ -63,7 +65,7 @@ def train_val_test_split(
 def split_indices(
     n: int, shares: Sequence[float], rng: np.random.Generator, labels: np.ndarray | None = None
 ) -> list[np.ndarray]:
-    """Disjoint shuffled index arrays, one per share, that together hold 0..n-1; ``labels`` (n,) stratifies."""
+    """Disjoint shuffled index arrays, one per share, holding 0..n-1 together; ``labels`` (n,) stratifies."""
     order = rng.permutation(n)
     if labels is None:
         groups = [order]
@@ -100,8 +102,8 @@ def _shares(op: str, ratios: Any) -> list[float]:
     shares = [as_real(op, f"ratios[{i}]", ratio) for i, ratio in enumerate(ratios)]
     if len(shares) != 3 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
         raise ValueError(
-            f"[{op}] ratios must be the shares of training, validation and test data: expected 3 numbers >= 0 "
-            f"that sum to 1, got ratios={tuple(shares)}. Use (0.8, 0.1, 0.1)."
+            f"[{op}] ratios must be the shares of training, validation and test data: expected 3 numbers >= "
+            f"0 that sum to 1, got ratios={tuple(shares)}. Use (0.8, 0.1, 0.1)."
         )
     return shares
 

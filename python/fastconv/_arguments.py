@@ -84,9 +84,7 @@ def choice(op: str, name: str, value: Any, allowed: Iterable[Any]) -> Any:
             f"({type(value).__name__}). Pick one of them."
         )
     if value not in options:
-        raise ValueError(
-            f"[{op}] {name} is unknown: expected one of {listed}, got {name}={value!r}. Pick one of them."
-        )
+        raise ValueError(f"[{op}] {name} is unknown: expected one of {listed}, got {name}={value!r}. Pick one of them.")
     return value
 
 
@@ -112,9 +110,7 @@ def path(op: str, name: str, value: Any) -> str:
     return text(op, name, os.fspath(value))
 
 
-def _within(
-    number: float, above: float | None, least: float | None, below: float | None, most: float | None
-) -> bool:
+def _within(number: float, above: float | None, least: float | None, below: float | None, most: float | None) -> bool:
     return (
         (above is None or number > above)
         and (least is None or number >= least)
@@ -123,9 +119,7 @@ def _within(
     )
 
 
-def _relation(
-    name: str, above: float | None, least: float | None, below: float | None, most: float | None
-) -> str:
+def _relation(name: str, above: float | None, least: float | None, below: float | None, most: float | None) -> str:
     """For example ``0 <= momentum <= 1`` or ``learning_rate > 0``."""
     lower = ("<", above) if above is not None else ("<=", least)
     upper = ("<", below) if below is not None else ("<=", most)

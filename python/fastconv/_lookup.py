@@ -36,9 +36,7 @@ def by_name(kind: str, name: str, known: Mapping[str, type]) -> type:
     names = sorted({cls.__name__ for cls in known.values()})
     near = difflib.get_close_matches(_normal(name), list(known), n=1)
     hint = f"Did you mean {known[near[0]].__name__!r}?" if near else "Pick one of them."
-    raise ValueError(
-        f"[{kind}] unknown {kind}: expected one of {', '.join(names)}, got {kind}={name!r}. {hint}"
-    )
+    raise ValueError(f"[{kind}] unknown {kind}: expected one of {', '.join(names)}, got {kind}={name!r}. {hint}")
 
 
 def by_config(kind: str, config: Mapping[str, Any], known: Mapping[str, type]) -> Any:

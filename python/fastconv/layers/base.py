@@ -11,7 +11,7 @@ import numpy as np
 
 from fastconv import config, initializers
 from fastconv.graph import Value, tracing
-from fastconv.layers.symbolic import BatchShape, SymbolicTensor, as_batch_shape
+from fastconv.layers.symbolic import BatchShape, LayerCall, SymbolicTensor, as_batch_shape
 from fastconv.ops import _arrays
 from fastconv.variables import Variable
 
@@ -231,15 +231,12 @@ class Layer:
                 raise TypeError(
                     f"[{self.name}] all inputs must be symbolic: expected SymbolicTensor, got {type(x).__name__} at {i}."
                 )
-        shapes = [x.shape for x in leaves] if isinstance(inputs, (list, tuple)) else leaves[0].shape
-        output = self.compute_output_shape(shapes)
-        several = isinstance(output, list)
-        call = object()
-        made = [
-            SymbolicTensor(shape, self.dtype, self, tuple(leaves), call, i)
-            for i, shape in enumerate(output if several else [output])
-        ]
-        return made if several else made[0]
+        as_list = isinstance(inputs, (list, tuple))
+        output = self.compute_output_shape([x.shape for x in leaves] if as_list else leaves[0].shape)
+        call = LayerCall(self, tuple(leaves), as_list)
+        if isinstance(output, list):
+            return [SymbolicTensor(shape, self.dtype, call) for shape in output]
+        return SymbolicTensor(output, self.dtype, call)
 
     def _as_array(self, x: Any) -> np.ndarray:
         return _arrays.contiguous(self.name, "inputs", np.asarray(x, self.dtype))

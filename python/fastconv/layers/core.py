@@ -8,7 +8,7 @@ from typing import Any
 from fastconv import initializers, ops
 from fastconv.layers import activations
 from fastconv.layers.base import Layer
-from fastconv.layers.symbolic import SymbolicTensor, as_batch_shape
+from fastconv.layers.symbolic import LayerCall, SymbolicTensor, as_batch_shape
 from fastconv.ops import _numbers
 
 __all__ = ["Dense", "Dropout", "Flatten", "Input", "InputLayer", "Rescaling", "Reshape"]
@@ -23,7 +23,7 @@ class InputLayer(Layer):
         super().__init__(**keywords)
         if self.declared_input_shape is None:
             raise ValueError(f"[{self.name}] shape must be given: expected the shape of one sample, e.g. (32, 32, 3).")
-        self.output = SymbolicTensor(self.declared_input_shape, self.dtype, self)
+        self.output = SymbolicTensor(self.declared_input_shape, self.dtype, LayerCall(self, (), False))
 
     def call(self, inputs: Any) -> Any:
         return inputs

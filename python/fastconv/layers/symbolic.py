@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
-__all__ = ["SymbolicTensor", "as_batch_shape"]
+__all__ = ["LayerCall", "SymbolicTensor", "as_batch_shape"]
 
 BatchShape = tuple[int | None, ...]
+
+_serial = itertools.count()
+
+
+class LayerCall:
+    """One call of a layer in a model that is being described."""
+
+    def __init__(self, layer: Any, inputs: tuple[SymbolicTensor, ...], as_list: bool) -> None:
+        self.serial = next(_serial)  # grows in the order of description, which is a valid order of execution
+        self.layer = layer
+        self.inputs = inputs
+        self.as_list = as_list
+        self.outputs: list[SymbolicTensor] = []
 
 
 class SymbolicTensor:
@@ -15,26 +29,19 @@ class SymbolicTensor:
     Attributes:
         shape: extents; the first, the batch, is None.
         dtype: NumPy's name of the element type.
-        layer: the layer that makes it.
-        inputs: the symbolic tensors the layer was called on; empty for an input.
-        index: which of the layer's outputs this is.
+        call: the call that makes it.
     """
 
-    def __init__(
-        self,
-        shape: BatchShape,
-        dtype: str,
-        layer: Any,
-        inputs: tuple[SymbolicTensor, ...] = (),
-        call: Any = None,
-        index: int = 0,
-    ) -> None:
+    def __init__(self, shape: BatchShape, dtype: str, call: LayerCall) -> None:
         self.shape = tuple(shape)
         self.dtype = dtype
-        self.layer = layer
-        self.inputs = inputs
-        self.call = call if call is not None else self  # one identity for all outputs of one call
-        self.index = index
+        self.call = call
+        call.outputs.append(self)
+
+    @property
+    def layer(self) -> Any:
+        """The layer that makes it."""
+        return self.call.layer
 
     @property
     def ndim(self) -> int:

@@ -18,7 +18,15 @@ from fastconv.ops.registry import (
     register,
 )
 
-__all__ = ["add", "add_backward", "multiply", "multiply_backward", "subtract", "subtract_backward"]
+__all__ = [
+    "add",
+    "add_backward",
+    "multiply",
+    "multiply_backward",
+    "subtract",
+    "subtract_backward",
+    "weighted_total",
+]
 
 
 def _lower_forward(dtype: str, shapes: tuple[Shape | None, ...], *, kind: str) -> Lowered:
@@ -76,3 +84,17 @@ def _binary(kind: str, symbol: str) -> tuple[Any, Any]:
 add, add_backward = _binary("add", "+")
 subtract, subtract_backward = _binary("subtract", "-")
 multiply, multiply_backward = _binary("multiply", "*")
+
+
+def _lower_total(dtype: str, shapes: tuple[Shape | None, ...]) -> Lowered:
+    spec = _cpu.VectorSpec.make(dtype, "weighted_total", shapes[0])
+    expect_shape("weighted_total", "weights", shapes[1], shapes[0])
+    return Lowered(((spec.shape("total"), dtype),), (Call("dot", spec, (0, 1, 2)),))
+
+
+TOTAL = register(OpDef("weighted_total", ("values", "weights"), _lower_total))
+
+
+def weighted_total(values: Any, weights: Any) -> Any:
+    """``Σ values * weights`` over all cells, (1,); accumulated in float64 in fixed blocks."""
+    return apply(TOTAL, values, weights)

@@ -231,13 +231,13 @@ def _as_labels(op: str, y_true: Any, y_pred: Any) -> Any:
     return np.ascontiguousarray(labels, np.int64)
 
 
-def check_labels(op: str, labels: np.ndarray, classes: int) -> None:
+def check_labels(op: str, labels: np.ndarray, classes: int, name: str = "y_true") -> None:
     """ValueError naming the first label that is no class."""
     bad = (labels < 0) | (labels >= classes)
     if bad.any():
         index = int(bad.argmax())
         raise ValueError(
-            f"[{op}] y_true must hold class labels: expected values in [0, {classes}), got y_true value "
+            f"[{op}] {name} must hold class labels: expected values in [0, {classes}), got {name} value "
             f"{labels.flat[index]} at index {index} not in [0, {classes}). Use as many outputs as there are classes."
         )
 

@@ -76,9 +76,7 @@ def _old_mode(path: str) -> int | None:
 
 
 def _create(path: str, mode: int | None) -> BinaryIO:
-    descriptor = os.open(
-        path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666 if mode is None else mode
-    )
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666 if mode is None else mode)
     try:
         if mode is not None and stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
             os.fchmod(descriptor, mode)  # the umask took bits that the old file has
@@ -112,21 +110,14 @@ def _remove_stale(directory: str) -> None:
         for name in os.listdir(directory):
             match = _TEMPORARY.fullmatch(name)
             path = os.path.join(directory, name)
-            if (
-                match
-                and match["host"] == _host()
-                and path not in _in_use
-                and not _is_alive(int(match["pid"]))
-            ):
+            if match and match["host"] == _host() and path not in _in_use and not _is_alive(int(match["pid"])):
                 with suppress(OSError):
                     os.unlink(path)
 
 
 def _is_alive(pid: int) -> bool:
     if pid == os.getpid():
-        return (
-            False  # not in _in_use, so left by an earlier process of the same number (pid 1 of a container)
-        )
+        return False  # not in _in_use, so left by an earlier process of the same number (pid 1 of a container)
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -119,9 +119,7 @@ def parse_header(text: str, data_size: int) -> tuple[dict[str, str], list[Tensor
 
 def _metadata(metadata: Any) -> dict[str, str]:
     if not isinstance(metadata, dict) or "format_version" not in metadata:
-        raise Malformed(
-            "metadata must hold format_version: not a fastconv file, only its layout is that of one"
-        )
+        raise Malformed("metadata must hold format_version: not a fastconv file, only its layout is that of one")
     for key, value in metadata.items():
         if not isinstance(value, str):
             raise Malformed(f"metadata must map str to str: got {type(value).__name__} for {key[:80]!r}")
@@ -148,9 +146,7 @@ def _entry(name: str, fields: Any, data_size: int) -> TensorEntry:
     if not isinstance(dtype, str) or dtype not in DTYPES:
         raise Malformed(f"{tensor}: dtype must be one of {' '.join(DTYPES)}: got dtype={str(dtype)[:80]!r}")
     if not _is_size_list(shape) or len(shape) > MAX_NDIM:
-        raise Malformed(
-            f"{tensor}: shape must be at most {MAX_NDIM} ints from 0 to 2**63-1: got {str(shape)[:200]}"
-        )
+        raise Malformed(f"{tensor}: shape must be at most {MAX_NDIM} ints from 0 to 2**63-1: got {str(shape)[:200]}")
     if not _is_size_list(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1] <= data_size:
         raise Malformed(
             f"{tensor}: data_offsets must be [begin, end] with 0 <= begin <= end <= {data_size} (the data "

@@ -58,9 +58,7 @@ def _plain(value: Any, where: str, depth: int) -> Any:
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):
-                raise TypeError(
-                    f"[save] keys must be str: got {key!r} in {where}. Convert the key with str()."
-                )
+                raise TypeError(f"[save] keys must be str: got {key!r} in {where}. Convert the key with str().")
         if _FLOAT_TAG in value:
             raise ValueError(f"[save] the key {_FLOAT_TAG!r} is reserved: got it in {where}. Rename the key.")
         return {key: _plain(item, f"{where}.{key}", depth + 1) for key, item in value.items()}
@@ -131,9 +129,7 @@ def _object(pairs: list[tuple[str, Any]]) -> Any:
 def _int(digits: str) -> int:
     # The length first: int() of a million digits takes seconds on Pythons without a limit of their own.
     if len(digits) > 40 or (number := int(digits)).bit_length() > MAX_INT_BITS:
-        raise Malformed(
-            f"an int must fit {MAX_INT_BITS} bits: got {digits[:40]}… of {len(digits)} characters"
-        )
+        raise Malformed(f"an int must fit {MAX_INT_BITS} bits: got {digits[:40]}… of {len(digits)} characters")
     return number
 
 
@@ -147,6 +143,4 @@ def _constant(word: str) -> Any:
     raise Malformed(f"numbers must be finite: got the literal {word}")
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_int=_int, parse_float=_float, parse_constant=_constant
-)
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_int, parse_float=_float, parse_constant=_constant)

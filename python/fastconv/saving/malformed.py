@@ -18,6 +18,4 @@ def checkpoint_errors(op: str, path: str) -> Iterator[None]:
     try:
         yield
     except Malformed as error:
-        raise CheckpointError(
-            f"[{op}] {error} (path={path!r}). Load an undamaged file written by fastconv."
-        ) from None
+        raise CheckpointError(f"[{op}] {error} (path={path!r}). Load an undamaged file written by fastconv.") from None

@@ -55,9 +55,7 @@ def write_container(
         for entry in sorted(entries, key=lambda entry: entry.begin):
             view = _little_endian_bytes(arrays[entry.name]).data
             for at in range(0, len(view), _CHUNK):
-                chunk = bytes(
-                    view[at : at + _CHUNK]
-                )  # hash and write the same bytes, whoever changes the array
+                chunk = bytes(view[at : at + _CHUNK])  # hash and write the same bytes, whoever changes the array
                 digest.update(chunk)
                 file.write(chunk)
         header = build_header(entries, metadata, digest.hexdigest())
@@ -69,9 +67,7 @@ def _checked_array(name: str, array: np.ndarray) -> np.ndarray:
     if not isinstance(name, str):
         raise TypeError(f"[save] a tensor's name must be a str: got {name!r} of type {type(name).__name__}.")
     if not name or name == "__metadata__" or not name.isprintable():
-        raise ValueError(
-            f"[save] a tensor's name must be printable, not empty, not '__metadata__': got {name!r}."
-        )
+        raise ValueError(f"[save] a tensor's name must be printable, not empty, not '__metadata__': got {name!r}.")
     if isinstance(array, np.ma.MaskedArray) or not isinstance(array, np.ndarray | np.generic):
         raise TypeError(
             f"[save] tensor {name!r} must be a NumPy array: got {type(array).__name__}. "
@@ -79,9 +75,7 @@ def _checked_array(name: str, array: np.ndarray) -> np.ndarray:
         )
     if array.dtype.newbyteorder("<") not in _CODES:
         known = " ".join(dtype.name for dtype in _CODES)
-        raise TypeError(
-            f"[save] tensor {name!r} must have one of the dtypes {known}: got dtype={array.dtype}."
-        )
+        raise TypeError(f"[save] tensor {name!r} must have one of the dtypes {known}: got dtype={array.dtype}.")
     if array.ndim > MAX_NDIM:
         raise ValueError(f"[save] tensor {name!r} must have at most {MAX_NDIM} dimensions: got {array.ndim}.")
     return np.asarray(array)

@@ -170,7 +170,7 @@ def _concatenate(op: str, arrays: Any, axis: Any, **more: Any) -> tuple[np.dtype
 
 @_check.quiet
 def pad(x: np.ndarray, pad_width: Any, value: float = 0.0) -> np.ndarray:
-    """Surround ``x`` by ``value``; ``pad_width`` is ((before, after), …) per axis or one int for all sides."""
+    """Surround ``x`` by ``value``: ``pad_width`` is ((before, after), …) per axis or one int for all."""
     dtype, widths = _pad("pad", pad_width, x=(x, None))
     number = _check.real("pad", "value", value)
     refuse_too_large("pad", [n + sum(width) for n, width in zip(x.shape, widths, strict=True)])

@@ -59,7 +59,7 @@ def as_array(op: str, name: str, value: Any, kinds: str = "biuf", words: str = "
         raise ValueError(
             f"[{op}] {name} must form a regular array: {error}. Give every row one length."
         ) from None
-    if array.dtype.kind not in kinds:
+    if array.dtype.kind not in kinds and array.size:  # what is empty holds nothing of a wrong kind
         raise TypeError(
             f"[{op}] {name} must hold {words}: got dtype={array.dtype}, shape={array.shape}. Convert it "
             f"with astype."

@@ -34,8 +34,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
                [0., 0., 1.]], dtype=float32)
     """
     op = "to_categorical"
-    # An empty list has dtype float64 in NumPy; it holds no label that could be wrong.
-    labels = as_array(op, "x", x, "iu" if np.size(x) else "iuf", "whole-number labels")
+    labels = as_array(op, "x", x, "iu", "whole-number labels")
     if labels.ndim > 1 and labels.shape[-1] == 1:
         labels = labels[..., 0]
     if num_classes is None:
@@ -120,7 +119,7 @@ class LabelEncoder:
         """The labels of class numbers in ``[0, len(classes_))``; the shape is kept."""
         op = "LabelEncoder.inverse_transform"
         classes = self._fitted("inverse_transform")
-        index = as_array(op, "numbers", numbers, "iu" if np.size(numbers) else "iuf", "class numbers")
+        index = as_array(op, "numbers", numbers, "iu", "class numbers")
         wrong = np.flatnonzero((index < 0) | (index >= len(classes)))
         if wrong.size:
             first = int(wrong[0])
@@ -132,9 +131,7 @@ class LabelEncoder:
 
     @staticmethod
     def _labels(method: str, y: Any) -> np.ndarray:
-        labels = as_array(
-            f"LabelEncoder.{method}", "y", y, "biuU" if np.size(y) else "biufU", "strings or integers"
-        )
+        labels = as_array(f"LabelEncoder.{method}", "y", y, "biuU", "strings or integers")
         if labels.ndim != 1:
             raise ValueError(
                 f"[LabelEncoder.{method}] y must be 1-D: expected shape (N,), got y.shape={labels.shape}. "

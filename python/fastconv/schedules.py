@@ -1,7 +1,7 @@
 """Learning rates that change with the step: Keras's names, arguments and formulas.
 
-A schedule is called with the 0-based number of the optimizer step and returns the rate of that step, so the first
-step uses ``schedule(0)``. Pass one as ``learning_rate`` of any optimizer.
+A schedule is called with the 0-based number of the optimizer step and returns the rate of that step, so
+the first step uses ``schedule(0)``. Pass one as ``learning_rate`` of any optimizer.
 """
 
 from __future__ import annotations
@@ -128,8 +128,8 @@ class PolynomialDecay(LearningRateSchedule):
         decay_steps: > 0.
         end_learning_rate: >= 0.
         power: > 0; 1 is a straight line.
-        cycle: whether the decay starts anew, stretched to the next multiple of decay_steps, instead of staying at
-            the end.
+        cycle: whether the decay starts anew, stretched to the next multiple of decay_steps, instead of
+            staying at the end.
         name: kept for Keras configs.
     """
 
@@ -175,8 +175,8 @@ class PolynomialDecay(LearningRateSchedule):
 class CosineDecay(LearningRateSchedule):
     """Half a cosine from the first rate down to ``alpha`` times it, after an optional straight warm-up.
 
-    With warmup_target the rate rises linearly from initial_learning_rate to warmup_target in warmup_steps, then the
-    cosine falls from warmup_target over decay_steps. Without, it falls from initial_learning_rate.
+    With warmup_target the rate rises linearly from initial_learning_rate to warmup_target in warmup_steps,
+    then the cosine falls from warmup_target over decay_steps. Without, it falls from initial_learning_rate.
 
     Args:
         initial_learning_rate: >= 0; > 0 without a warm-up.
@@ -247,8 +247,9 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         self.name = name
         if len(self.values) != len(self.boundaries) + 1:
             raise ValueError(
-                f"[{op}] each interval needs one rate: expected len(values) == len(boundaries) + 1, got "
-                f"len(values)={len(self.values)}, len(boundaries)={len(self.boundaries)}. Add or remove a rate."
+                f"[{op}] each interval needs one rate: expected len(values) == len(boundaries) + 1, "
+                f"got len(values)={len(self.values)}, len(boundaries)={len(self.boundaries)}. "
+                f"Add or remove a rate."
             )
         if any(a >= b for a, b in zip(self.boundaries, self.boundaries[1:], strict=False)):
             raise ValueError(

@@ -1,6 +1,6 @@
 """Optimizers: Keras's names, arguments, defaults and update rules.
 
-An optimizer only declares its rule: the name of a kernel, the arrays it keeps per variable, and eight numbers per
+An optimizer only declares its rule: the name of a kernel, the arrays kept per variable, eight numbers per
 step. The arithmetic is the kernel's, called from a compiled plan.
 """
 

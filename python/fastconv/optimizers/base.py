@@ -33,7 +33,7 @@ _SWITCHED_OFF: dict[str, tuple[Any, ...]] = {
 class Optimizer:
     """Declares an update rule; a compiled plan runs it, one kernel call per variable and step.
 
-    A step first clips the gradient, then decays the weight (``w -= w * weight_decay * learning_rate``, decoupled as
+    A step first clips the gradient, then decays the weight (``w -= w * weight_decay * learning_rate``, as
     in Loshchilov and Hutter 2017), then applies the rule of the kernel.
 
     Args:

@@ -183,8 +183,8 @@ class LambdaCallback(Callback):
                 continue
             if not callable(function):
                 raise TypeError(
-                    f"[LambdaCallback] a hook must be a function: expected a callable, got {name}={function!r} "
-                    f"({type(function).__name__}). Pass a function."
+                    f"[LambdaCallback] a hook must be a function: expected a callable, "
+                    f"got {name}={function!r} ({type(function).__name__}). Pass a function."
                 )
             setattr(self, name, function)
 

@@ -36,8 +36,8 @@ class CSVLogger(Callback):
         self.separator = _arguments.text("CSVLogger", "separator", separator)
         if len(separator) != 1:
             raise ValueError(
-                f"[CSVLogger] separator must be one character: expected len == 1, got separator={separator!r}. "
-                f"Use ',' or ';'."
+                f"[CSVLogger] separator must be one character: expected len == 1, "
+                f"got separator={separator!r}. Use ',' or ';'."
             )
         self.append = _arguments.boolean("CSVLogger", "append", append)
         self._columns: list[str] = []
@@ -50,7 +50,7 @@ class CSVLogger(Callback):
         except OSError as error:
             raise OSError(
                 error.errno,
-                f"[CSVLogger] cannot write the table ({error.strerror}). Make its folder or choose another file",
+                f"[CSVLogger] cannot write the table ({error.strerror}). Make its folder or use another",
                 self.filename,
             ) from error
 

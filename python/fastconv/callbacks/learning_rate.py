@@ -25,7 +25,7 @@ class LearningRateScheduler(Callback):
         super().__init__()
         if not callable(schedule):
             raise TypeError(
-                f"[LearningRateScheduler] schedule must be a function: expected schedule(epoch, learning_rate), "
+                f"[LearningRateScheduler] schedule must be a function: expected schedule(epoch, rate), "
                 f"got schedule={schedule!r} ({type(schedule).__name__}). Pass a function."
             )
         self.schedule = schedule

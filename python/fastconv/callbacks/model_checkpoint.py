@@ -44,31 +44,31 @@ class ModelCheckpoint(MonitorCallback):
         self.filepath = _arguments.path(op, "filepath", filepath)
         self.save_best_only = _arguments.boolean(op, "save_best_only", save_best_only)
         self.save_weights_only = _arguments.boolean(op, "save_weights_only", save_weights_only)
-        self.save_freq = (
-            save_freq if save_freq == "epoch" else _arguments.integer(op, "save_freq", save_freq, least=1)
+        self.save_freq = save_freq
+        self._every = (
+            None if save_freq == "epoch" else _arguments.integer(op, "save_freq", save_freq, least=1)
         )
         self.verbose = verbose
         super().__init__(monitor, mode, initial_value_threshold)
-        self._check_template()
-
-    def _restart(self) -> None:
-        super()._restart()
         self.best = self.baseline
         self._epoch = 0
         self._batches = 0
+        self._check_template()
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        """Keeps the best value, unlike the other monitors: a second fit must not replace a better file."""
+        self._warned = False
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        if self.save_freq == "epoch":
-            return
         self._batches += 1
-        if self._batches % self.save_freq == 0:
+        if self._every is not None and self._batches % self._every == 0:
             self._save({"batch": batch + 1, **(logs or {})}, logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        if self.save_freq == "epoch":
+        if self._every is None:
             self._save(dict(logs or {}), logs)
 
     def _save(self, names: dict[str, Any], logs: Logs) -> None:

@@ -61,7 +61,7 @@ class MonitorCallback(Callback):
         return None
 
     def improved(self, value: float, reference: float | None) -> bool:
-        """Whether ``value`` is better than ``reference`` by more than min_delta; NaN never is, and never stays best."""
+        """Whether ``value`` is better than ``reference`` by more than min_delta; NaN never is."""
         if math.isnan(value):
             return False
         if reference is None or math.isnan(reference):
@@ -81,6 +81,6 @@ class MonitorCallback(Callback):
         if any(word in name for word in _UP):
             return 1
         raise ValueError(
-            f"[{type(self).__name__}] cannot tell which way {self.monitor!r} is better: expected mode 'min' or "
-            f"'max', got mode='auto'. Pass one of them."
+            f"[{type(self).__name__}] cannot tell which way {self.monitor!r} is better: expected "
+            f"mode 'min' or 'max', got mode='auto'. Pass one of them."
         )

@@ -73,7 +73,8 @@ class AUC(ThresholdCounts):
         if ((score < 0) | (score > 1)).any():
             raise ValueError(
                 f"[AUC] scores must be probabilities: expected 0 <= y_pred <= 1, "
-                f"got y_pred from {score.min()} to {score.max()}. Add a sigmoid or softmax, or pass from_logits=True."
+                f"got y_pred from {score.min()} to {score.max()}. "
+                f"Add a sigmoid or softmax, or pass from_logits=True."
             )
         self._count(truth, score, sample_weight)
 

@@ -122,8 +122,9 @@ class MeanMetricWrapper(Mean):
         self.fn = fn
         self.keywords = keywords
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type:
-    ignore[override]
+    def update_state(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> None:
         values = self.fn(np.asarray(y_true), np.asarray(y_pred), **self.keywords)
         super().update_state(values, sample_weight)
 
@@ -131,8 +132,9 @@ class MeanMetricWrapper(Mean):
 class PerSample(Mean):
     """The mean of ``_values(y_true, y_pred)``, which a subclass defines."""
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type:
-    ignore[override]
+    def update_state(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> None:
         values = self._values(np.asarray(y_true), np.asarray(y_pred))
         super().update_state(values, sample_weight)
 

@@ -36,7 +36,7 @@ class ThresholdCounts(Metric):
     (N, C > 1), which are then one-hot encoded.
     """
 
-    def __init__(self, thresholds: Sequence[float], name: str | None = None, dtype: Any = None):
+    def __init__(self, thresholds: Sequence[float] | np.ndarray, name: str | None = None, dtype: Any = None):
         self._thresholds = np.sort(thresholds)
         self._rank = np.argsort(np.argsort(thresholds, kind="stable"), kind="stable")
         super().__init__(name, dtype)

@@ -60,7 +60,8 @@ class F1Score(Metric):
             classes = self._tp.size or "C"
             raise ValueError(
                 f"[F1Score] predictions must be rows of class scores: expected y_pred.shape == "
-                f"(N, {classes}), got y_pred.shape={score.shape}. Flatten the other axes, or call reset_state() first."
+                f"(N, {classes}), got y_pred.shape={score.shape}. "
+                f"Flatten the other axes, or call reset_state() first."
             )
         if self._tp.size == 0:
             self._tp, self._found, self._true = np.zeros((3, score.shape[1]))

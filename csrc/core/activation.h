@@ -1,7 +1,9 @@
-// activation.h — which elementwise function, with its parameters; shared by activation ops and fused epilogues.
+// activation.h — which elementwise function, with its parameters; shared by activation ops and fused
+// epilogues.
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace fc {
 
@@ -28,5 +30,9 @@ struct Activation {
   double alpha = 1;
   double beta = 0;
 };
+
+const char* name_of(ActivationKind kind);
+// The kind called `name`, or ValueError listing the names.
+ActivationKind activation_from_name(const std::string& op, const std::string& name);
 
 }  // namespace fc

@@ -42,7 +42,7 @@ int64_t checked_count(const std::string& op, const char* what, const Shape& shap
 
 }  // namespace fc
 
-#define FC_CHECK(condition, ...)                                             \
-  do {                                                                       \
-    if (!(condition)) throw ::fc::ValueError(::fc::text_of(__VA_ARGS__));    \
+#define FC_CHECK(condition, ...)                                          \
+  do {                                                                    \
+    if (!(condition)) throw ::fc::ValueError(::fc::text_of(__VA_ARGS__)); \
   } while (0)

@@ -18,8 +18,9 @@ struct Conv2dSpec final : Spec {
   int64_t group_channels() const { return C / groups; }
   int64_t group_filters() const { return K / groups; }
 
-  static Conv2dSpec make(DType dtype, const Shape& x, const Shape& w, const Pair& stride, const Padding& padding,
-                         const Pair& dilation, int64_t groups, const Activation& activation);
+  static Conv2dSpec make(DType dtype, const Shape& x, const Shape& w, const Pair& stride,
+                         const Padding& padding, const Pair& dilation, int64_t groups,
+                         const Activation& activation);
   // The convolution whose backward-input is conv2d_transpose of input `x` (N,P,Q,K) with filter `w`.
   static Conv2dSpec make_transpose(DType dtype, const Shape& x, const Shape& w, const Pair& stride,
                                    const Padding& padding, const Pair& output_padding, const Pair& dilation,

@@ -6,8 +6,8 @@
 
 namespace fc {
 
-// Any number of elements of one shape. Tensors: every name has `extents`, but for the names of scalars and settings:
-// hyper (8), limits (2), seed (1), total (1).
+// Any number of elements of one shape. Tensors: every name has `extents`, but for the names of scalars and
+// settings: hyper (8), limits (2), seed (1), total (1).
 struct VectorSpec : Spec {
   Shape extents;
   int64_t n;  // product of extents
@@ -65,12 +65,12 @@ struct BinarySpec final : Spec {
   bool find_shape(std::string_view name, Shape& out) const override;
 };
 
-// Copies a box of `extent` cells at x_start in x to y_start in y and leaves the rest of y alone: the one move behind
-// concatenate, pad, crop and slice. Tensors: x, y (same rank).
+// Copies a box of `extent` cells at x_start in x to y_start in y and leaves the rest of y alone: the one move
+// behind concatenate, pad, crop and slice. Tensors: x, y (same rank).
 struct BoxSpec final : Spec {
   Shape x_shape, y_shape, x_start, y_start, extent;
-  static BoxSpec make(DType dtype, const std::string& op, const Shape& x, const Shape& y, const Shape& x_start,
-                      const Shape& y_start, const Shape& extent);
+  static BoxSpec make(DType dtype, const std::string& op, const Shape& x, const Shape& y,
+                      const Shape& x_start, const Shape& y_start, const Shape& extent);
   std::string text() const override;
   double flops(std::string_view kernel) const override;
 

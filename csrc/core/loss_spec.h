@@ -16,8 +16,9 @@ enum class LossKind : uint8_t {
   kl_divergence,
 };
 
-// Tensors: prediction and target (..., width), labels (...) as i64, loss (...): one value per row, where a row's loss is
-// the mean over its width (sums for the cross-entropies over classes and kl_divergence, as in Keras).
+// Tensors: prediction and target (..., width), labels (...) as i64, loss (...): one value per row, where a
+// row's loss is the mean over its width (sums for the cross-entropies over classes and kl_divergence, as in
+// Keras).
 struct LossSpec final : Spec {
   LossKind kind;
   Shape prediction_shape;
@@ -26,8 +27,8 @@ struct LossSpec final : Spec {
   double label_smoothing;
   double delta;
 
-  static LossSpec make(DType dtype, LossKind kind, const Shape& target, const Shape& prediction, bool from_logits,
-                       double label_smoothing, double delta);
+  static LossSpec make(DType dtype, LossKind kind, const Shape& target, const Shape& prediction,
+                       bool from_logits, double label_smoothing, double delta);
 
   std::string text() const override;
   double flops(std::string_view kernel) const override;

@@ -6,7 +6,8 @@
 namespace fc {
 
 // x of any rank >= 2 seen as (rows, width), width = the last axis.
-// Tensors: x, y (x's shape); gamma, beta, mean, variance, new_mean, new_variance, batch_mean, batch_rstd (width);
+// Tensors: x, y (x's shape); gamma, beta, mean, variance, new_mean, new_variance, batch_mean, batch_rstd
+// (width);
 //          row_mean, row_rstd (rows).
 struct NormSpec final : Spec {
   Shape x_shape;

@@ -1,7 +1,8 @@
 // spec.h — what every operation's description has in common.
 //
-// A spec is plain data plus the answers that only numbers need: the shape of each tensor by name, the cost of each
-// kernel, and a text form that names the problem in test ids, bench rows and error messages. A spec is valid once made.
+// A spec is plain data plus the answers that only numbers need: the shape of each tensor by name, the cost of
+// each kernel, and a text form that names the problem in test ids, bench rows and error messages. A spec is
+// valid once made.
 #pragma once
 
 #include <string>
@@ -34,7 +35,8 @@ struct Spec {
   virtual double flops(std::string_view kernel) const = 0;
 
  protected:
-  // Shape of a tensor the spec knows by exactly this name; otherwise an empty optional is spelled by `found = false`.
+  // Shape of a tensor the spec knows by exactly this name; otherwise an empty optional is spelled by `found =
+  // false`.
   virtual bool find_shape(std::string_view name, Shape& out) const = 0;
 };
 

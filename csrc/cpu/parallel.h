@@ -1,11 +1,13 @@
-// parallel.h — the only place that starts threads. Work is split by shape alone, never by the number of threads.
+// parallel.h — the only place that starts threads. Work is split by shape alone, never by the number of
+// threads.
 #pragma once
 
 #include <cstdint>
 
 namespace fc::cpu::FC_ISA {
 
-// Calls f(i) for every i in [0, n), in contiguous runs, on at most `threads` threads. Each i must own what it writes.
+// Calls f(i) for every i in [0, n), in contiguous runs, on at most `threads` threads. Each i must own what it
+// writes.
 template <class F>
 inline void parallel_for(int threads, int64_t n, const F& f) {
   if (threads <= 1 || n <= 1) {
@@ -31,7 +33,8 @@ inline void parallel_for_slots(int threads, int64_t n, const F& f) {
   }
 }
 
-// Elements [begin, end) in blocks of `block`: elementwise loops, serial when the work is smaller than a block or two.
+// Elements [begin, end) in blocks of `block`: elementwise loops, serial when the work is smaller than a block
+// or two.
 template <class F>
 inline void parallel_blocks(int threads, int64_t n, int64_t block, const F& f) {
   const int64_t blocks = (n + block - 1) / block;

@@ -49,12 +49,13 @@ Kernel kernel() {
   return {&Adapt<F>::run, &AdaptWorkspace<Workspace>::bytes};
 }
 
-// FC_ADD(table, conv2d_forward, conv2d_forward_workspace): both element types of one kernel (a template over T).
-#define FC_ADD(table, name)                                                       \
-  (table).f32[static_cast<int>(KernelId::name)] = kernel<&name<float>>();         \
+// FC_ADD(table, conv2d_forward, conv2d_forward_workspace): both element types of one kernel (a template over
+// T).
+#define FC_ADD(table, name)                                               \
+  (table).f32[static_cast<int>(KernelId::name)] = kernel<&name<float>>(); \
   (table).f64[static_cast<int>(KernelId::name)] = kernel<&name<double>>()
-#define FC_ADD_WITH_WORKSPACE(table, name)                                                            \
-  (table).f32[static_cast<int>(KernelId::name)] = kernel<&name<float>, &name##_workspace<float>>();   \
+#define FC_ADD_WITH_WORKSPACE(table, name)                                                          \
+  (table).f32[static_cast<int>(KernelId::name)] = kernel<&name<float>, &name##_workspace<float>>(); \
   (table).f64[static_cast<int>(KernelId::name)] = kernel<&name<double>, &name##_workspace<double>>()
 
 // Each family of kernels adds its own entries.

@@ -1,8 +1,9 @@
 // vec.h — one vector type for every ISA, on the compiler's vector extensions (GCC, Clang).
 //
-// Vec<T> is a register of kLanes<T> elements. +, -, *, /, comparisons and `mask ? a : b` are the compiler's own;
-// this file adds what they lack: loads and stores of any alignment and length, broadcast, fused multiply-add and sums.
-// FC_VECTOR_BYTES (16, 32 or 64) is set per ISA by the build. Contraction is off: only fma() fuses.
+// Vec<T> is a register of kLanes<T> elements. +, -, *, /, comparisons and `mask ? a : b` are the compiler's
+// own; this file adds what they lack: loads and stores of any alignment and length, broadcast, fused
+// multiply-add and sums. FC_VECTOR_BYTES (16, 32 or 64) is set per ISA by the build. Contraction is off: only
+// fma() fuses.
 #pragma once
 
 #if defined(__AVX2__)
@@ -125,8 +126,9 @@ FC_INLINE T sum(Vec<T> v) {
   return lanes[0];
 }
 
-// Calls f(offset, count) over [0, n) a register at a time; count is a compile-time constant but for the last, shorter call.
-// Head, body and tail run the same vector arithmetic, so an element's result does not depend on its place.
+// Calls f(offset, count) over [0, n) a register at a time; count is a compile-time constant but for the last,
+// shorter call. Head, body and tail run the same vector arithmetic, so an element's result does not depend on
+// its place.
 template <class T, class F>
 FC_INLINE void for_each_vector(int64_t n, const F& f) {
   int64_t i = 0;

@@ -1,0 +1,47 @@
+// module.cpp — the extension module fastconv._cpu.
+#include <pybind11/stl.h>
+
+#include "bind/bind.h"
+#include "cpu/dispatch.h"
+#include "cpu/threads.h"
+
+namespace fc::bind {
+namespace {
+
+void translate(std::exception_ptr p) {
+  try {
+    if (p) std::rethrow_exception(p);
+  } catch (const ValueError& e) {
+    PyErr_SetString(PyExc_ValueError, e.what());
+  } catch (const TypeError& e) {
+    PyErr_SetString(PyExc_TypeError, e.what());
+  } catch (const MemoryError& e) {
+    PyErr_SetString(PyExc_MemoryError, e.what());
+  } catch (const std::bad_alloc&) {
+    PyErr_SetString(PyExc_MemoryError,
+                    "[workspace] the machine must have room for a kernel's scratch memory: expected enough "
+                    "free memory, got a "
+                    "refusal. Use a smaller batch.");
+  }
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_cpu, m) {
+  m.doc() = "fastconv's C++ kernels for the CPU; use fastconv.ops instead.";
+  py::register_exception_translator(&translate);
+  bind_specs(m);
+  bind_run(m);
+  m.def("available_isas", &cpu::available_isas,
+        "Instruction sets of this build that this machine runs, slowest first.");
+  m.def("current_isa", &cpu::current_isa, "The instruction set in use.");
+  m.def("select_isa", &cpu::select_isa, py::arg("isa"), "Uses another instruction set from now on.");
+  m.def("get_num_threads", &cpu::threads);
+  m.def("set_num_threads", &cpu::set_threads, py::arg("n"));
+  m.def("serial_after_fork", &cpu::serial_after_fork);
+  m.attr("compiler") = __VERSION__;
+  m.attr("openmp") = _OPENMP;
+  m.attr("version") = FASTCONV_VERSION;
+}
+
+}  // namespace fc::bind

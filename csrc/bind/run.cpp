@@ -1,0 +1,111 @@
+// run.cpp — one kernel now (run), or a list of them to run many times (Program).
+#include <pybind11/stl.h>
+
+#include "bind/bind.h"
+#include "core/program.h"
+#include "cpu/dispatch.h"
+#include "cpu/threads.h"
+
+namespace fc::bind {
+namespace {
+
+Kernel find_kernel(KernelId id, const Spec& spec) {
+  const KernelTable& table = cpu::kernels();
+  const int i = static_cast<int>(id);
+  const Kernel kernel = spec.dtype == DType::f64 ? table.f64[i] : table.f32[i];
+  if (!kernel.run) {
+    throw std::runtime_error(text_of("[", signature_of(id).kernel, "] this build has no kernel for ",
+                                     name_of(spec.dtype), " on ", cpu::current_isa(), "."));
+  }
+  return kernel;
+}
+
+void run(const std::string& name, const Spec& spec, const py::sequence& arrays) {
+  const KernelId id = kernel_from_name(name);
+  const Kernel kernel = find_kernel(id, spec);
+  const std::vector<void*> tensors = tensor_addresses(id, spec, arrays);
+  thread_local Buffer workspace;
+  const int threads = cpu::threads_for_run();
+  const Context context = {workspace.at_least(kernel.workspace ? kernel.workspace(spec, threads) : 0),
+                           threads};
+  py::gil_scoped_release release;
+  kernel.run(spec, tensors.data(), context);
+}
+
+// A program and the arrays that its steps point into.
+struct BoundProgram {
+  Program program;
+  py::list arrays;
+
+  void add(const std::string& name, std::shared_ptr<Spec> spec, const py::sequence& tensors) {
+    const KernelId id = kernel_from_name(name);
+    const Kernel kernel = find_kernel(id, *spec);
+    program.add({name, kernel, spec, tensor_addresses(id, *spec, tensors)});
+    arrays.append(tensors);
+  }
+};
+
+}  // namespace
+
+void bind_run(py::module_& m) {
+  m.def("run", &run, py::arg("kernel"), py::arg("spec"), py::arg("tensors"),
+        "Runs one kernel on arrays given in the order of its signature.");
+  m.def(
+      "signatures",
+      [] {
+        py::dict all;
+        for (int i = 0; i < kKernelCount; ++i) {
+          const Signature& signature = signature_of(static_cast<KernelId>(i));
+          all[py::str(signature.kernel)] = signature.text;
+        }
+        return all;
+      },
+      "Every kernel's name and its tensors, 'inputs -> outputs'.");
+  m.def(
+      "missing_kernels",
+      [] {
+        std::vector<std::string> names;
+        const KernelTable& table = cpu::kernels();
+        for (int i = 0; i < kKernelCount; ++i) {
+          if (!table.f32[i].run || !table.f64[i].run)
+            names.push_back(signature_of(static_cast<KernelId>(i)).kernel);
+        }
+        return names;
+      },
+      "Kernels that the selected instruction set lacks; empty in a whole build.");
+
+  py::class_<BoundProgram>(m, "Program", "A flat list of kernel calls on fixed memory.")
+      .def(py::init<>())
+      .def("add", &BoundProgram::add, py::arg("kernel"), py::arg("spec"), py::arg("tensors"),
+           "Appends a call; the arrays are checked now and kept alive.")
+      .def(
+          "run",
+          [](BoundProgram& self) {
+            const int threads = cpu::threads_for_run();
+            py::gil_scoped_release release;
+            self.program.run(threads);
+          },
+          "Runs every step in order.")
+      .def(
+          "run_timed",
+          [](BoundProgram& self) {
+            const int threads = cpu::threads_for_run();
+            py::gil_scoped_release release;
+            return self.program.run_timed(threads);
+          },
+          "Runs every step in order and returns the seconds of each.")
+      .def("__len__", [](const BoundProgram& self) { return self.program.steps().size(); })
+      .def_property_readonly(
+          "steps",
+          [](const BoundProgram& self) {
+            std::vector<std::pair<std::string, std::string>> steps;
+            for (const Program::Step& s : self.program.steps()) steps.emplace_back(s.name, s.spec->text());
+            return steps;
+          },
+          "(kernel, problem) of each step.")
+      .def_property_readonly("workspace_bytes", [](const BoundProgram& self) {
+        return self.program.workspace_bytes(cpu::threads());
+      });
+}
+
+}  // namespace fc::bind

@@ -1,0 +1,170 @@
+// specs.cpp — the spec classes as Python sees them: made from shapes and numbers, they answer shapes and
+// costs.
+#include <pybind11/stl.h>
+
+#include "bind/bind.h"
+#include "core/conv2d_spec.h"
+#include "core/elementwise_spec.h"
+#include "core/gemm_spec.h"
+#include "core/loss_spec.h"
+#include "core/norm_spec.h"
+#include "core/pool2d_spec.h"
+
+namespace fc::bind {
+namespace {
+
+DType dtype_from(const std::string& name) {
+  if (name == "float32") return DType::f32;
+  if (name == "float64") return DType::f64;
+  throw TypeError("dtype must be float32 or float64, got " + name + ".");
+}
+
+// A mode by name, or ((top, bottom), (left, right)).
+Padding padding_from(const std::string& op, const py::object& value) {
+  Padding padding;
+  if (!py::isinstance<py::str>(value)) {
+    padding.pads = value.cast<std::array<Pair, 2>>();
+    return padding;
+  }
+  const std::string name = value.cast<std::string>();
+  if (name == "valid") {
+    padding.mode = PaddingMode::valid;
+  } else if (name == "same") {
+    padding.mode = PaddingMode::same_upper;
+  } else if (name == "same_lower") {
+    padding.mode = PaddingMode::same_lower;
+  } else {
+    throw ValueError(
+        text_of("[", op,
+                "] padding is not known: expected numbers or one of valid, same, same_lower (lower case), "
+                "got padding='",
+                name, "'. Use one of these."));
+  }
+  return padding;
+}
+
+// (name, alpha, beta)
+using ActivationTuple = std::tuple<std::string, double, double>;
+
+Activation activation_from(const std::string& op, const ActivationTuple& t) {
+  return {activation_from_name(op, std::get<0>(t)), std::get<1>(t), std::get<2>(t)};
+}
+
+template <class Enum>
+Enum kind_from(const std::string& name, std::initializer_list<const char*> names) {
+  int i = 0;
+  for (const char* known : names) {
+    if (name == known) return static_cast<Enum>(i);
+    ++i;
+  }
+  throw std::logic_error("unknown kind " + name);
+}
+
+template <class S>
+std::shared_ptr<S> shared(S spec) {
+  return std::make_shared<S>(std::move(spec));
+}
+
+void bind_window_specs(py::module_& m) {
+  py::class_<Conv2dSpec, Spec, std::shared_ptr<Conv2dSpec>>(m, "Conv2dSpec")
+      .def_static(
+          "make",
+          [](const std::string& dtype, const Shape& x, const Shape& w, const Pair& stride,
+             const py::object& padding, const Pair& dilation, int64_t groups,
+             const ActivationTuple& activation) {
+            return shared(Conv2dSpec::make(dtype_from(dtype), x, w, stride, padding_from("conv2d", padding),
+                                           dilation, groups, activation_from("conv2d", activation)));
+          })
+      .def_static("make_transpose", [](const std::string& dtype, const Shape& x, const Shape& w,
+                                       const Pair& stride, const py::object& padding,
+                                       const Pair& output_padding, const Pair& dilation, int64_t groups) {
+        return shared(Conv2dSpec::make_transpose(dtype_from(dtype), x, w, stride,
+                                                 padding_from("conv2d_transpose", padding), output_padding,
+                                                 dilation, groups));
+      });
+  py::class_<Pool2dSpec, Spec, std::shared_ptr<Pool2dSpec>>(m, "Pool2dSpec")
+      .def_static("make", [](const std::string& dtype, const std::string& kind, const Shape& x,
+                             const Pair& pool_size, const Pair& stride, const py::object& padding,
+                             const Pair& dilation, bool ceil_mode, bool count_include_pad) {
+        return shared(Pool2dSpec::make(
+            dtype_from(dtype), kind_from<PoolKind>(kind, {"max", "min", "avg", "sum"}), x, pool_size, stride,
+            padding_from(kind + "_pool2d", padding), dilation, ceil_mode, count_include_pad));
+      });
+}
+
+void bind_matrix_specs(py::module_& m) {
+  py::class_<GemmSpec, Spec, std::shared_ptr<GemmSpec>>(m, "GemmSpec")
+      .def_static("make_dense", [](const std::string& dtype, const Shape& x, const Shape& w,
+                                   const ActivationTuple& activation) {
+        return shared(GemmSpec::make_dense(dtype_from(dtype), x, w, activation_from("dense", activation)));
+      });
+  py::class_<NormSpec, Spec, std::shared_ptr<NormSpec>>(m, "NormSpec")
+      .def_static("make", [](const std::string& dtype, const std::string& op, const Shape& x, double epsilon,
+                             double momentum) {
+        return shared(NormSpec::make(dtype_from(dtype), op, x, epsilon, momentum));
+      });
+  py::class_<LossSpec, Spec, std::shared_ptr<LossSpec>>(m, "LossSpec")
+      .def_static("make", [](const std::string& dtype, const std::string& kind, const Shape& target,
+                             const Shape& prediction, bool from_logits, double label_smoothing,
+                             double delta) {
+        const auto k = kind_from<LossKind>(
+            kind, {"mean_squared_error", "mean_absolute_error", "huber", "binary_crossentropy",
+                   "categorical_crossentropy", "sparse_categorical_crossentropy", "hinge", "kl_divergence"});
+        return shared(
+            LossSpec::make(dtype_from(dtype), k, target, prediction, from_logits, label_smoothing, delta));
+      });
+}
+
+void bind_elementwise_specs(py::module_& m) {
+  py::class_<VectorSpec, Spec, std::shared_ptr<VectorSpec>>(m, "VectorSpec")
+      .def_static("make", [](const std::string& dtype, const std::string& op, const Shape& extents) {
+        return shared(VectorSpec::make(dtype_from(dtype), op, extents));
+      });
+  py::class_<ActivationSpec, VectorSpec, std::shared_ptr<ActivationSpec>>(m, "ActivationSpec")
+      .def_static(
+          "make", [](const std::string& dtype, const Shape& extents, const ActivationTuple& activation) {
+            return shared(
+                ActivationSpec::make(dtype_from(dtype), extents, activation_from("activation", activation)));
+          });
+  py::class_<DropoutSpec, VectorSpec, std::shared_ptr<DropoutSpec>>(m, "DropoutSpec")
+      .def_static("make", [](const std::string& dtype, const Shape& extents, double rate) {
+        return shared(DropoutSpec::make(dtype_from(dtype), extents, rate));
+      });
+  py::class_<FillSpec, VectorSpec, std::shared_ptr<FillSpec>>(m, "FillSpec")
+      .def_static("make", [](const std::string& dtype, const Shape& extents, double value) {
+        return shared(FillSpec::make(dtype_from(dtype), extents, value));
+      });
+  py::class_<PreluSpec, Spec, std::shared_ptr<PreluSpec>>(m, "PreluSpec")
+      .def_static("make", [](const std::string& dtype, const Shape& x, const Shape& alpha) {
+        return shared(PreluSpec::make(dtype_from(dtype), x, alpha));
+      });
+  py::class_<BinarySpec, Spec, std::shared_ptr<BinarySpec>>(m, "BinarySpec")
+      .def_static(
+          "make", [](const std::string& dtype, const std::string& kind, const Shape& a, const Shape& b) {
+            return shared(BinarySpec::make(
+                dtype_from(dtype), kind_from<BinaryKind>(kind, {"add", "subtract", "multiply"}), a, b));
+          });
+  py::class_<BoxSpec, Spec, std::shared_ptr<BoxSpec>>(m, "BoxSpec")
+      .def_static("make", [](const std::string& dtype, const std::string& op, const Shape& x, const Shape& y,
+                             const Shape& x_start, const Shape& y_start, const Shape& extent) {
+        return shared(BoxSpec::make(dtype_from(dtype), op, x, y, x_start, y_start, extent));
+      });
+}
+
+}  // namespace
+
+void bind_specs(py::module_& m) {
+  py::class_<Spec, std::shared_ptr<Spec>>(m, "Spec",
+                                          "A validated problem: shapes of its tensors, cost, text form.")
+      .def(
+          "shape", [](const Spec& s, const std::string& name) { return py::tuple(py::cast(s.shape(name))); },
+          py::arg("name"), "Shape of the tensor called `name`.")
+      .def("flops", &Spec::flops, py::arg("kernel"), "Floating-point operations of one run of `kernel`.")
+      .def_property_readonly("dtype", [](const Spec& s) { return name_of(s.dtype); })
+      .def("__str__", &Spec::text);
+  bind_window_specs(m);
+  bind_matrix_specs(m);
+  bind_elementwise_specs(m);
+}
+
+}  // namespace fc::bind

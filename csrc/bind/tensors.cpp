@@ -1,0 +1,70 @@
+// tensors.cpp — the last check before raw memory reaches a kernel. Numbers were the spec's business; this is
+// the arrays'.
+#include <pybind11/numpy.h>
+
+#include "bind/bind.h"
+
+namespace fc::bind {
+namespace {
+
+py::dtype numpy_dtype(DType t) {
+  switch (t) {
+    case DType::f32:
+      return py::dtype::of<float>();
+    case DType::f64:
+      return py::dtype::of<double>();
+    case DType::u8:
+      return py::dtype::of<uint8_t>();
+    case DType::i32:
+      return py::dtype::of<int32_t>();
+    case DType::i64:
+      return py::dtype::of<int64_t>();
+    case DType::u64:
+      return py::dtype::of<uint64_t>();
+  }
+  throw std::logic_error("unknown element type");
+}
+
+void* address(const Signature& signature, const Argument& argument, const Spec& spec,
+              const py::handle& object) {
+  const auto where = [&] { return text_of("[", signature.kernel, "] ", argument.name, " "); };
+  if (object.is_none()) {
+    if (argument.optional) return nullptr;
+    throw TypeError(where() + "must not be None. Pass an array.");
+  }
+  if (!py::isinstance<py::array>(object)) throw TypeError(where() + "must be a NumPy array.");
+  const auto array = py::reinterpret_borrow<py::array>(object);
+  const DType dtype = argument.dtype.value_or(spec.dtype);
+  if (!array.dtype().equal(numpy_dtype(dtype))) {
+    throw TypeError(
+        text_of(where(), "must be ", name_of(dtype), ", got ", std::string(py::str(array.dtype())), "."));
+  }
+  const Shape shape(array.shape(), array.shape() + array.ndim());
+  const Shape wanted = spec.shape(argument.name);
+  FC_CHECK(shape == wanted, where(), "has the wrong shape: expected ", to_text(wanted), ", got ",
+           to_text(shape), ".");
+  const int flags = array.flags();
+  FC_CHECK((flags & py::array::c_style) && (flags & py::detail::npy_api::NPY_ARRAY_ALIGNED_), where(),
+           "must be C-contiguous and aligned.");
+  FC_CHECK(!argument.output || array.writeable(), where(), "must be writeable.");
+  return const_cast<void*>(array.data());
+}
+
+}  // namespace
+
+std::vector<void*> tensor_addresses(KernelId id, const Spec& spec, const py::sequence& arrays) {
+  const Signature& signature = signature_of(id);
+  if (!spec_fits(id, spec))
+    throw TypeError(text_of("[", signature.kernel, "] got a spec of another operation."));
+  const size_t count = signature.arguments.size();
+  if (arrays.size() != count) {
+    throw TypeError(text_of("[", signature.kernel, "] takes ", count, " tensors (", signature.text, "), got ",
+                            arrays.size(), "."));
+  }
+  std::vector<void*> addresses(count);
+  for (size_t i = 0; i < count; ++i)
+    addresses[i] = address(signature, signature.arguments[i], spec, arrays[i]);
+  return addresses;
+}
+
+}  // namespace fc::bind

@@ -1,0 +1,33 @@
+// signature.h — the tensors of each kernel, parsed once from kernels.inc.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/kernel_table.h"
+#include "core/spec.h"
+
+namespace fc {
+
+struct Argument {
+  std::string name;
+  std::optional<DType> dtype;  // empty: the spec's own
+  bool optional = false;       // may be null
+  bool output = false;         // written
+  bool updated = false;        // read before it is written, or only partly written
+};
+
+struct Signature {
+  std::string kernel;
+  std::string text;
+  std::vector<Argument> arguments;
+};
+
+const Signature& signature_of(KernelId id);
+// The kernel called `name`, or std::logic_error.
+KernelId kernel_from_name(const std::string& name);
+// Whether `spec` has the type that kernels.inc names for the kernel.
+bool spec_fits(KernelId id, const Spec& spec);
+
+}  // namespace fc

@@ -1,0 +1,90 @@
+// dispatch.cpp — picks the best instruction set that both the CPU and the OS support.
+#include "cpu/dispatch.h"
+
+#include <cstdlib>
+
+#include "core/check.h"
+#include "cpu/cpu_info.h"
+
+namespace fc::cpu {
+namespace baseline {
+KernelTable make_table();
+}
+namespace avx2 {
+KernelTable make_table();
+}
+namespace avx512 {
+KernelTable make_table();
+}
+
+namespace {
+
+struct Isa {
+  std::string name;
+  KernelTable (*make_table)();
+};
+
+const std::vector<Isa>& built() {
+  static const std::vector<Isa> all = {
+      {"baseline", baseline::make_table},
+#if defined(FASTCONV_HAS_AVX2)
+      {"avx2", avx2::make_table},
+#endif
+#if defined(FASTCONV_HAS_AVX512)
+      {"avx512", avx512::make_table},
+#endif
+  };
+  return all;
+}
+
+struct Selected {
+  std::string name;
+  KernelTable table;
+};
+
+const Isa& find(const std::string& asked) {
+  const std::string name = asked == "sse2" ? "baseline" : asked;
+  std::string usable;
+  for (const Isa& isa : built()) {
+    if (!supports(isa.name)) continue;
+    if (isa.name == name) return isa;
+    usable += (usable.empty() ? "" : ", ") + isa.name;
+  }
+  throw ValueError(
+      text_of("[FASTCONV_ISA] the instruction set must be one that this machine runs: expected one of ",
+              usable, ", got '", asked, "'. Unset FASTCONV_ISA to use the best one."));
+}
+
+Selected& selected() {
+  static Selected* current = [] {
+    const char* forced = std::getenv("FASTCONV_ISA");
+    const Isa& isa = find(forced && *forced ? forced : available_isas().back());
+    return new Selected{isa.name, isa.make_table()};
+  }();
+  return *current;
+}
+
+}  // namespace
+
+std::vector<std::string> available_isas() {
+  std::vector<std::string> names;
+  for (const Isa& isa : built()) {
+    if (supports(isa.name)) names.push_back(isa.name);
+  }
+  return names;
+}
+
+const std::string& current_isa() {
+  return selected().name;
+}
+
+void select_isa(const std::string& name) {
+  const Isa& isa = find(name);
+  selected() = {isa.name, isa.make_table()};
+}
+
+const KernelTable& kernels() {
+  return selected().table;
+}
+
+}  // namespace fc::cpu

@@ -39,7 +39,8 @@ void sum_gradients(const NormSpec& spec, const T* dy, const T* x, const T* mean,
 // The coefficients live behind the sums of all blocks.
 template <class T>
 T* coefficients(const NormSpec& spec, const Context& context) {
-  return reinterpret_cast<T*>(static_cast<double*>(context.workspace) + 2 * row_blocks(spec.rows) * spec.width);
+  return reinterpret_cast<T*>(static_cast<double*>(context.workspace) +
+                              2 * row_blocks(spec.rows) * spec.width);
 }
 
 template <class T>
@@ -49,8 +50,9 @@ size_t batch_norm_training_backward_workspace(const NormSpec& spec, int) {
 }
 
 template <class T>
-void batch_norm_training_backward(const NormSpec& spec, const T* dy, const T* x, const T* gamma, const T* batch_mean,
-                                  const T* batch_rstd, T* dx, T* dgamma, T* dbeta, const Context& context) {
+void batch_norm_training_backward(const NormSpec& spec, const T* dy, const T* x, const T* gamma,
+                                  const T* batch_mean, const T* batch_rstd, T* dx, T* dgamma, T* dbeta,
+                                  const Context& context) {
   const int64_t rows = spec.rows, width = spec.width;
   sum_gradients(spec, dy, x, batch_mean, context);
   const double* sums = static_cast<const double*>(context.workspace);
@@ -88,8 +90,9 @@ size_t batch_norm_inference_backward_workspace(const NormSpec& spec, int threads
 }
 
 template <class T>
-void batch_norm_inference_backward(const NormSpec& spec, const T* dy, const T* x, const T* gamma, const T* mean,
-                                   const T* variance, T* dx, T* dgamma, T* dbeta, const Context& context) {
+void batch_norm_inference_backward(const NormSpec& spec, const T* dy, const T* x, const T* gamma,
+                                   const T* mean, const T* variance, T* dx, T* dgamma, T* dbeta,
+                                   const Context& context) {
   const int64_t rows = spec.rows, width = spec.width;
   sum_gradients(spec, dy, x, mean, context);
   const double* sums = static_cast<const double*>(context.workspace);

@@ -3,7 +3,8 @@
 // Math       y = (x − mean)·gamma/√(variance + epsilon) + beta
 // Shapes     x, y (rows,width)   gamma, beta, mean, variance (width); gamma, beta null mean 1, 0
 // Threads    over blocks of rows, one writer per element
-// Numerics   scale = gamma/√(variance + epsilon) in double, rounded once; one subtraction and one fma per element.
+// Numerics   scale = gamma/√(variance + epsilon) in double, rounded once; one subtraction and one fma per
+// element.
 //            x is centred first: folding mean into the shift would cancel where the mean is large.
 // Workspace  two T per column
 // Source     Ioffe, Szegedy, "Batch Normalization", 2015, algorithm 2
@@ -36,6 +37,8 @@ void batch_norm_inference(const NormSpec& spec, const T* x, const T* gamma, cons
 
 }  // namespace
 
-void add_batch_norm_inference(KernelTable& table) { FC_ADD_WITH_WORKSPACE(table, batch_norm_inference); }
+void add_batch_norm_inference(KernelTable& table) {
+  FC_ADD_WITH_WORKSPACE(table, batch_norm_inference);
+}
 
 }  // namespace fc::cpu::FC_ISA

@@ -1,8 +1,9 @@
-// column_sums.h — sums down the columns of a (rows, width) matrix: what gradients of per-channel parameters are.
+// column_sums.h — sums down the columns of a (rows, width) matrix: what gradients of per-channel parameters
+// are.
 //
-// Rows are cut into blocks of kBlockRows. Inside a block a strip of columns is summed in registers in T; the blocks'
-// sums are doubles in the workspace and are added in ascending order. Nothing depends on the number of threads, and the
-// rounding error grows with kBlockRows, not with rows.
+// Rows are cut into blocks of kBlockRows. Inside a block a strip of columns is summed in registers in T; the
+// blocks' sums are doubles in the workspace and are added in ascending order. Nothing depends on the number
+// of threads, and the rounding error grows with kBlockRows, not with rows.
 #pragma once
 
 #include "cpu/kernels/work.h"
@@ -14,12 +15,14 @@ namespace fc::cpu::FC_ISA {
 inline constexpr int64_t kBlockRows = 128;
 
 // At least one: the empty block writes the zeros of an empty sum.
-constexpr int64_t row_blocks(int64_t rows) { return max_of(1, ceil_div(rows, kBlockRows)); }
+constexpr int64_t row_blocks(int64_t rows) {
+  return max_of(1, ceil_div(rows, kBlockRows));
+}
 
 // V registers of columns (the last one `count` wide when V is 1), K sums each.
 template <class T, int K, int V, class Add>
-FC_INLINE void sum_strip(int64_t begin, int64_t end, int64_t column, int64_t count, int64_t width, const Add& add,
-                         double* out) {
+FC_INLINE void sum_strip(int64_t begin, int64_t end, int64_t column, int64_t count, int64_t width,
+                         const Add& add, double* out) {
   constexpr int64_t L = kLanes<T>;
   Vec<T> sums[V][K] = {};
   for (int64_t row = begin; row < end; ++row) {
@@ -27,10 +30,7 @@ FC_INLINE void sum_strip(int64_t begin, int64_t end, int64_t column, int64_t cou
   }
   for (int v = 0; v < V; ++v) {
     for (int k = 0; k < K; ++k) {
-      T lanes[L];
-      store(lanes, sums[v][k]);
-      double* out_lanes = out + k * width + column + v * L;
-      for (int64_t i = 0; i < count; ++i) out_lanes[i] = lanes[i];
+      for (int64_t i = 0; i < count; ++i) out[k * width + column + v * L + i] = sums[v][k][i];
     }
   }
 }

@@ -62,7 +62,8 @@ void layer_norm_backward(const NormSpec& spec, const T* dy, const T* x, const T*
     const int64_t begin = b * kBlockRows, end = min_of(begin + kBlockRows, rows);
     sum_columns<T, 2>(begin, end, width, add, sums + 2 * b * width);
     for (int64_t row = begin; row < end; ++row) {
-      row_gradient(dy + row * width, x + row * width, gamma, row_mean[row], row_rstd[row], dx + row * width, width);
+      row_gradient(dy + row * width, x + row * width, gamma, row_mean[row], row_rstd[row], dx + row * width,
+                   width);
     }
   });
   add_up_blocks(blocks, 2 * width, sums, context.threads);
@@ -74,6 +75,8 @@ void layer_norm_backward(const NormSpec& spec, const T* dy, const T* x, const T*
 
 }  // namespace
 
-void add_layer_norm_backward(KernelTable& table) { FC_ADD_WITH_WORKSPACE(table, layer_norm_backward); }
+void add_layer_norm_backward(KernelTable& table) {
+  FC_ADD_WITH_WORKSPACE(table, layer_norm_backward);
+}
 
 }  // namespace fc::cpu::FC_ISA

@@ -1,11 +1,13 @@
 // layer_norm_forward.cpp — every row is centred and scaled by its own mean and variance.
 //
-// Math       mean[r] = (1/n) Σ_c x[r,c]      var[r] = (1/n) Σ_c (x[r,c] − mean[r])²      rstd = 1/√(var + epsilon)
+// Math       mean[r] = (1/n) Σ_c x[r,c]      var[r] = (1/n) Σ_c (x[r,c] − mean[r])²      rstd = 1/√(var +
+// epsilon)
 //            y = (x − mean)·rstd·gamma + beta
 // Shapes     x, y (rows,width)   gamma, beta (width), null mean 1, 0   row_mean, row_rstd (rows)
 // Blocking   a row is read three times, from memory once: it stays in L1 or L2
 // Threads    over blocks of rows, one writer per element
-// Numerics   sums in blocks of 4096 in T, blocks in double; the second pass corrects the first pass's mean, so a large
+// Numerics   sums in blocks of 4096 in T, blocks in double; the second pass corrects the first pass's mean,
+// so a large
 //            mean does not cancel. What rounding mean to T loses is put back in y.
 // Workspace  none
 // Source     Ba, Kiros, Hinton, "Layer Normalization", 2016; Chan, Golub, LeVeque, 1983, eq. 1.7
@@ -31,7 +33,9 @@ Moments row_moments(const T* x, int64_t n) {
   // Weighted before it is added: no overflow where the mean itself is representable.
   sum_vectors<T, 1>(
       n,
-      [&](int64_t i, int64_t count, Vec<T>* sum) { sum[0] = fma<T>(load_up_to(x + i, count), weight, sum[0]); },
+      [&](int64_t i, int64_t count, Vec<T>* sum) {
+        sum[0] = fma<T>(load_up_to(x + i, count), weight, sum[0]);
+      },
       centre);
   const T rounded = static_cast<T>(centre[0]);
   double sums[2];
@@ -78,6 +82,8 @@ void layer_norm_forward(const NormSpec& spec, const T* x, const T* gamma, const 
 
 }  // namespace
 
-void add_layer_norm_forward(KernelTable& table) { FC_ADD(table, layer_norm_forward); }
+void add_layer_norm_forward(KernelTable& table) {
+  FC_ADD(table, layer_norm_forward);
+}
 
 }  // namespace fc::cpu::FC_ISA

@@ -1,4 +1,5 @@
-// reduce.h — sums whose order depends on the length alone, so the same bits come out for any number of threads.
+// reduce.h — sums whose order depends on the length alone, so the same bits come out for any number of
+// threads.
 #pragma once
 
 #include "cpu/kernels/work.h"
@@ -8,7 +9,8 @@ namespace fc::cpu::FC_ISA {
 
 inline constexpr int64_t kSumBlock = 4096;  // terms added in one go before their sum joins a double
 
-// Sum of f(i) over [0, n) in double: eight interleaved sums, which the compiler keeps in registers, then a tree.
+// Sum of f(i) over [0, n) in double: eight interleaved sums, which the compiler keeps in registers, then a
+// tree.
 template <class F>
 FC_INLINE double sum_of(int64_t n, const F& f) {
   constexpr int64_t kSums = 8;
@@ -21,8 +23,8 @@ FC_INLINE double sum_of(int64_t n, const F& f) {
   return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
 }
 
-// K sums at once over [0, n): add(i, count, sums) adds the terms of `count` elements at i to the vectors sums[0..K).
-// A block of kSumBlock terms is added in T, blocks are added in double.
+// K sums at once over [0, n): add(i, count, sums) adds the terms of `count` elements at i to the vectors
+// sums[0..K). A block of kSumBlock terms is added in T, blocks are added in double.
 template <class T, int K, class Add>
 FC_INLINE void sum_vectors(int64_t n, const Add& add, double (&totals)[K]) {
   constexpr int64_t kUnroll = 4;

@@ -314,13 +314,20 @@ class Trainable(Layer):
             raise type(error)(f"[fit] validation_data does not fit: {error}") from None
 
     def _run_epochs(self, data: Any, validation: Any, *, verbose: Any, callbacks: Any, **how: Any) -> Any:
-        from fastconv.callbacks import CallbackList, History
+        from fastconv.callbacks import CallbackList
 
         steps = how["steps"] if how["steps"] is not None else len(data) if hasattr(data, "__len__") else None
-        params = {"epochs": how["epochs"], "steps": steps, "verbose": verbose, "initial_epoch": how["initial_epoch"]}
-        history = History()
-        hooks = CallbackList.for_fit(callbacks, self, params, history, verbose)
-        self.history = history
+        hooks = CallbackList(
+            callbacks,
+            add_history=True,
+            add_progbar=True,
+            model=self,
+            epochs=how["epochs"],
+            steps=steps,
+            verbose=verbose,
+            initial_epoch=how["initial_epoch"],
+        )
+        self.history = hooks.history
         self.stop_training = False
         hooks.on_train_begin()
         iterator = None if isinstance(data, ArrayBatches) else _Repeating(data, how["steps"])
@@ -336,7 +343,7 @@ class Trainable(Layer):
             if self.stop_training:
                 break
         hooks.on_train_end(logs)
-        return history
+        return self.history
 
     def _epoch_batches(self, data: Any, iterator: Any, shuffle: bool) -> Iterator[Any]:
         if iterator is not None:
@@ -358,7 +365,14 @@ class Trainable(Layer):
         logs: dict[str, float] = {}
         for step, (x, y, weights) in enumerate(batches):
             hooks.on_train_batch_begin(step)
-            plan = self._train_step(x, y, weights, epoch, step)
+            try:
+                plan = self._train_step(x, y, weights, epoch, step)
+            except NonFiniteLossError:
+                if not hooks.handles_nonfinite_loss:
+                    raise
+                logs = {**logs, "loss": float("nan")}
+                hooks.on_train_batch_end(step, logs)
+                break
             self._meters.update(plan, weights)
             logs = self._meters.results()
             hooks.on_train_batch_end(step, logs)
@@ -433,7 +447,8 @@ class Trainable(Layer):
                 data = self._array_batches("evaluate", x, y, sample_weight, None, batch_size)
             from fastconv.callbacks import CallbackList
 
-            hooks = CallbackList.for_evaluate(callbacks, self, verbose)
+            count = len(data) if hasattr(data, "__len__") else steps
+            hooks = CallbackList(callbacks, add_progbar=True, model=self, steps=count, verbose=verbose)
             return _as_result(self._evaluate(data, steps, hooks), return_dict)
 
     def _evaluate(self, data: Any, steps: int | None, hooks: Any) -> dict[str, float]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from fastconv.graph import Node, Value
-from fastconv.ops import activation, conv, dense, loss, norm
+from fastconv.ops import activation, conv, loss, norm
+from fastconv.ops.dense import FORWARD as DENSE
 from fastconv.ops.registry import apply
 
 __all__ = ["fuse_activations", "fuse_output_activation_into_loss"]
 
-_TAKES_ACTIVATION = (conv.FORWARD, dense.FORWARD)
+_TAKES_ACTIVATION = (conv.FORWARD, DENSE)
 
 # loss kind -> whether a node is the activation that the loss knows how to take in
 _LOSS_ACTIVATION = {

@@ -1,5 +1,7 @@
 """The reference against PyTorch in float64, wherever PyTorch has the same operation."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -90,9 +92,8 @@ def test_conv2d_transpose(case):
     kwargs = case.kwargs
     pads = _pads(case)
     groups, stride = kwargs.get("groups", 1), _pair(kwargs.get("stride", 1))
-    r, s, k, c = inputs["w"].shape
-    # PyTorch pads both sides alike: compute without pads and crop; a "same" whose kernel is shorter than its stride
-    # has rows that no tap reaches, which hold the bias alone.
+    # PyTorch pads both sides alike: compute without pads and crop. A "same" whose kernel is shorter than its
+    # stride has rows that no tap reaches; they hold the bias alone.
     extra = _pair(kwargs.get("output_padding", 0))
     x = _leaf(_nchw(inputs["x"]))
     w = _leaf(torch.tensor(inputs["w"].transpose(3, 2, 0, 1).copy()))
@@ -347,11 +348,11 @@ def test_optimizers_agree_where_pytorch_has_keras_rule():
     rng = np.random.default_rng(0)
     w, gradients = rng.uniform(-1, 1, 7), rng.uniform(-1, 1, (5, 7))
     optim = torch.optim
-    for nesterov in (False, True):
+    for keywords in ({"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}):
         mine, v = w, np.zeros(7)
         for g in gradients:
-            mine, v = reference.sgd_step(mine, g, v, learning_rate=0.1, momentum=0.9, nesterov=nesterov)
-        peer = _torch_steps(lambda p: optim.SGD(p, 0.1, momentum=0.9, nesterov=nesterov), w, gradients)
+            mine, v = reference.sgd_step(mine, g, v, learning_rate=0.1, **keywords)
+        peer = _torch_steps(partial(optim.SGD, lr=0.1, **keywords), w, gradients)
         np.testing.assert_allclose(mine, peer, **_CLOSE)
     mine, m, v = w, np.zeros(7), np.zeros(7)
     for t, g in enumerate(gradients, 1):

@@ -66,15 +66,9 @@ def python2(data=None, labels=None):
         b"cnumpy.core.multiarray\n_reconstruct\nq\x05cnumpy\nndarray\nq\x06K\x00\x85U\x01b\x87Rq\x07(K\x01"
         + (shape + dtype + b"\x89T" + struct.pack("<I", data.size) + data.tobytes() + b"tb")
     )
-    items = (
-        text(b"data")
-        + b"q\x04"
-        + array
-        + text(b"labels")
-        + b"]q\x0a("
-        + b"".join(b"K" + bytes([v]) for v in labels)
-    )
-    return b"\x80\x02}q\x01(" + items + b"e" + text(b"batch_label") + text(b"batch 1 of 5") + b"u."
+    numbers = b"]q\x0a(" + b"".join(b"K" + bytes([v]) for v in labels) + b"e"
+    items = text(b"data") + b"q\x04" + array + text(b"labels") + numbers
+    return b"\x80\x02}q\x01(" + items + text(b"batch_label") + text(b"batch 1 of 5") + b"u."
 
 
 def check(parts):

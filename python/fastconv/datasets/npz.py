@@ -22,7 +22,7 @@ __all__ = ["load_npz"]
 _WHOLE, _SPLIT = ("x", "y"), ("x_train", "y_train", "x_test", "y_test")
 _DEFLATE_LIMIT = 1032  # no deflate stream expands further (zlib: maximum compression factor)
 
-# What zipfile raises for a damaged or encrypted archive; OSError where an offset leads before the file's start
+# What zipfile raises for a damaged or encrypted archive; OSError where an offset leads nowhere
 _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError)
 
 

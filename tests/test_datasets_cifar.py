@@ -61,7 +61,8 @@ def python2(data=None, labels=None):
         return b"U" + bytes([len(value)]) + value
 
     shape = b"".join(b"M" + struct.pack("<H", n) for n in data.shape) + b"\x86"
-    dtype = b"cnumpy\ndtype\nq\x08U\x02u1K\x00K\x01\x87Rq\x09(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    state = b"(K\x03U\x01|NNN" + 2 * b"J\xff\xff\xff\xff" + b"K\x00tb"
+    dtype = b"cnumpy\ndtype\nq\x08U\x02u1K\x00K\x01\x87Rq\x09" + state
     array = (
         b"cnumpy.core.multiarray\n_reconstruct\nq\x05cnumpy\nndarray\nq\x06K\x00\x85U\x01b\x87Rq\x07(K\x01"
         + (shape + dtype + b"\x89T" + struct.pack("<I", data.size) + data.tobytes() + b"tb")

@@ -1,4 +1,4 @@
-"""Where files are looked for, and downloads that resume, verify and never leave a half file; a local server only."""
+"""Where files are looked for, and downloads that resume and are verified; a local server only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BODY = np.random.default_rng(0).integers(0, 256, 300_000, np.uint8).tobytes()
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves ``files``; ``cut`` ends each answer after so many bytes; ``ranges`` False ignores Range headers."""
+    """Serves ``files``; ``cut`` ends each answer early; ``ranges`` False ignores Range headers."""
 
     daemon_threads = True
 

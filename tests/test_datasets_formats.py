@@ -212,7 +212,7 @@ def test_npz_survives_any_flipped_byte(tmp_path):
     np.savez_compressed(path, x=X, y=Y)
     good = path.read_bytes()
     for i in range(len(good)):
-        for flip in (0x01, 0x80, 0xFF):
+        for flip in (0x01, 0xFF):
             path.write_bytes(good[:i] + bytes([good[i] ^ flip]) + good[i + 1 :])
             try:
                 (x, _), (xt, _) = load_npz(path)

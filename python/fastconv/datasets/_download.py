@@ -19,7 +19,7 @@ _ATTEMPTS = 5
 _TIMEOUT = 20.0  # seconds without a byte
 
 
-def download(urls: Sequence[str], target: Path, verify: Callable[[Path], None], max_bytes: int) -> None:
+def download(urls: Sequence[str], target: Path, verify: Callable[[Path], object], max_bytes: int) -> None:
     """Fetch ``target`` from the first of ``urls`` that delivers what ``verify`` accepts.
 
     Bytes go to ``target`` + ".part", which a later call continues (HTTP Range). ``verify(path)`` raises

@@ -353,6 +353,32 @@ def test_archive_refuses(tmp_path):
         SMALL.load(tmp_path / "9.tar.gz")
 
 
+def test_sparse_members_do_not_grow(tmp_path):
+    """A pax header may say that a member is a hole of a terabyte."""
+    info = tarfile.TarInfo("c/data_batch_1.bin")
+    body = b"1\n1099511627776\n0\n".ljust(512, b"\0")
+    info.size = len(body)
+    info.pax_headers = {
+        "GNU.sparse.major": "1",
+        "GNU.sparse.minor": "0",
+        "GNU.sparse.name": info.name,
+        "GNU.sparse.realsize": str(1 << 40),
+    }
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(info, io.BytesIO(body))
+    with pytest.raises(DatasetError, match=r"missing data_batch_1|undamaged"):
+        SMALL.load(tmp_path / "a.tar.gz")
+
+
+def test_archive_survives_any_flipped_byte(tmp_path):
+    raw = gzip.decompress(tar(tmp_path / "a.tar.gz", [("c/data_batch_1", b"x" * 9)]).read_bytes())[:1536]
+    for i in range(520):
+        with gzip.open(tmp_path / "b.tar.gz", "wb", compresslevel=0) as file:
+            file.write(raw[:i] + bytes([raw[i] ^ 0xFF]) + raw[i + 1 :])
+        with pytest.raises(DatasetError):
+            SMALL.load(tmp_path / "b.tar.gz")
+
+
 def test_missing_files_are_named(tmp_path, monkeypatch):
     with pytest.raises(
         DatasetError, match=r"cifar-10-python\.tar\.gz.*test_batch\.bin.*FASTCONV_DATA=FOLDER"

@@ -92,12 +92,8 @@ def test_names():
 )
 def test_idx_sets(module):
     (x, y), (xt, yt) = module.load_data()
-    assert (
-        x.shape == (60000, 28, 28)
-        and y.shape == (60000,)
-        and xt.shape == (10000, 28, 28)
-        and yt.shape == (10000,)
-    )
+    assert [a.shape for a in (x, y)] == [(60000, 28, 28), (60000,)]
+    assert [a.shape for a in (xt, yt)] == [(10000, 28, 28), (10000,)]
     assert {a.dtype.str for a in (x, y, xt, yt)} == {"|u1"} and set(y) == set(yt) == set(range(10))
     assert len(module.class_names) == 10 and x.max() == 255
     assert module is mnist or (np.bincount(y) == 6000).all()

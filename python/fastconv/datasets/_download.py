@@ -38,12 +38,16 @@ def download(urls: Sequence[str], target: Path, verify: Callable[[Path], object]
         reasons = []
         for url in urls:
             print(f"fastconv: downloading {url} to {target}", file=sys.stderr)
+            continued = part.exists()
             try:
                 _complete(url, part, max_bytes)
                 try:
                     verify(part)
                 except DatasetError:
-                    part.unlink()  # perhaps the old beginning was at fault: once more from byte 0
+                    part.unlink()
+                    if not continued:
+                        raise
+                    # Perhaps the old beginning was at fault: once more from byte 0.
                     _complete(url, part, max_bytes)
                     verify(part)
             except _Unreachable as error:

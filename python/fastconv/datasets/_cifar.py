@@ -45,6 +45,7 @@ class CifarSet:
         labels: key of each label of a record in the pickled version, in the order of the binary version's
             bytes.
         classes: number of classes of each label.
+        archives: names under which an archive of either version is looked for.
         archive: name of the published archive of the pickled version; sha256: its checksum; mirrors: folders
             of it.
         aliases: other names of folders to look in.
@@ -71,7 +72,7 @@ class CifarSet:
         places = _locate.folders(self.name, self.aliases) if given is None else [given, *self._inside(given)]
         for place in places:
             for names, parse in self._versions():
-                if all((place / name).exists() for name in names):
+                if all((place / name).is_file() for name in names):
                     return self._assemble(self._read_files(place, names, parse))
             if archive := _locate.find(self.archives, [place]):
                 return self._assemble(self._read_archive(archive))
@@ -143,24 +144,35 @@ class CifarSet:
     def _read_archive(self, path: Path) -> Iterator[tuple[int, Batch]]:
         """The batches of a tar.gz as they come; nothing is unpacked to disk, so no name can lead anywhere."""
         known = {name: (i, parse) for names, parse in self._versions() for i, name in enumerate(names)}
-        try:
-            with open_regular(path) as file, gzip.GzipFile(fileobj=file) as unpacked:
-                bounded: Any = BoundedReader(unpacked, _MAX_BYTES, path)
-                with tarfile.open(fileobj=bounded, mode="r|") as archive:
-                    for count, member in enumerate(archive):
-                        if count >= _MAX_MEMBERS:
-                            raise DatasetError(f"[{self.name}] {path} must hold <= {_MAX_MEMBERS} members.")
-                        place = PurePosixPath(member.name)
-                        if not member.isreg() or place.name not in known or len(place.parts) > 2:
-                            continue
-                        i, parse = known[place.name]
-                        source = f"{path}: {member.name}"
-                        data = read_exactly(archive.extractfile(member), member.size, source)
-                        yield i, parse(data, source, self.records[i])
-        except (EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError) as error:
-            raise DatasetError(
-                f"[{self.name}] {path} must be an undamaged .tar.gz: {error}. Delete it and get it again."
-            ) from None
+        with open_regular(path) as file:
+            try:
+                with gzip.GzipFile(fileobj=file) as unpacked:
+                    bounded: Any = BoundedReader(unpacked, _MAX_BYTES, path)
+                    with tarfile.open(fileobj=bounded, mode="r|") as archive:
+                        for i, parse, source, data in self._members(archive, known, path):
+                            yield i, parse(data, source, self.records[i])
+            except DatasetError:
+                raise
+            except (EOFError, OSError, zlib.error, tarfile.TarError, ValueError) as error:
+                raise DatasetError(
+                    f"[{self.name}] {path} must be an undamaged .tar.gz: {error}. Delete it and get it again."
+                ) from None
+
+    def _members(
+        self, archive: tarfile.TarFile, known: dict[str, tuple[int, Callable[..., Batch]]], path: Path
+    ) -> Iterator[tuple[int, Callable[..., Batch], str, bytearray]]:
+        """The bytes of the members that are batches; sparse ones could grow out of nothing: passed over."""
+        for count, member in enumerate(archive):
+            if count >= _MAX_MEMBERS:
+                raise DatasetError(f"[{self.name}] {path} must hold <= {_MAX_MEMBERS} members.")
+            place = PurePosixPath(member.name)
+            if member.isreg() and not member.issparse() and place.name in known and len(place.parts) <= 2:
+                source = f"{path}: {member.name}"
+                yield (
+                    *known[place.name],
+                    source,
+                    read_exactly(archive.extractfile(member), member.size, source),
+                )
 
     def _assemble(self, batches: Iterator[tuple[int, Batch]]) -> tuple[Pair, Pair]:
         """Put every batch at its place, whatever order an archive has."""
@@ -207,7 +219,7 @@ class CifarSet:
     def _missing(self, op: str, places: Sequence[Path], why: str = "") -> DatasetError:
         for place in places:  # an incomplete folder is the likeliest mistake: name what is missing there
             for names in (self.binary, self.pickled):
-                absent = [name for name in names if not (place / name).exists()]
+                absent = [name for name in names if not (place / name).is_file()]
                 if 0 < len(absent) < len(names):
                     why += f"{place} holds some batches but not {', '.join(absent)}. "
         files = [f"{self.archive} (or its batches {', '.join(self.pickled)}, or {', '.join(self.binary)})"]

@@ -19,7 +19,7 @@ _ATTEMPTS = 5
 _TIMEOUT = 20.0  # seconds without a byte
 
 
-def download(urls: Sequence[str], target: Path, verify: Callable[[Path], None], max_bytes: int) -> None:
+def download(urls: Sequence[str], target: Path, verify: Callable[[Path], object], max_bytes: int) -> None:
     """Fetch ``target`` from the first of ``urls`` that delivers what ``verify`` accepts.
 
     Bytes go to ``target`` + ".part", which a later call continues (HTTP Range). ``verify(path)`` raises
@@ -38,12 +38,16 @@ def download(urls: Sequence[str], target: Path, verify: Callable[[Path], None], 
         reasons = []
         for url in urls:
             print(f"fastconv: downloading {url} to {target}", file=sys.stderr)
+            continued = part.exists()
             try:
                 _complete(url, part, max_bytes)
                 try:
                     verify(part)
                 except DatasetError:
-                    part.unlink()  # perhaps the old beginning was at fault: once more from byte 0
+                    part.unlink()
+                    if not continued:
+                        raise
+                    # Perhaps the old beginning was at fault: once more from byte 0.
                     _complete(url, part, max_bytes)
                     verify(part)
             except _Unreachable as error:

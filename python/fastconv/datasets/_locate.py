@@ -49,7 +49,7 @@ def system_folders(name: str) -> list[Path]:
 
 def find(names: Sequence[str], places: Iterable[Path]) -> Path | None:
     """The first existing file of any of ``names`` in ``places``."""
-    return next((place / name for place in places for name in names if (place / name).exists()), None)
+    return next((place / name for place in places for name in names if (place / name).is_file()), None)
 
 
 def missing(op: str, name: str, files: Sequence[str], places: Sequence[Path], why: str = "") -> DatasetError:

@@ -22,16 +22,8 @@ __all__ = ["load_npz"]
 _WHOLE, _SPLIT = ("x", "y"), ("x_train", "y_train", "x_test", "y_test")
 _DEFLATE_LIMIT = 1032  # no deflate stream expands further (zlib: maximum compression factor)
 
-# What zipfile raises for a damaged or encrypted archive
-_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-)
+# What zipfile raises for a damaged or encrypted archive; OSError where an offset leads nowhere
+_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError)
 
 
 def load_npz(
@@ -61,15 +53,16 @@ def load_npz(
     file_path = as_path(op, "path", path)
     fraction, rng = as_fraction(op, test_fraction), as_rng(op, seed)
     limit = as_int(op, "max_bytes", max_bytes, low=1)
-    try:
-        with open_regular(file_path) as file, zipfile.ZipFile(file) as archive:
-            arrays = _read(op, file_path, archive, limit)
-    except DatasetError:
-        raise
-    except _DAMAGE as error:
-        raise DatasetError(
-            f"[{op}] {file_path} must be an undamaged .npz file: {error}. Write it again."
-        ) from None
+    with open_regular(file_path) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                arrays = _read(op, file_path, archive, limit)
+        except DatasetError:
+            raise
+        except _DAMAGE as error:
+            raise DatasetError(
+                f"[{op}] {file_path} must be an undamaged .npz file: {error}. Write it again."
+            ) from None
     for x_name, y_name in zip(list(arrays)[::2], list(arrays)[1::2], strict=True):
         x, y = arrays[x_name], arrays[y_name]
         if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):

@@ -27,7 +27,7 @@ _PARTS = ("config", "optimizer", "progress")
 _WEIGHTS, _SLOTS = "weights/", "optimizer/"
 
 
-@dataclass
+@dataclass(eq=False)
 class Archive:
     """The contents of a model file or checkpoint.
 
@@ -99,7 +99,7 @@ def load_archive(path: str | os.PathLike[str]) -> Archive:
     tensors, metadata = read_container(path)
     with checkpoint_errors("load", os.fsdecode(path)):
         if _JSON_KEY not in metadata:
-            raise Malformed(f"metadata must hold {_JSON_KEY!r}: got {sorted(metadata)}")
+            raise Malformed(f"metadata must hold {_JSON_KEY!r}: got {str(sorted(metadata))[:200]}")
         budget = object_budget(sum(array.nbytes for array in tensors.values()))
         parts = json_text.loads(metadata[_JSON_KEY], "archive", budget)
         if not isinstance(parts, dict) or not set(_PARTS) <= set(parts):

@@ -184,11 +184,10 @@ MALFORMED: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "no archive": ("must hold 'archive'", edited(lambda h: h["__metadata__"].pop("archive"))),
     "archive is a list": ("archive must be an object", archive_text("[]")),
     "config is a list": ("config must be a dict", config_text("[]")),
-    "layers is a number": ("layers must be a list", config_text('{"layers":3}')),
     "nested 1e6 deep": ("64 levels|too many", config_text("[" * 10**6)),
     "nested 100 deep": ("64 levels", config_text("[" * 100 + "]" * 100)),
     "K19 1e6 layers": ("layers", config_text('{"layers":[' + "{}," * 10**6 + "{}]}")),
-    "K19 20,000 layers": ("at most 10000", config_text('{"layers":[' + "1," * 20000 + "1]}")),
+    "K19 20,001": ("10000 layers: got 20001", config_text('{"config":{"layers":[' + "1," * 20000 + "1]}}")),
     "K21 flipped data byte": ("data checksum", lambda good: flipped(good, len(good) - 20)),
     "flipped checksum": (
         "header checksum",

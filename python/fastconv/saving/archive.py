@@ -27,7 +27,7 @@ _PARTS = ("config", "optimizer", "progress")
 _WEIGHTS, _SLOTS = "weights/", "optimizer/"
 
 
-@dataclass
+@dataclass(eq=False)
 class Archive:
     """The contents of a model file or checkpoint.
 
@@ -35,7 +35,7 @@ class Archive:
     lists, NumPy scalars as Python's. Floats keep their bits; NaN and infinities are allowed.
 
     Attributes:
-        config: how to build the model; a list under ``"layers"`` has at most ``MAX_LAYERS`` items.
+        config: how to build the model; its lists under ``"layers"`` have up to ``MAX_LAYERS`` items together.
         weights: name to array, in the model's order.
         optimizer: its config and iterations, or None for an uncompiled model.
         slots: the optimizer's arrays (momenta, …) by name.
@@ -74,9 +74,9 @@ def save_archive(path: str | os.PathLike[str], archive: Archive) -> None:
     tensors |= {_SLOTS + name: array for name, array in archive.slots.items()}
     data_size = sum(getattr(array, "nbytes", 0) for array in tensors.values())
     try:
-        _check_parts(parts)
         text = json_text.dumps(parts, "archive")
-        json_text.loads(text, "archive", object_budget(data_size))  # what cannot be read back is not written
+        # What no reader would take is not written.
+        _check_parts(json_text.loads(text, "archive", object_budget(data_size)))
     except Malformed as error:
         raise ValueError(f"[save] {error}. Save a smaller config or history.") from None
     write_container(path, tensors, {_JSON_KEY: text})
@@ -99,24 +99,38 @@ def load_archive(path: str | os.PathLike[str]) -> Archive:
     tensors, metadata = read_container(path)
     with checkpoint_errors("load", os.fsdecode(path)):
         if _JSON_KEY not in metadata:
-            raise Malformed(f"metadata must hold {_JSON_KEY!r}: got {sorted(metadata)}")
+            raise Malformed(f"metadata must hold {_JSON_KEY!r}: got {str(sorted(metadata))[:200]}")
         budget = object_budget(sum(array.nbytes for array in tensors.values()))
         parts = json_text.loads(metadata[_JSON_KEY], "archive", budget)
-        if not isinstance(parts, dict) or not set(_PARTS) <= set(parts):
-            raise Malformed(f"archive must be an object with {', '.join(_PARTS)}")
         _check_parts(parts)
         weights, slots = _split(tensors)
         return Archive(parts["config"], weights, parts["optimizer"], slots, parts["progress"])
 
 
-def _check_parts(parts: dict[str, Any]) -> None:
+def _check_parts(parts: Any) -> None:
+    if not isinstance(parts, dict) or not set(_PARTS) <= set(parts):
+        raise Malformed(f"archive must be an object with {', '.join(_PARTS)}")
     for name in _PARTS:
         if not isinstance(parts[name], dict) and (name == "config" or parts[name] is not None):
             raise Malformed(f"{name} must be a dict: got {type(parts[name]).__name__}")
-    layers = parts["config"].get("layers", [])
-    if not isinstance(layers, list | tuple) or len(layers) > MAX_LAYERS:
-        got = len(layers) if isinstance(layers, list | tuple) else type(layers).__name__
-        raise Malformed(f"config layers must be a list of at most {MAX_LAYERS}: got {got}")
+    layers = _count_layers(parts["config"])
+    if layers > MAX_LAYERS:
+        raise Malformed(f"config must have at most {MAX_LAYERS} layers: got {layers}")
+
+
+def _count_layers(config: dict[str, Any]) -> int:
+    """The lengths of all lists under a key "layers", at any depth: models hold models."""
+    total = 0
+    nodes: list[Any] = [config]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, dict):
+            layers = node.get("layers")
+            total += len(layers) if isinstance(layers, list) else 0
+            nodes.extend(node.values())
+        elif isinstance(node, list):
+            nodes.extend(node)
+    return total
 
 
 def _split(tensors: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

@@ -53,7 +53,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with suppress(OSError):
             os.unlink(temporary)
         if isinstance(error, OSError):
-            error.filename, error.filename2 = name, None  # a user knows no temporary file
+            error.filename = name  # a user knows no temporary file
         raise
     finally:
         _in_use.discard(temporary)

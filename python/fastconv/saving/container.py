@@ -45,7 +45,7 @@ def read_container(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray],
         raw = _read_header(file, size)
         data_size = size - 8 - len(raw)
         written, computed = header_digests(raw)
-        text = raw.decode("ascii")
+        text = raw.decode("latin-1")  # never fails; the parser refuses what is not ASCII
         del raw  # a header of 8 MiB must not be in memory three times
         metadata, entries = parse_header(text, data_size)
         del text
@@ -74,35 +74,24 @@ def _check_regular(mode: int, path: str) -> None:
         raise Malformed(f"path must name a regular file: got {file_kind(mode)}")
 
 
-def _read_header(file: BinaryIO, size: int) -> bytes:
-    start = _read(file, min(size, MAGIC_BYTES))
+def _read_header(file: BinaryIO, size: int) -> bytearray:
+    start = bytearray(min(size, MAGIC_BYTES))
+    _fill(file, memoryview(start))
     length = int.from_bytes(start[:8], "little")
-    if size < 8 or length > min(MAX_HEADER_BYTES, size - 8) or start[8:9] != b"{":
-        if len(start) == MAGIC_BYTES or foreign_format(start) != "of an unknown kind":
-            kind = f"the file is {foreign_format(start)}"
-        else:
-            kind = "the file is very short"
+    longest = min(MAX_HEADER_BYTES, max(size - 8, 0))
+    if length > longest or start[8:9] != b"{":
         raise Malformed(
-            f"not a fastconv file, or one cut short: expected 8 bytes of header length <= "
-            f"{min(MAX_HEADER_BYTES, max(size - 8, 0))} and a header that starts with '{{', got header "
-            f"length={length}, header start={start[8:9]!r}; {kind}"
+            f"not a fastconv file, or one cut short: expected 8 bytes of header length <= {longest} and a "
+            f"header that starts with '{{', got header length={length}, header start={bytes(start[8:9])!r}; "
+            f"the file is {foreign_format(bytes(start))}"
         )
-    rest = 8 + length - len(start)
-    raw = start[8:] + _read(file, rest) if rest >= 0 else start[8 : 8 + length]
-    if rest < 0:
-        file.seek(8 + length)
-    if not raw.isascii():
-        raise Malformed("header must be ASCII (other characters escaped, as JSON allows)")
-    return raw
+    header = bytearray(length)
+    file.seek(8)
+    _fill(file, memoryview(header))
+    return header
 
 
-def _read(file: BinaryIO, size: int) -> bytes:
-    buffer = bytearray(size)
-    _fill(file, memoryview(buffer), None)
-    return bytes(buffer)
-
-
-def _fill(file: BinaryIO, view: memoryview, digest: Any) -> None:
+def _fill(file: BinaryIO, view: memoryview, digest: Any = None) -> None:
     at = 0
     while at < len(view):
         count = file.readinto(view[at : at + _CHUNK])  # type: ignore[attr-defined]

@@ -71,7 +71,7 @@ def library_version() -> str:
 
 def object_budget(data_size: int) -> int:
     """Bytes that the objects of one JSON text may take, so that a load stays below 2 x file size + 10 MiB."""
-    return min((4 << 20) + data_size // 2, MAX_OBJECT_BYTES)
+    return min((8 << 20) + data_size // 2, MAX_OBJECT_BYTES)
 
 
 def build_header(entries: list[TensorEntry], metadata: Mapping[str, str], data_sha256: str) -> bytes:
@@ -88,7 +88,7 @@ def build_header(entries: list[TensorEntry], metadata: Mapping[str, str], data_s
     return raw.replace(NO_DIGEST.encode(), header_digests(raw)[1].encode(), 1)
 
 
-def header_digests(raw: bytes) -> tuple[str, str]:
+def header_digests(raw: bytes | bytearray) -> tuple[str, str]:
     """``(written, computed)`` sha256 of a header, computed with the digest's own place filled with zeros."""
     match = _HEADER_DIGEST.search(raw)
     if match is None:

@@ -417,6 +417,13 @@ def test_a_terminal_gets_a_bar():
     assert stream.getvalue().count("\n") == 2
 
 
+def test_a_terminal_without_width_gets_lines(monkeypatch):
+    monkeypatch.setattr("fastconv.callbacks.progress._width", lambda stream: 0)
+    stream = Terminal()
+    train(FakeModel(), 2, ProgressCallback(1, stream), **VALUES)
+    assert re.fullmatch(LINE, stream.getvalue().splitlines()[1])
+
+
 def test_a_terminal_without_tqdm_gets_lines(monkeypatch):
     original = builtins.__import__
 

@@ -29,6 +29,11 @@ class History(Callback):
         self.steps = 0
 
     @property
+    def total_steps(self) -> int:
+        """``steps`` by its other name: the iterations of all epochs together."""
+        return self.steps
+
+    @property
     def steps_per_epoch(self) -> int | None:
         """Batches in an epoch: ceil(samples / batch_size); None if the data did not tell."""
         return self.params.get("steps")

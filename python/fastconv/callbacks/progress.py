@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Any
@@ -81,7 +82,7 @@ class ProgressCallback(Callback):
         self._title, self._out = title, stream
         self._started = self._shown = time.perf_counter()
         self._steps = self._pending = 0
-        if self.verbose in (1, "auto") and stream.isatty():
+        if self.verbose in (1, "auto") and stream.isatty() and _width(stream) > 0:
             self._bar = _bar(title, self.params.get("steps"), stream)
 
     def _advance(self, logs: Logs) -> None:
@@ -111,12 +112,26 @@ class ProgressCallback(Callback):
             print(" - ".join([*parts, *filter(None, [_listed(logs)])]), file=self._out, flush=True)
 
 
+def _width(stream: Any) -> int:
+    """Columns of the terminal; 0 on the nameless ones of some containers, where a bar would be invisible."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except (OSError, AttributeError):  # OSError includes io.UnsupportedOperation: a stream without a file
+        return 80
+
+
 def _bar(title: str, steps: int | None, stream: Any) -> Any:
     try:
         from tqdm import tqdm
     except ImportError:
         return None
-    return tqdm(total=steps, desc=title, unit="step", file=stream, dynamic_ncols=True, mininterval=0)
+
+    class Bar(tqdm):
+        monitor_interval = 0  # no watching thread: it would outlive the bar, and os.fork() dislikes threads
+
+    return Bar(
+        total=steps, desc=title, unit="step", file=stream, dynamic_ncols=True, mininterval=0, miniters=1
+    )
 
 
 def _listed(logs: Logs) -> str:

@@ -69,7 +69,8 @@ class AUC(ThresholdCounts):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         truth, score = binary_targets("AUC", np.asarray(y_true), np.asarray(y_pred))
         if self.from_logits:
-            score = 0.5 * (1 + np.tanh(0.5 * score))
+            with np.errstate(under="ignore"):
+                score = 0.5 * (1 + np.tanh(0.5 * score))
         if ((score < 0) | (score > 1)).any():
             raise ValueError(
                 f"[AUC] scores must be probabilities: expected 0 <= y_pred <= 1, "

@@ -135,7 +135,10 @@ class PerSample(Mean):
     def update_state(  # type: ignore[override]
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> None:
-        values = self._values(np.asarray(y_true), np.asarray(y_pred))
+        with np.errstate(
+            all="ignore"
+        ):  # an infinite or NaN score is a result, whatever the caller's settings
+            values = self._values(np.asarray(y_true), np.asarray(y_pred))
         super().update_state(values, sample_weight)
 
     def _values(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:

@@ -289,7 +289,6 @@ _LABELS = np.array([0, 2, 1, 2])
         ("mean_squared_error", {}, lambda t, p: F.mse_loss(p, t, reduction="none").mean(-1)),
         ("mean_absolute_error", {}, lambda t, p: F.l1_loss(p, t, reduction="none").mean(-1)),
         ("huber", {"delta": 0.7}, lambda t, p: F.huber_loss(p, t, "none", 0.7).mean(-1)),
-        ("log_cosh", {}, lambda t, p: torch.log(torch.cosh(p - t)).mean(-1)),
         ("binary_crossentropy", {}, lambda t, p: F.binary_cross_entropy(p, t, reduction="none").mean(-1)),
         (
             "binary_crossentropy",

@@ -46,7 +46,7 @@ inline void philox(uint64_t seed, uint64_t first, uint32_t* words) {
 
 template <class T>
 void dropout(const DropoutSpec& s, const T* x, const uint64_t* seed, T* y, const Context& context) {
-  const auto threshold = static_cast<uint32_t>(s.rate * 4294967296.0);
+  const auto threshold = static_cast<uint64_t>(s.rate * 4294967296.0);  // 2^32 at rate 1: nothing is kept
   const T scale = static_cast<T>(1 / (1 - s.rate));
   parallel_blocks(context.threads, s.n, kChunk * 256, [&](int64_t begin, int64_t end) {
     uint32_t words[kChunk];

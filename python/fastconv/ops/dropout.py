@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,14 @@ DROPOUT = register(
 def _as_seed(seed: Any) -> Any:
     if isinstance(seed, Value):
         return seed
-    return np.array([_numbers.as_int("dropout", "seed", seed) & (2**64 - 1)], np.uint64)
+    if isinstance(seed, (bool, np.bool_)) or not hasattr(seed, "__index__"):
+        raise TypeError(
+            f"[dropout] seed must be an int: expected 0 <= seed < 2**64, got seed={seed!r} ({type(seed).__name__})."
+        )
+    number = operator.index(seed)
+    if not 0 <= number < 2**64:
+        raise ValueError(f"[dropout] seed must fit 64 bits: expected 0 <= seed < 2**64, got seed={number}.")
+    return np.array([number], np.uint64)
 
 
 def dropout(x: Any, rate: float, *, seed: Any, out: Any = None) -> Any:
@@ -52,8 +60,8 @@ def dropout(x: Any, rate: float, *, seed: Any, out: Any = None) -> Any:
 
     Args:
         x: float32 or float64 array of any shape.
-        rate: share of cells set to zero, in [0, 1).
-        seed: int; the mask depends on it and on each cell's place alone.
+        rate: share of cells set to zero, in [0, 1]; 1 drops everything.
+        seed: int in [0, 2**64); the mask depends on it and on each cell's place alone.
         out: optional preallocated result.
 
     Returns:

@@ -16,22 +16,16 @@ from ._memory import refuse_too_large
 from .activation import soft_plus
 
 __all__ = [
-    "categorical_hinge",
-    "categorical_hinge_backward",
     "hinge",
     "hinge_backward",
     "huber",
     "huber_backward",
     "kl_divergence",
     "kl_divergence_backward",
-    "log_cosh",
-    "log_cosh_backward",
     "mean_absolute_error",
     "mean_absolute_error_backward",
     "mean_squared_error",
     "mean_squared_error_backward",
-    "squared_hinge",
-    "squared_hinge_backward",
 ]
 
 _EPSILON = 1e-7  # keras.config.epsilon(): probabilities are kept at least this large
@@ -88,25 +82,6 @@ def huber_backward(
     )
 
 
-def log_cosh(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
-    """``mean(log(cosh(e)))`` with ``e = y_pred − y_true``, as ``|e| + log(1 + exp(−2|e|)) − log 2``."""
-
-    def f(t: np.ndarray, p: np.ndarray) -> np.ndarray:
-        e = np.abs(p - t)
-        return (e + soft_plus(-2 * e) - np.log(2.0)).mean(axis=-1)
-
-    return _loss("log_cosh", y_true, y_pred, f)
-
-
-def log_cosh_backward(
-    dy: np.ndarray, y_true: np.ndarray, y_pred: np.ndarray, *, needs: Any = None
-) -> tuple[np.ndarray | None, ...]:
-    """``tanh(y_pred − y_true) / C``."""
-    return _loss_backward(
-        "log_cosh_backward", dy, y_true, y_pred, needs, lambda t, p: np.tanh(p - t) / p.shape[-1]
-    )
-
-
 def hinge(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
     """``mean(max(1 − y_true · y_pred, 0))``; labels {0, 1} are read as {−1, 1}."""
     return _loss("hinge", y_true, y_pred, lambda t, p: np.maximum(1 - _signs(t) * p, 0).mean(axis=-1))
@@ -122,51 +97,6 @@ def hinge_backward(
         return np.where(1 - t * p > 0, -t, 0.0) / p.shape[-1]
 
     return _loss_backward("hinge_backward", dy, y_true, y_pred, needs, f)
-
-
-def squared_hinge(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
-    """``mean(max(1 − y_true · y_pred, 0)²)``; labels {0, 1} are read as {−1, 1}."""
-    return _loss(
-        "squared_hinge",
-        y_true,
-        y_pred,
-        lambda t, p: np.square(np.maximum(1 - _signs(t) * p, 0)).mean(axis=-1),
-    )
-
-
-def squared_hinge_backward(
-    dy: np.ndarray, y_true: np.ndarray, y_pred: np.ndarray, *, needs: Any = None
-) -> tuple[np.ndarray | None, ...]:
-    """``−2 y_true · max(1 − y_true · y_pred, 0) / C``."""
-
-    def f(t: np.ndarray, p: np.ndarray) -> np.ndarray:
-        t = _signs(t)
-        return -2 * t * np.maximum(1 - t * p, 0) / p.shape[-1]
-
-    return _loss_backward("squared_hinge_backward", dy, y_true, y_pred, needs, f)
-
-
-def categorical_hinge(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
-    """``max(neg − pos + 1, 0)`` with ``pos = Σ y_true · y_pred`` and ``neg = max((1 − y_true) · y_pred)``."""
-
-    def f(t: np.ndarray, p: np.ndarray) -> np.ndarray:
-        return np.maximum(((1 - t) * p).max(axis=-1) - (t * p).sum(axis=-1) + 1, 0)
-
-    return _loss("categorical_hinge", y_true, y_pred, f)
-
-
-def categorical_hinge_backward(
-    dy: np.ndarray, y_true: np.ndarray, y_pred: np.ndarray, *, needs: Any = None
-) -> tuple[np.ndarray | None, ...]:
-    """``(1 − y_true) at the first strongest wrong class, minus y_true``, inside the margin, else 0."""
-
-    def f(t: np.ndarray, p: np.ndarray) -> np.ndarray:
-        wrong = (1 - t) * p
-        strongest = wrong.argmax(axis=-1)[..., None] == np.arange(p.shape[-1])
-        inside = wrong.max(axis=-1, keepdims=True) - (t * p).sum(axis=-1, keepdims=True) + 1 > 0
-        return np.where(inside, np.where(strongest, 1 - t, 0.0) - t, 0.0)
-
-    return _loss_backward("categorical_hinge_backward", dy, y_true, y_pred, needs, f)
 
 
 def kl_divergence(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:

@@ -87,7 +87,7 @@ def _draw_targets(case: Case, inputs: Inputs, rng: np.random.Generator, dtype: A
         inputs["y_true"] = rng.integers(shape[-1], size=shape[:-1])
     elif case.op.startswith("categorical"):
         inputs["y_true"] = one_hot.astype(dtype)
-    elif case.op in ("hinge", "squared_hinge", "binary_crossentropy"):
+    elif case.op in ("hinge", "binary_crossentropy"):
         inputs["y_true"] = rng.integers(2, size=shape).astype(dtype)
     elif case.op == "kl_divergence":
         inputs["y_true"] = rng.dirichlet(np.ones(shape[-1]), shape[:-1]).astype(dtype)

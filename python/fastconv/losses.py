@@ -301,7 +301,7 @@ def check_one_hot(op: str, name: str, targets: np.ndarray) -> None:
         )
 
 
-_CLASSES: dict[str, type[Loss]] = {
+_CLASSES: dict[str, Any] = {
     "mean_squared_error": MeanSquaredError,
     "mse": MeanSquaredError,
     "mean_absolute_error": MeanAbsoluteError,

@@ -70,7 +70,7 @@ _KNOWN = _lookup.table(
 )
 
 
-def get(identifier: Any) -> Initializer | None:
+def get(identifier: Any) -> Any:
     """The initializer that ``identifier`` means.
 
     Args:

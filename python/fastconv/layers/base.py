@@ -82,8 +82,8 @@ class Layer:
     def build(self, input_shape: Any) -> None:
         """Makes the weights; ``input_shape`` is (None, ...) or a list of such."""
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
-        """Computes the output with ``fastconv.ops``."""
+    def call(self, *inputs: Any, **keywords: Any) -> Any:
+        """Computes the output with ``fastconv.ops``: ``call(inputs)`` or ``call(inputs, training=False)``."""
         raise TypeError(f"[{self.name}] call is not defined: expected {type(self).__name__}.call(inputs). Define it.")
 
     def get_config(self) -> dict[str, Any]:

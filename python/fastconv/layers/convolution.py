@@ -8,6 +8,7 @@ from fastconv import initializers, ops
 from fastconv.layers import activations
 from fastconv.layers.base import Layer
 from fastconv.ops import _numbers
+from fastconv.variables import Variable
 
 __all__ = ["Conv2D", "Conv2DTranspose", "DepthwiseConv2D"]
 
@@ -47,7 +48,7 @@ class _Convolution(Layer):
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
-        self.bias = None
+        self.bias: Variable | None = None
 
     def _pair(self, name: str, value: Any) -> tuple[int, int]:
         pair = _numbers.as_pair(self.name, name, value)

@@ -10,6 +10,7 @@ from fastconv.layers import activations
 from fastconv.layers.base import Layer
 from fastconv.layers.symbolic import LayerCall, SymbolicTensor, as_batch_shape
 from fastconv.ops import _numbers
+from fastconv.variables import Variable
 
 __all__ = ["Dense", "Dropout", "Flatten", "Input", "InputLayer", "Rescaling", "Reshape"]
 
@@ -81,7 +82,7 @@ class Dense(Layer):
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
-        self.bias = None
+        self.bias: Variable | None = None
 
     def build(self, input_shape: Any) -> None:
         if len(input_shape) not in (2, 3):

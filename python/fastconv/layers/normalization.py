@@ -8,6 +8,7 @@ from fastconv import initializers, ops
 from fastconv.graph import Value, record_update
 from fastconv.layers.base import Layer
 from fastconv.ops import _numbers
+from fastconv.variables import Variable
 
 __all__ = ["BatchNormalization", "LayerNormalization"]
 
@@ -33,7 +34,8 @@ class _Normalization(Layer):
         self.scale = scale
         self.beta_initializer = initializers.get(beta_initializer)
         self.gamma_initializer = initializers.get(gamma_initializer)
-        self.gamma = self.beta = None
+        self.gamma: Variable | None = None
+        self.beta: Variable | None = None
 
     def build(self, input_shape: Any) -> None:
         shape = (input_shape[-1],)

@@ -65,7 +65,7 @@ class Model(Trainable):
         return self.layers
 
     def input_shapes(self) -> list[tuple[int, ...]] | None:
-        return [tuple(t.shape[1:]) for t in self.inputs] or None  # type: ignore[misc]
+        return [tuple(e for e in t.shape[1:] if e is not None) for t in self.inputs] or None
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         return self.replay(inputs, training)

@@ -175,7 +175,8 @@ def _transpose_spec(dtype: str, x: Shape | None, w: Shape | None, g: dict[str, A
 
 
 def _lower_transpose(dtype: str, shapes: tuple[Shape | None, ...], **attrs: Any) -> Lowered:
-    spec = _transpose_spec(dtype, *shapes, attrs)
+    x, w = shapes
+    spec = _transpose_spec(dtype, x, w, attrs)
     return Lowered(((spec.shape("x"), dtype),), (Call("conv2d_backward_input", spec, (0, 1, 2)),))
 
 

@@ -31,7 +31,7 @@ def _lower(dtype: str, shapes: tuple[Shape | None, ...], *, rate: float) -> Lowe
     return Lowered(((spec.shape("y"), dtype),), (Call("dropout", spec, (0, 1, 2)),))
 
 
-DROPOUT = register(
+DROPOUT: OpDef = register(
     OpDef(
         "dropout",
         ("x", "seed"),

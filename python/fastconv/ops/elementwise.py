@@ -87,8 +87,9 @@ multiply, multiply_backward = _binary("multiply", "*")
 
 
 def _lower_total(dtype: str, shapes: tuple[Shape | None, ...]) -> Lowered:
-    spec = _cpu.VectorSpec.make(dtype, "weighted_total", shapes[0])
-    expect_shape("weighted_total", "weights", shapes[1], shapes[0])
+    values, weights = shapes
+    spec = _cpu.VectorSpec.make(dtype, "weighted_total", values)
+    expect_shape("weighted_total", "weights", weights, spec.shape("a"))
     return Lowered(((spec.shape("total"), dtype),), (Call("dot", spec, (0, 1, 2)),))
 
 

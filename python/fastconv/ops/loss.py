@@ -50,7 +50,8 @@ def _kernel(kind: str, direction: str) -> str:
 
 
 def _lower_forward(dtype: str, shapes: tuple[Shape | None, ...], **attrs: Any) -> Lowered:
-    spec = _spec(dtype, *shapes, attrs)
+    target, prediction = shapes
+    spec = _spec(dtype, target, prediction, attrs)
     return Lowered(((spec.shape("loss"), dtype),), (Call(_kernel(attrs["kind"], "forward"), spec, (0, 1, 2)),))
 
 
@@ -66,7 +67,7 @@ def _gradient(op: OpDef) -> Any:
     return lambda g: (None, apply(op, g.dys[0], *g.inputs, **g.attrs))
 
 
-_LABELS = {"labels": ("int64",)}
+_LABELS: dict[str, tuple[str, ...]] = {"labels": ("int64",)}
 BACKWARD = register(OpDef("loss_backward", ("dloss", "y_true", "y_pred"), _lower_backward))
 FORWARD = register(OpDef("loss", ("y_true", "y_pred"), _lower_forward, _gradient(BACKWARD)))
 SPARSE_BACKWARD = register(

@@ -50,7 +50,7 @@ def _lower_reshape(dtype: str, shapes: tuple[Shape | None, ...], *, shape: Shape
     return Lowered(((resolved, dtype),), view_of=0)
 
 
-RESHAPE = register(
+RESHAPE: OpDef = register(
     OpDef(
         "reshape",
         ("x",),
@@ -225,7 +225,7 @@ def _lower_crop(dtype: str, shapes: tuple[Shape | None, ...], *, widths: Widths,
     return Lowered(((x_shape, dtype),), (Call("box_copy", spec, (0, 1)),))
 
 
-PAD = register(
+PAD: OpDef = register(
     OpDef(
         "pad",
         ("x",),
@@ -233,7 +233,7 @@ PAD = register(
         lambda g: (apply(CROP, g.dys[0], widths=g.attrs["widths"], x_shape=tuple(g.inputs[0].shape)),),
     )
 )
-CROP = register(OpDef("pad_backward", ("dy",), _lower_crop))
+CROP: OpDef = register(OpDef("pad_backward", ("dy",), _lower_crop))
 
 
 def _pad_attrs(x: Any, pad_width: Any, value: Any) -> dict[str, Any]:

@@ -129,9 +129,9 @@ def _place(nodes: Sequence[Node], inputs: Sequence[Value], kept: Sequence[Value]
         touch(value, 0)
         touch(value, end)  # a caller may leave an input as it is between runs
     for step, node in enumerate(nodes):
-        for value in (*node.inputs, *node.outputs):
-            if value is not None:
-                touch(value, step)
+        for operand in (*node.inputs, *node.outputs):
+            if operand is not None:
+                touch(operand, step)
     for value in kept:
         touch(value, end)
 

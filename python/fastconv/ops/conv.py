@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import _cpu
-from fastconv.ops import _numbers
+from fastconv.ops import _numbers, elementwise
 from fastconv.ops import activation as act
-from fastconv.ops import elementwise
 from fastconv.ops.fused import activated_backward, apply_activated
 from fastconv.ops.registry import (
     Call,

@@ -15,7 +15,6 @@ from fastconv.ops.registry import (
     Shape,
     all_needs,
     apply,
-    backward,
     expect_shape,
     register,
 )
@@ -46,7 +45,7 @@ def _lower_backward_weight(dtype: str, shapes: tuple[Shape | None, ...], *, w_sh
 
 
 def _gradient(g: Gradient) -> tuple[Any, ...]:
-    x, w, bias = g.inputs
+    x, w, _ = g.inputs
     (dy,) = g.dys
     dx = dw = dbias = None
     if g.needs[0]:

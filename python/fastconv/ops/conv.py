@@ -66,7 +66,7 @@ def _lower_backward_weight(
 
 
 def _gradient(g: Gradient) -> tuple[Any, ...]:
-    x, w, bias = g.inputs
+    x, w, _ = g.inputs
     (dy,) = g.dys
     dx = dw = dbias = None
     if g.needs[0]:

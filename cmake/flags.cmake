@@ -3,6 +3,9 @@
 function(fastconv_flags target)
   # Never -ffast-math: it would flush the whole process's subnormals to zero and break NaN handling.
   target_compile_options(${target} PRIVATE -Wall -Wextra -fno-math-errno)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(${target} PRIVATE -Wno-restrict)  # false alarms on std::string (GCC bug 105651)
+  endif()
   if(FASTCONV_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
   endif()

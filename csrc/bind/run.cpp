@@ -1,4 +1,5 @@
 // run.cpp — one kernel now (run), or a list of them to run many times (Program).
+#include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
 #include "bind/bind.h"
@@ -43,6 +44,14 @@ struct BoundProgram {
     program.add({name, kernel, spec, tensor_addresses(id, *spec, tensors)});
     arrays.append(tensors);
   }
+
+  void add_guard(const py::array& scalar) {
+    const bool wide = scalar.dtype().equal(py::dtype::of<double>());
+    FC_CHECK(scalar.size() == 1 && (wide || scalar.dtype().equal(py::dtype::of<float>())),
+             "[add_guard] scalar must be one float32 or float64.");
+    program.add_guard(wide ? DType::f64 : DType::f32, scalar.data());
+    arrays.append(scalar);
+  }
 };
 
 }  // namespace
@@ -78,14 +87,16 @@ void bind_run(py::module_& m) {
       .def(py::init<>())
       .def("add", &BoundProgram::add, py::arg("kernel"), py::arg("spec"), py::arg("tensors"),
            "Appends a call; the arrays are checked now and kept alive.")
+      .def("add_guard", &BoundProgram::add_guard, py::arg("scalar"),
+           "Makes run stop here, and return False, when the scalar is not finite.")
       .def(
           "run",
           [](BoundProgram& self) {
             const int threads = cpu::threads_for_run();
             py::gil_scoped_release release;
-            self.program.run(threads);
+            return self.program.run(threads);
           },
-          "Runs every step in order.")
+          "Runs the steps in order; False when a guard stopped it.")
       .def(
           "run_timed",
           [](BoundProgram& self) {

@@ -75,12 +75,9 @@ Conv2dSpec Conv2dSpec::make_transpose(DType dtype, const Shape& x, const Shape& 
     v = {0, w[axis], stride[axis], dilation[axis]};
     checked_product(op, "dilation", v.kernel, v.dilation);
     int64_t extra = output_padding[axis];
-    FC_CHECK(extra < stride[axis] || extra < dilation[axis], "[", op,
-             "] output_padding must be smaller than the stride or the dilation: expected output_padding < "
-             "max(stride, "
-             "dilation), got output_padding=",
-             extra, ", stride=", stride[axis], ", dilation=", dilation[axis],
-             ". Use a smaller output_padding.");
+    FC_CHECK(extra < stride[axis], "[", op,
+             "] output_padding must be smaller than the stride: expected output_padding < ", stride[axis],
+             ", got output_padding=", extra, ". Use a smaller output_padding.");
     if (padding.mode == PaddingMode::explicit_pads) {
       check_pair(op, "padding", padding.pads[axis], 0);
       v.pad_before = padding.pads[axis][0];

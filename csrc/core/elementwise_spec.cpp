@@ -59,7 +59,8 @@ std::string ActivationSpec::text() const {
 }
 
 DropoutSpec DropoutSpec::make(DType dtype, const Shape& extents, double rate) {
-  FC_CHECK(rate >= 0 && rate < 1, "[dropout] rate must be in [0, 1): expected 0 <= rate < 1, got rate=", rate,
+  FC_CHECK(rate >= 0 && rate <= 1,
+           "[dropout] rate must be in [0, 1]: expected 0 <= rate <= 1, got rate=", rate,
            ". It is the share of elements set to zero.");
   DropoutSpec s;
   set_extents(s, dtype, "dropout", extents);

@@ -13,7 +13,8 @@ Pool2dSpec Pool2dSpec::make(DType dtype, PoolKind kind, const Shape& x, const Pa
                             bool count_include_pad) {
   const std::string op = std::string(kNames[static_cast<int>(kind)]) + "_pool2d";
   check_images(op, x);
-  const auto windows = resolve_windows(op, "pool_size", {x[1], x[2]}, pool_size, stride, padding, dilation);
+  const auto windows =
+      resolve_windows(op, "pool_size", {x[1], x[2]}, pool_size, stride, padding, dilation, ceil_mode);
   for (const Window& w : windows) {
     // A wider pad would give windows without one real cell, and a maximum of nothing.
     FC_CHECK(w.pad_before < w.effective_kernel() && w.pad_after < w.effective_kernel(), "[", op,

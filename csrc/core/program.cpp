@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 namespace fc {
 
@@ -18,9 +19,23 @@ Context Program::context_for(int threads) {
   return {workspace_.at_least(workspace_bytes(threads)), threads};
 }
 
-void Program::run(int threads) {
+bool Program::run(int threads) {
   const Context context = context_for(threads);
-  for (const Step& step : steps_) step.kernel.run(*step.spec, step.tensors.data(), context);
+  size_t next = 0;
+  const auto run_until = [&](size_t end) {
+    for (; next < end; ++next) {
+      const Step& step = steps_[next];
+      step.kernel.run(*step.spec, step.tensors.data(), context);
+    }
+  };
+  for (const Guard& guard : guards_) {
+    run_until(guard.before_step);
+    const double value = guard.dtype == DType::f64 ? *static_cast<const double*>(guard.scalar)
+                                                   : *static_cast<const float*>(guard.scalar);
+    if (!std::isfinite(value)) return false;
+  }
+  run_until(steps_.size());
+  return true;
 }
 
 std::vector<double> Program::run_timed(int threads) {

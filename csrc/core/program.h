@@ -23,18 +23,28 @@ class Program {
     std::vector<void*> tensors;
   };
 
+  // A place where run stops when the scalar is not finite, e.g. the loss before the optimizer's steps.
+  void add_guard(DType dtype, const void* scalar) { guards_.push_back({steps_.size(), dtype, scalar}); }
   void add(Step step) { steps_.push_back(std::move(step)); }
   const std::vector<Step>& steps() const { return steps_; }
   size_t workspace_bytes(int threads) const;
 
-  void run(int threads);
+  // False when a guard stopped it.
+  bool run(int threads);
   // As run, and returns the seconds that each step took.
   std::vector<double> run_timed(int threads);
 
  private:
+  struct Guard {
+    size_t before_step;
+    DType dtype;
+    const void* scalar;
+  };
+
   Context context_for(int threads);
 
   std::vector<Step> steps_;
+  std::vector<Guard> guards_;
   Buffer workspace_;
 };
 

@@ -49,7 +49,7 @@ void check_images(const std::string& op, const Shape& x) {
 
 std::array<Window, 2> resolve_windows(const std::string& op, const char* kernel_name, const Pair& extent,
                                       const Pair& kernel, const Pair& stride, const Padding& padding,
-                                      const Pair& dilation) {
+                                      const Pair& dilation, bool ceil_mode) {
   check_pair(op, kernel_name, kernel, 1);
   check_pair(op, "stride", stride, 1);
   check_pair(op, "dilation", dilation, 1);
@@ -70,11 +70,12 @@ std::array<Window, 2> resolve_windows(const std::string& op, const char* kernel_
   }
   const Pair effective = {windows[0].effective_kernel(), windows[1].effective_kernel()};
   const Pair padded = {windows[0].padded_extent(), windows[1].padded_extent()};
-  FC_CHECK(effective[0] <= padded[0] && effective[1] <= padded[1], "[", op, "] ", kernel_name, " ",
-           pair_of(kernel), " larger than padded input ", pair_of(padded), ": expected (", kernel_name,
-           " - 1) * dilation + 1 <= input + padding, got ", pair_of(effective), " > ", pair_of(padded),
-           " (input ", pair_of(extent), ", dilation=", pair_of(dilation), "). Use a smaller ", kernel_name,
-           " or more padding.");
+  const bool fits = ceil_mode ? output_extent(windows[0], true) >= 1 && output_extent(windows[1], true) >= 1
+                              : effective[0] <= padded[0] && effective[1] <= padded[1];
+  FC_CHECK(fits, "[", op, "] ", kernel_name, " ", pair_of(kernel), " larger than padded input ",
+           pair_of(padded), ": expected (", kernel_name, " - 1) * dilation + 1 <= input + padding, got ",
+           pair_of(effective), " > ", pair_of(padded), " (input ", pair_of(extent),
+           ", dilation=", pair_of(dilation), "). Use a smaller ", kernel_name, " or more padding.");
   return windows;
 }
 

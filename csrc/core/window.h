@@ -40,7 +40,7 @@ void check_pair(const std::string& op, const char* name, const Pair& value, int6
 // ("kernel", "pool_size").
 std::array<Window, 2> resolve_windows(const std::string& op, const char* kernel_name, const Pair& extent,
                                       const Pair& kernel, const Pair& stride, const Padding& padding,
-                                      const Pair& dilation);
+                                      const Pair& dilation, bool ceil_mode = false);
 
 // Checks the rank and extents of a channels-last image batch (N,H,W,C): N >= 0, the others >= 1, all products
 // in int64.

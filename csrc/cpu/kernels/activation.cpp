@@ -1,0 +1,79 @@
+// activation.cpp — elementwise activations and their gradients.
+//
+// Math       y = f(x);  dx = dy * f'(x), with f' from x (activation_backward) or from y (…_from_output)
+// Shapes     any, all tensors alike, C-contiguous
+// Blocking   one pass, a register at a time, in blocks that fit into L1
+// Threads    over blocks; elements are independent
+// Numerics   float: see simd/math.h; body and tail run the same vector code
+// Edges      NaN gives NaN; a zero slope times a NaN cotangent is NaN
+#include "cpu/kernels/activation.h"
+
+#include "core/elementwise_spec.h"
+#include "cpu/kernels/table.h"
+#include "cpu/parallel.h"
+
+namespace fc::cpu::FC_ISA {
+namespace {
+
+constexpr int64_t kBlock = 1 << 14;
+
+template <class T, class F>
+void run_activation(const F& f, const T* x, T* y, int64_t n) {
+  for_each_vector<T>(
+      n, [&](int64_t i, int64_t count) { store_up_to(y + i, f.value(load_up_to(x + i, count)), count); });
+}
+
+// dx = dy * slope(saved)
+template <class T, class Slope>
+void run_gradient(const ActivationSpec& s, const T* dy, const T* saved, T* dx, const Context& context,
+                  const Slope& slope) {
+  parallel_blocks(context.threads, s.n, kBlock, [&](int64_t begin, int64_t end) {
+    for_each_vector<T>(end - begin, [&](int64_t offset, int64_t count) {
+      const int64_t i = begin + offset;
+      store_up_to(dx + i, load_up_to(dy + i, count) * slope(load_up_to(saved + i, count)), count);
+    });
+  });
+}
+
+template <class T>
+void activation_forward(const ActivationSpec& s, const T* x, T* y, const Context& context) {
+  with_activation<T>(s.activation, [&](const auto& f) {
+    parallel_blocks(context.threads, s.n, kBlock, [&](int64_t begin, int64_t end) {
+      run_activation(f, x + begin, y + begin, end - begin);
+    });
+  });
+}
+
+template <class T>
+void activation_backward(const ActivationSpec& s, const T* dy, const T* x, T* dx, const Context& context) {
+  with_activation<T>(s.activation, [&](const auto& f) {
+    run_gradient(s, dy, x, dx, context, [&](Vec<T> v) { return f.slope(v); });
+  });
+}
+
+template <class T>
+void activation_backward_from_output(const ActivationSpec& s, const T* dy, const T* y, T* dx,
+                                     const Context& context) {
+  with_activation<T>(s.activation, [&](const auto& f) {
+    if constexpr (requires { f.slope_from_output(Vec<T>{}); }) {  // the registry asks for no other kind
+      run_gradient(s, dy, y, dx, context, [&](Vec<T> v) { return f.slope_from_output(v); });
+    }
+  });
+}
+
+}  // namespace
+
+template <class T>
+void apply_activation(const Activation& activation, T* data, int64_t n) {
+  with_activation<T>(activation, [&](const auto& f) { run_activation<T>(f, data, data, n); });
+}
+template void apply_activation<float>(const Activation&, float*, int64_t);
+template void apply_activation<double>(const Activation&, double*, int64_t);
+
+void add_activation(KernelTable& table) {
+  FC_ADD(table, activation_forward);
+  FC_ADD(table, activation_backward);
+  FC_ADD(table, activation_backward_from_output);
+}
+
+}  // namespace fc::cpu::FC_ISA

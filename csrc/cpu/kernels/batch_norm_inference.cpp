@@ -1,0 +1,44 @@
+// batch_norm_inference.cpp — batch normalisation with the moving statistics.
+//
+// Math       y = (x − mean)·gamma/√(variance + epsilon) + beta
+// Shapes     x, y (rows,width)   gamma, beta, mean, variance (width); gamma, beta null mean 1, 0
+// Threads    over blocks of rows, one writer per element
+// Numerics   scale = gamma/√(variance + epsilon) in double, rounded once; one subtraction and one fma per
+// element.
+//            x is centred first: folding mean into the shift would cancel where the mean is large.
+// Workspace  two T per column
+// Source     Ioffe, Szegedy, "Batch Normalization", 2015, algorithm 2
+#include <math.h>
+
+#include "core/norm_spec.h"
+#include "cpu/kernels/batch_norm_scale.h"
+#include "cpu/kernels/norm.h"
+
+namespace fc::cpu::FC_ISA {
+namespace {
+
+template <class T>
+size_t batch_norm_inference_workspace(const NormSpec& spec, int) {
+  return static_cast<size_t>(2 * spec.width) * sizeof(T);
+}
+
+template <class T>
+void batch_norm_inference(const NormSpec& spec, const T* x, const T* gamma, const T* beta, const T* mean,
+                          const T* variance, T* y, const Context& context) {
+  T* scale = static_cast<T*>(context.workspace);
+  T* shift = scale + spec.width;
+  for (int64_t c = 0; c < spec.width; ++c) {
+    const double rstd = 1 / sqrt(static_cast<double>(variance[c]) + spec.epsilon);
+    scale[c] = static_cast<T>((gamma ? static_cast<double>(gamma[c]) : 1) * rstd);
+    shift[c] = beta ? beta[c] : 0;
+  }
+  scale_columns(spec.rows, spec.width, x, mean, scale, shift, y, context.threads);
+}
+
+}  // namespace
+
+void add_batch_norm_inference(KernelTable& table) {
+  FC_ADD_WITH_WORKSPACE(table, batch_norm_inference);
+}
+
+}  // namespace fc::cpu::FC_ISA

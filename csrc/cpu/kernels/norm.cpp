@@ -1,0 +1,14 @@
+// norm.cpp — the table entries of batch and layer normalisation.
+#include "cpu/kernels/norm.h"
+
+namespace fc::cpu::FC_ISA {
+
+void add_norm(KernelTable& table) {
+  add_batch_norm_training(table);
+  add_batch_norm_inference(table);
+  add_batch_norm_backward(table);
+  add_layer_norm_forward(table);
+  add_layer_norm_backward(table);
+}
+
+}  // namespace fc::cpu::FC_ISA

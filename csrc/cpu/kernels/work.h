@@ -1,0 +1,32 @@
+// work.h — how much work makes a block, and when threads pay. Both depend on shapes alone.
+#pragma once
+
+#include <cstdint>
+
+namespace fc::cpu::FC_ISA {
+
+// Elements that one task of an elementwise loop handles: about 10 microseconds, well above the cost of a
+// fork.
+inline constexpr int64_t kBlockElements = 16384;
+
+constexpr int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+constexpr int64_t min_of(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+constexpr int64_t max_of(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
+
+// One thread for work that is over before others would wake up.
+constexpr int threads_for(int64_t elements, int threads) {
+  return elements < 2 * kBlockElements ? 1 : threads;
+}
+
+// Rows of `width` elements that make a block.
+constexpr int64_t rows_per_block(int64_t width) {
+  return max_of(1, kBlockElements / max_of(1, width));
+}
+
+}  // namespace fc::cpu::FC_ISA

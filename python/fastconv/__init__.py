@@ -1,0 +1,70 @@
+"""fastconv: a small, fast image-recognition training library with a Keras-like API.
+
+Submodules are loaded on first use, so that ``import fastconv`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from fastconv import errors
+from fastconv.config import (
+    get_num_threads,
+    set_device,
+    set_dtype_policy,
+    set_num_threads,
+    set_precision,
+    show_config,
+)
+from fastconv.errors import CheckpointError, DatasetError, DeviceError, NonFiniteLossError
+
+__version__ = "0.1.0"
+
+_SUBMODULES = (
+    "callbacks",
+    "datasets",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "ops",
+    "optimizers",
+    "plots",
+    "random",
+    "reference",
+    "saving",
+    "schedules",
+    "testing",
+    "utils",
+)
+_NAMES = {"Input": "fastconv.layers", "Model": "fastconv.models", "Sequential": "fastconv.models"}
+
+__all__ = [
+    "CheckpointError",
+    "DatasetError",
+    "DeviceError",
+    "NonFiniteLossError",
+    "errors",
+    "get_num_threads",
+    "set_device",
+    "set_dtype_policy",
+    "set_num_threads",
+    "set_precision",
+    "show_config",
+    *_NAMES,
+    *_SUBMODULES,
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return importlib.import_module(f"fastconv.{name}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(_NAMES[name]), name)
+    raise AttributeError(f"module 'fastconv' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,132 @@
+"""fastconv's C++ kernels for the CPU; use fastconv.ops instead."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+Shape = Sequence[int]
+Pair = tuple[int, int]
+Padding = str | tuple[Pair, Pair]
+Activation = tuple[str, float, float]
+
+version: str
+compiler: str
+openmp: int
+
+class Spec:
+    @property
+    def dtype(self) -> str: ...
+    def shape(self, name: str) -> tuple[int, ...]: ...
+    def flops(self, kernel: str) -> float: ...
+
+class Conv2dSpec(Spec):
+    @staticmethod
+    def make(
+        dtype: str,
+        x: Any,
+        w: Any,
+        stride: Pair,
+        padding: Padding,
+        dilation: Pair,
+        groups: int,
+        activation: Activation,
+        /,
+    ) -> Conv2dSpec: ...
+    @staticmethod
+    def make_transpose(
+        dtype: str,
+        x: Any,
+        w: Any,
+        stride: Pair,
+        padding: Padding,
+        output_padding: Pair,
+        dilation: Pair,
+        groups: int,
+        /,
+    ) -> Conv2dSpec: ...
+
+class Pool2dSpec(Spec):
+    @staticmethod
+    def make(
+        dtype: str,
+        kind: str,
+        x: Any,
+        pool_size: Pair,
+        stride: Pair,
+        padding: Padding,
+        dilation: Pair,
+        ceil_mode: bool,
+        count_include_pad: bool,
+        /,
+    ) -> Pool2dSpec: ...
+
+class GemmSpec(Spec):
+    @staticmethod
+    def make_dense(dtype: str, x: Any, w: Any, activation: Activation, /) -> GemmSpec: ...
+
+class NormSpec(Spec):
+    @staticmethod
+    def make(dtype: str, op: str, x: Any, epsilon: float, momentum: float, /) -> NormSpec: ...
+
+class LossSpec(Spec):
+    @staticmethod
+    def make(
+        dtype: str,
+        kind: str,
+        target: Any,
+        prediction: Any,
+        from_logits: bool,
+        label_smoothing: float,
+        delta: float,
+        /,
+    ) -> LossSpec: ...
+
+class VectorSpec(Spec):
+    @staticmethod
+    def make(dtype: str, op: str, extents: Any, /) -> VectorSpec: ...
+
+class ActivationSpec(Spec):
+    @staticmethod
+    def make(dtype: str, extents: Any, activation: Activation, /) -> ActivationSpec: ...
+
+class DropoutSpec(Spec):
+    @staticmethod
+    def make(dtype: str, extents: Any, rate: float, /) -> DropoutSpec: ...
+
+class FillSpec(Spec):
+    @staticmethod
+    def make(dtype: str, extents: Any, value: float, /) -> FillSpec: ...
+
+class PreluSpec(Spec):
+    @staticmethod
+    def make(dtype: str, x: Any, alpha: Any, /) -> PreluSpec: ...
+
+class BinarySpec(Spec):
+    @staticmethod
+    def make(dtype: str, kind: str, a: Any, b: Any, /) -> BinarySpec: ...
+
+class BoxSpec(Spec):
+    @staticmethod
+    def make(dtype: str, op: str, x: Any, y: Any, x_start: Any, y_start: Any, extent: Any, /) -> BoxSpec: ...
+
+class Program:
+    def add(self, kernel: str, spec: Spec, tensors: Sequence[np.ndarray | None]) -> None: ...
+    def add_guard(self, scalar: np.ndarray) -> None: ...
+    def run(self) -> bool: ...
+    def run_timed(self) -> list[float]: ...
+    def __len__(self) -> int: ...
+    @property
+    def steps(self) -> list[tuple[str, str]]: ...
+    @property
+    def workspace_bytes(self) -> int: ...
+
+def run(kernel: str, spec: Spec, tensors: Sequence[np.ndarray | None]) -> None: ...
+def signatures() -> dict[str, str]: ...
+def missing_kernels() -> list[str]: ...
+def available_isas() -> list[str]: ...
+def current_isa() -> str: ...
+def select_isa(isa: str) -> None: ...
+def get_num_threads() -> int: ...
+def set_num_threads(n: int) -> None: ...
+def serial_after_fork() -> bool: ...

@@ -1,0 +1,26 @@
+"""Callbacks: Keras's hooks, names and arguments."""
+
+from fastconv.callbacks.base import Callback, CallbackList, LambdaCallback
+from fastconv.callbacks.csv_logger import CSVLogger
+from fastconv.callbacks.early_stopping import EarlyStopping
+from fastconv.callbacks.history import History
+from fastconv.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
+from fastconv.callbacks.model_checkpoint import ModelCheckpoint
+from fastconv.callbacks.monitor import MonitorCallback
+from fastconv.callbacks.nan import TerminateOnNaN
+from fastconv.callbacks.progress import ProgressCallback
+
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "CallbackList",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
+    "MonitorCallback",
+    "ProgressCallback",
+    "ReduceLROnPlateau",
+    "TerminateOnNaN",
+]

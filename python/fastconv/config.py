@@ -1,0 +1,130 @@
+"""Settings of the whole process: threads, precision, device, dtype policy."""
+
+from __future__ import annotations
+
+import operator
+import os
+import platform
+from typing import Any
+
+import numpy as np
+
+from fastconv import _cpu
+from fastconv.errors import DeviceError
+
+__all__ = [
+    "dtype_policy",
+    "get_num_threads",
+    "precision",
+    "set_device",
+    "set_dtype_policy",
+    "set_num_threads",
+    "set_precision",
+    "show_config",
+]
+
+_PRECISIONS = ("fast", "strict")
+_POLICIES = ("float32", "float64")
+_CUDA_POLICIES = ("mixed_bfloat16", "mixed_float16")
+
+_settings = {"precision": "fast", "dtype_policy": "float32", "device": "cpu"}
+
+
+def get_num_threads() -> int:
+    """Threads that kernels may use; by default the CPUs this process may use (affinity and cgroup)."""
+    return _cpu.get_num_threads()
+
+
+def set_num_threads(n: int) -> None:
+    """Sets the number of threads that kernels may use. Results never depend on it.
+
+    Raises:
+        TypeError: if ``n`` is not an int. ValueError: unless 1 <= n <= 1024.
+    """
+    if isinstance(n, (bool, np.bool_)) or not hasattr(n, "__index__"):
+        raise TypeError(
+            f"[set_num_threads] n must be an int: expected int >= 1, got n={n!r} ({type(n).__name__}). Pass a whole number."
+        )
+    number = operator.index(n)
+    _cpu.set_num_threads(min(max(number, -1), 2**31))
+
+
+def _choose(setting: str, value: Any, accepted: tuple[str, ...]) -> None:
+    if not isinstance(value, str):
+        raise TypeError(
+            f"[set_{setting}] {setting} must be a str: expected one of {accepted}, got {type(value).__name__}."
+        )
+    if value not in accepted:
+        raise ValueError(f"[set_{setting}] {setting} is not known: expected one of {accepted}, got {value!r}.")
+    _settings[setting] = value
+
+
+def set_precision(precision: str) -> None:
+    """ "fast" lets kernels use algorithms with a larger, published error bound (Winograd); "strict" keeps them out.
+
+    This version has direct kernels only: both give the same results.
+    """
+    _choose("precision", precision, _PRECISIONS)
+
+
+def precision() -> str:
+    """The precision in force."""
+    return _settings["precision"]
+
+
+def set_dtype_policy(policy: str) -> None:
+    """The dtype of weights and computations of layers made from now on: "float32" or "float64".
+
+    Raises:
+        DeviceError: for the mixed policies, which need the CUDA module.
+    """
+    if policy in _CUDA_POLICIES:
+        raise DeviceError(
+            f"[set_dtype_policy] {policy} needs the CUDA module, which this build does not have: expected one of "
+            f"{_POLICIES}, got {policy!r}."
+        )
+    _choose("dtype_policy", policy, _POLICIES)
+
+
+def dtype_policy() -> str:
+    """The dtype policy in force."""
+    return _settings["dtype_policy"]
+
+
+def set_device(device: str) -> None:
+    """Where models live: "cpu" (this build has no CUDA module).
+
+    Raises:
+        DeviceError: for a CUDA device. ValueError: for a name that is no device.
+    """
+    if isinstance(device, str) and (device == "cuda" or (device.startswith("cuda:") and device[5:].isdigit())):
+        raise DeviceError(
+            f"[set_device] {device} needs the CUDA module: expected fastconv._cuda, which this build does not have. "
+            "Install a CUDA build, or use set_device('cpu')."
+        )
+    if not isinstance(device, str):
+        raise TypeError(
+            f"[set_device] device must be a str: expected one of cpu, cuda, cuda:N, got {type(device).__name__}."
+        )
+    if device != "cpu":
+        raise ValueError(f"[set_device] device is not known: expected one of cpu, cuda, cuda:N, got device={device!r}.")
+
+
+def show_config() -> dict[str, Any]:
+    """Versions, instruction sets, threads and devices of this process, as a dict."""
+    return {
+        "fastconv": _cpu.version,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "isa": _cpu.current_isa(),
+        "isa_available": _cpu.available_isas(),
+        "threads": _cpu.get_num_threads(),
+        "serial_after_fork": _cpu.serial_after_fork(),
+        "compiler": _cpu.compiler,
+        "openmp": _cpu.openmp,
+        "cuda": None,
+        "precision": precision(),
+        "dtype_policy": dtype_policy(),
+        "environment": {k: v for k, v in os.environ.items() if k.startswith("FASTCONV_")},
+    }

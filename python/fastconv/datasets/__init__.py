@@ -1,0 +1,48 @@
+"""Data sets: ``from fastconv.datasets import digits, mnist, fashion_mnist, cifar10, cifar100``.
+
+Nothing is imported before it is used, so that ``import fastconv`` stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import cifar10, cifar100, digits, fashion_mnist, mnist
+    from .dataset import Dataset
+    from .folder import image_dataset_from_directory
+    from .idx import read_idx
+    from .npz import load_npz
+
+__all__ = [
+    "Dataset",
+    "cifar10",
+    "cifar100",
+    "digits",
+    "fashion_mnist",
+    "image_dataset_from_directory",
+    "load_npz",
+    "mnist",
+    "read_idx",
+]
+
+_HOME = {
+    "Dataset": "dataset",
+    "image_dataset_from_directory": "folder",
+    "load_npz": "npz",
+    "read_idx": "idx",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f".{_HOME.get(name, name)}", __name__)
+    value = getattr(module, name) if name in _HOME else module
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

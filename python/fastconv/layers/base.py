@@ -1,0 +1,276 @@
+"""The base of all layers: weights, names, building, and the three ways of being called."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastconv import config, initializers
+from fastconv.graph import Value, tracing
+from fastconv.layers.symbolic import BatchShape, LayerCall, SymbolicTensor, as_batch_shape
+from fastconv.ops import _arrays
+from fastconv.variables import Variable
+
+__all__ = ["Layer", "unknown_keywords"]
+
+_name_counts: Counter[str] = Counter()
+
+
+def _automatic_name(kind: str) -> str:
+    """Keras's rule: Conv2D -> conv2d, conv2d_1, …"""
+    base = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", kind).lower()
+    base = base.replace("2_d", "2d").replace("conv2_d", "conv2d")
+    count = _name_counts[base]
+    _name_counts[base] += 1
+    return f"{base}_{count}" if count else base
+
+
+def unknown_keywords(where: str, unknown: dict[str, Any], known: Sequence[str]) -> None:
+    """TypeError for keywords nobody knows, with the nearest known one."""
+    if not unknown:
+        return
+    from difflib import get_close_matches
+
+    name = next(iter(unknown))
+    near = get_close_matches(name, known, n=1)
+    hint = f", did you mean `{near[0]}`?" if near else f". Known: {', '.join(known)}."
+    raise TypeError(f"[{where}] unexpected keyword `{name}`{hint}")
+
+
+class Layer:
+    """What all layers share.
+
+    A custom layer overrides ``build(input_shape)`` to make its weights with :meth:`add_weight`, and ``call(inputs)`` to
+    compute with ``fastconv.ops``. Gradients follow from the ops.
+
+    Args:
+        name: unique within a model; made from the class name when absent.
+        trainable: whether the weights take part in training (read at compile).
+        dtype: "float32" or "float64"; the dtype policy's when absent.
+        input_shape: shape of one sample, for the first layer of a Sequential; ``input_dim=n`` is short for ``(n,)``.
+    """
+
+    def __init__(
+        self, *, name: str | None = None, trainable: bool = True, dtype: str | None = None, **keywords: Any
+    ) -> None:
+        self._check_name(name)
+        self.name = name or _automatic_name(type(self).__name__)
+        self.trainable = trainable
+        self.dtype = dtype if dtype is not None else config.dtype_policy()
+        if self.dtype not in _arrays.FLOATS:
+            raise ValueError(
+                f"[{self.name}] dtype is not supported: expected one of {_arrays.FLOATS}, got dtype={self.dtype!r}."
+            )
+        self.declared_input_shape = _declared_input_shape(self.name, keywords)
+        unknown_keywords(self.name, keywords, ["name", "trainable", "dtype", "input_shape", "input_dim"])
+        self.built = False
+        self.built_shape: Any = None
+        self._weights: list[Variable] = []
+        self._seeds: list[Variable] = []
+
+    @staticmethod
+    def _check_name(name: Any) -> None:
+        if name is not None and (not isinstance(name, str) or not name or "/" in name):
+            raise ValueError(f"[layer] name must be a non-empty str without '/': got name={name!r}.")
+
+    # What a subclass overrides.
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the weights; ``input_shape`` is (None, ...) or a list of such."""
+
+    def call(self, *inputs: Any, **keywords: Any) -> Any:
+        """Computes the output with ``fastconv.ops``: ``call(inputs)`` or ``call(inputs, training=False)``."""
+        raise TypeError(f"[{self.name}] call is not defined: expected {type(self).__name__}.call(inputs). Define it.")
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON-able values."""
+        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
+        if self.declared_input_shape is not None:
+            config["input_shape"] = list(self.declared_input_shape[1:])
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Layer:
+        """A layer with the given constructor arguments."""
+        return cls(**config)
+
+    # Weights.
+
+    def add_weight(
+        self, shape: Sequence[int], initializer: Any = "glorot_uniform", name: str = "weight", trainable: bool = True
+    ) -> Variable:
+        """Makes a weight of this layer.
+
+        Args:
+            shape: extents.
+            initializer: a name, an instance, or any ``f(shape, dtype) -> array``.
+            name: unique within the layer.
+            trainable: False for statistics.
+
+        Raises:
+            MemoryError: if the weight cannot be held (checked before anything is allocated).
+        """
+        extents = tuple(int(extent) for extent in shape)
+        _check_size(self.name, name, extents, self.dtype)
+        values = initializers.get(initializer)(extents, dtype=self.dtype)
+        variable = Variable(np.asarray(values, self.dtype), name, trainable)
+        self._weights.append(variable)
+        return variable
+
+    def add_seed(self) -> Variable:
+        """A seed that the model renews before every training step."""
+        seed = Variable(np.zeros(1, np.uint64), "seed", trainable=False)
+        self._seeds.append(seed)
+        return seed
+
+    def sublayers(self) -> list[Layer]:
+        """Layers kept in attributes (or in lists in attributes), in the order they were set."""
+        found: list[Layer] = []
+        for value in vars(self).values():
+            for item in value if isinstance(value, (list, tuple)) else [value]:
+                if isinstance(item, Layer) and item not in found:
+                    found.append(item)
+        return found
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All weights in Keras's order: trainable ones first within a layer, then those of sublayers."""
+        own = [w for w in self._weights if w.trainable] + [w for w in self._weights if not w.trainable]
+        return own + [w for layer in self.sublayers() for w in layer.weights]
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """Weights an optimizer may change."""
+        if not self.trainable:
+            return []
+        return [w for w in self._weights if w.trainable] + [w for s in self.sublayers() for w in s.trainable_weights]
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """The other weights."""
+        trainable = set(self.trainable_weights)
+        return [w for w in self.weights if w not in trainable]
+
+    @property
+    def seeds(self) -> list[Variable]:
+        """Seeds of this layer and its sublayers."""
+        return self._seeds + [seed for layer in self.sublayers() for seed in layer.seeds]
+
+    def count_params(self) -> int:
+        """Number of weight elements."""
+        return sum(w.array.size for w in self.weights)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of all weights, in Keras's order."""
+        return [w.numpy() for w in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Overwrites all weights, or none: every array is checked before the first is written.
+
+        Raises:
+            ValueError: for a wrong number, shape or a value that is not finite. TypeError: for a dtype.
+        """
+        variables = self.weights
+        if not isinstance(weights, (list, tuple)) or len(weights) != len(variables):
+            got = len(weights) if isinstance(weights, (list, tuple)) else type(weights).__name__
+            raise ValueError(f"[set_weights] weights must be a list of {len(variables)} arrays: got {got}.")
+        checked = []
+        for i, (variable, value) in enumerate(zip(variables, weights, strict=True)):
+            try:
+                checked.append(variable.checked(value))
+            except (ValueError, TypeError) as error:
+                message = f"[set_weights] weight {i} expected {variable.shape}, got {np.shape(value)}. {error}"
+                raise type(error)(message) from None
+        for variable, array in zip(variables, checked, strict=True):
+            variable.array[...] = array
+
+    # Being called.
+
+    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
+        """On symbolic tensors: describes a model. On a plan's values or on arrays: computes."""
+        leaves = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+        if any(isinstance(x, SymbolicTensor) for x in leaves):
+            return self._describe(inputs, leaves)
+        if not any(isinstance(x, Value) for x in leaves):
+            inputs = (
+                [self._as_array(x) for x in leaves] if isinstance(inputs, (list, tuple)) else self._as_array(inputs)
+            )
+        self.ensure_built(_open_shapes(inputs))
+        return self.call(inputs, training=bool(training)) if self.takes_training() else self.call(inputs)
+
+    def ensure_built(self, input_shape: Any) -> None:
+        """Builds the layer once, for this input shape."""
+        if not self.built:
+            self.build(input_shape)
+            self.built = True
+            self.built_shape = input_shape
+
+    @classmethod
+    def takes_training(cls) -> bool:
+        """Whether ``call`` has an argument ``training``."""
+        from inspect import signature
+
+        return "training" in signature(cls.call).parameters
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Shape(s) of the output for shape(s) with an open batch axis."""
+        self.ensure_built(input_shape)
+        with tracing():
+            several = isinstance(input_shape, list)
+            values = [Value((1, *shape[1:]), self.dtype) for shape in (input_shape if several else [input_shape])]
+            outputs = self(values if several else values[0])
+        return _open_shapes(outputs)
+
+    def _describe(self, inputs: Any, leaves: list[Any]) -> Any:
+        for i, x in enumerate(leaves):
+            if not isinstance(x, SymbolicTensor):
+                raise TypeError(
+                    f"[{self.name}] all inputs must be symbolic: expected SymbolicTensor, got {type(x).__name__} at {i}."
+                )
+        as_list = isinstance(inputs, (list, tuple))
+        output = self.compute_output_shape([x.shape for x in leaves] if as_list else leaves[0].shape)
+        call = LayerCall(self, tuple(leaves), as_list)
+        if isinstance(output, list):
+            return [SymbolicTensor(shape, self.dtype, call) for shape in output]
+        return SymbolicTensor(output, self.dtype, call)
+
+    def _as_array(self, x: Any) -> np.ndarray:
+        return _arrays.contiguous(self.name, "inputs", np.asarray(x, self.dtype))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name!r}>"
+
+
+def _open_shapes(values: Any) -> Any:
+    """Shapes with the batch axis open."""
+    if isinstance(values, (list, tuple)):
+        return [(None, *v.shape[1:]) for v in values]
+    return (None, *values.shape[1:])
+
+
+def _declared_input_shape(name: str, keywords: dict[str, Any]) -> BatchShape | None:
+    if "input_dim" in keywords:
+        return as_batch_shape(name, (None, keywords.pop("input_dim")))
+    if "input_shape" in keywords:
+        shape = keywords.pop("input_shape")
+        if not isinstance(shape, (tuple, list)):
+            shape = (shape,)
+        return as_batch_shape(name, (None, *shape))
+    return None
+
+
+def _check_size(layer: str, name: str, shape: tuple[int, ...], dtype: str) -> None:
+    """MemoryError before a weight of absurd size is drawn."""
+    count = 1
+    for extent in shape:
+        count *= extent
+    if count * np.dtype(dtype).itemsize * 4 > _arrays.free_bytes() and count > 1 << 20:
+        raise MemoryError(
+            f"[{layer}] {name} must fit into memory with its gradient and optimizer state: expected 4 x "
+            f"{count * np.dtype(dtype).itemsize} bytes, got {_arrays.free_bytes()} free bytes for shape {shape}. "
+            "Use fewer units, or a convolution."
+        )

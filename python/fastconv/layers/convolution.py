@@ -1,0 +1,256 @@
+"""Convolution layers: Conv2D, DepthwiseConv2D, Conv2DTranspose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastconv import initializers, ops
+from fastconv.layers import activations
+from fastconv.layers.base import Layer
+from fastconv.ops import _numbers
+from fastconv.variables import Variable
+
+__all__ = ["Conv2D", "Conv2DTranspose", "DepthwiseConv2D"]
+
+
+class _Convolution(Layer):
+    """What the convolution layers share: Keras's arguments, translated once into those of the ops."""
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        strides: Any = (1, 1),
+        padding: Any = "valid",
+        dilation_rate: Any = (1, 1),
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        data_format: str | None = None,
+        **keywords: Any,
+    ) -> None:
+        super().__init__(**keywords)
+        if data_format not in (None, "channels_last"):
+            raise ValueError(
+                f"[{self.name}] images are (N, H, W, C): expected data_format='channels_last', got {data_format!r}. "
+                "Transpose the images."
+            )
+        self.kernel_size = self._pair("kernel_size", kernel_size)
+        self.stride = self._pair("strides", strides)
+        self.dilation = self._pair("dilation_rate", dilation_rate)
+        self.padding = _numbers.as_padding(self.name, padding)
+        if isinstance(padding, str) and padding not in ("valid", "same", "same_lower"):
+            raise ValueError(
+                f"[{self.name}] padding is not known: expected numbers or one of valid, same, same_lower, got {padding!r}."
+            )
+        self.activation = activation
+        self._function = activations.get(self.name, activation)
+        self.use_bias = use_bias
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.bias: Variable | None = None
+
+    def _pair(self, name: str, value: Any) -> tuple[int, int]:
+        pair = _numbers.as_pair(self.name, name, value)
+        if min(pair) < 1:
+            raise ValueError(f"[{self.name}] {name} must be at least 1: expected {name} >= 1, got {name}={value}.")
+        return pair
+
+    def _count(self, name: str, value: Any) -> int:
+        return self._pair(name, _numbers.as_int(self.name, name, value))[0]
+
+    def _channels(self, input_shape: Any) -> int:
+        if len(input_shape) != 4:
+            raise ValueError(
+                f"[{self.name}] input must be images: rank 4 expected (N, H, W, C), got {len(input_shape)} (shape "
+                f"{input_shape}). Add Reshape, or a channel axis with x[..., None]."
+            )
+        return input_shape[3]
+
+    def _build(self, kernel_shape: tuple[int, ...], filters: int) -> None:
+        self.kernel = self.add_weight(kernel_shape, self.kernel_initializer, "kernel")
+        if self.use_bias:
+            self.bias = self.add_weight((filters,), self.bias_initializer, "bias")
+
+    def _activate(self, y: Any) -> Any:
+        return self._function(y) if self._function else y
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "kernel_size": list(self.kernel_size),
+            "strides": list(self.stride),
+            "padding": self.padding if isinstance(self.padding, str) else [list(side) for side in self.padding],
+            "dilation_rate": list(self.dilation),
+            "activation": activations.config_of(self.name, self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+        }
+
+
+class Conv2D(_Convolution):
+    """2-D convolution (cross-correlation).
+
+    Args:
+        filters: number of output channels.
+        kernel_size: int or (height, width).
+        strides, padding, dilation_rate, groups, activation, use_bias, initializers: as in Keras; ``padding`` may also be
+            numbers, see ``fastconv.ops.conv2d``.
+
+    Input shape: (N, H, W, C). Output shape: (N, P, Q, filters). Weights: kernel (R, S, C // groups, filters), bias.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Any,
+        strides: Any = (1, 1),
+        padding: Any = "valid",
+        data_format: str | None = None,
+        dilation_rate: Any = (1, 1),
+        groups: int = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        **keywords: Any,
+    ) -> None:
+        super().__init__(
+            kernel_size, strides, padding, dilation_rate, activation, use_bias, data_format=data_format, **keywords
+        )
+        self.filters = self._count("filters", filters)
+        self.groups = self._count("groups", groups)
+
+    def build(self, input_shape: Any) -> None:
+        channels = self._channels(input_shape)
+        if channels % self.groups:
+            raise ValueError(
+                f"[{self.name}] input channels must be divisible by groups: expected C % groups == 0, got C={channels}, "
+                f"groups={self.groups}. Use a divisor of {channels}."
+            )
+        self._build((*self.kernel_size, channels // self.groups, self.filters), self.filters)
+
+    def call(self, inputs: Any) -> Any:
+        y = ops.conv2d(
+            inputs,
+            self.kernel,
+            self.bias,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+        )
+        return self._activate(y)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "filters": self.filters, "groups": self.groups}
+
+
+class DepthwiseConv2D(_Convolution):
+    """Each channel has its own ``depth_multiplier`` filters.
+
+    Input shape: (N, H, W, C). Output shape: (N, P, Q, C * depth_multiplier). Weights: kernel (R, S, C, depth_multiplier),
+    bias.
+    """
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        strides: Any = (1, 1),
+        padding: Any = "valid",
+        depth_multiplier: int = 1,
+        data_format: str | None = None,
+        dilation_rate: Any = (1, 1),
+        activation: Any = None,
+        use_bias: bool = True,
+        depthwise_initializer: Any = "glorot_uniform",
+        **keywords: Any,
+    ) -> None:
+        keywords.setdefault("kernel_initializer", depthwise_initializer)
+        super().__init__(
+            kernel_size, strides, padding, dilation_rate, activation, use_bias, data_format=data_format, **keywords
+        )
+        self.depth_multiplier = self._count("depth_multiplier", depth_multiplier)
+
+    def build(self, input_shape: Any) -> None:
+        channels = self._channels(input_shape)
+        self._build((*self.kernel_size, channels, self.depth_multiplier), channels * self.depth_multiplier)
+
+    def call(self, inputs: Any) -> Any:
+        r, s, channels, multiplier = self.kernel.shape
+        y = ops.conv2d(
+            inputs,
+            ops.reshape(self.kernel, (r, s, 1, channels * multiplier)),
+            self.bias,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=channels,
+        )
+        return self._activate(y)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "depth_multiplier": self.depth_multiplier}
+
+
+class Conv2DTranspose(_Convolution):
+    """Transposed convolution ("deconvolution"): the adjoint of Conv2D in its input.
+
+    Args:
+        filters: number of output channels.
+        kernel_size, strides, padding, dilation_rate, activation, use_bias: as in Keras.
+        output_padding: extra rows and columns at the end; None as in Keras: "valid" gives
+            ``(H - 1) * stride + max(kernel, stride)``, "same" gives ``H * stride``.
+
+    Input shape: (N, H, W, C). Output shape: (N, P, Q, filters). Weights: kernel (R, S, filters, C), bias.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Any,
+        strides: Any = (1, 1),
+        padding: Any = "valid",
+        output_padding: Any = None,
+        data_format: str | None = None,
+        dilation_rate: Any = (1, 1),
+        activation: Any = None,
+        use_bias: bool = True,
+        **keywords: Any,
+    ) -> None:
+        super().__init__(
+            kernel_size, strides, padding, dilation_rate, activation, use_bias, data_format=data_format, **keywords
+        )
+        self.filters = self._count("filters", filters)
+        self.output_padding = None
+        if output_padding is not None:
+            self.output_padding = _numbers.as_pair(self.name, "output_padding", output_padding)
+
+    def build(self, input_shape: Any) -> None:
+        self._build((*self.kernel_size, self.filters, self._channels(input_shape)), self.filters)
+
+    def _pads(self) -> tuple[Any, tuple[int, int]]:
+        """Keras's rules as numbers: the op's padding and output_padding."""
+        effective = [(k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
+        if self.padding == "valid" and self.output_padding is None:
+            extra = [max(s - e, 0) for s, e in zip(self.stride, effective, strict=True)]
+            return 0, (extra[0], extra[1])
+        if self.padding == "same" and self.output_padding is not None:
+            return (effective[0] // 2, effective[1] // 2), self.output_padding
+        return self.padding, self.output_padding or (0, 0)
+
+    def call(self, inputs: Any) -> Any:
+        padding, output_padding = self._pads()
+        y = ops.conv2d_transpose(
+            inputs,
+            self.kernel,
+            self.bias,
+            stride=self.stride,
+            padding=padding,
+            output_padding=output_padding,
+            dilation=self.dilation,
+        )
+        return self._activate(y)
+
+    def get_config(self) -> dict[str, Any]:
+        output_padding = list(self.output_padding) if self.output_padding else None
+        return {**super().get_config(), "filters": self.filters, "output_padding": output_padding}

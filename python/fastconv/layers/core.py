@@ -1,0 +1,171 @@
+"""Input, Dense, and the layers that reshape, drop and scale."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from fastconv import initializers, ops
+from fastconv.layers import activations
+from fastconv.layers.base import Layer
+from fastconv.layers.symbolic import LayerCall, SymbolicTensor, as_batch_shape
+from fastconv.ops import _numbers
+from fastconv.variables import Variable
+
+__all__ = ["Dense", "Dropout", "Flatten", "Input", "InputLayer", "Rescaling", "Reshape"]
+
+
+class InputLayer(Layer):
+    """The place where data enters a model; passes them through unchanged and has no weights."""
+
+    def __init__(self, shape: Any = None, **keywords: Any) -> None:
+        if shape is not None:
+            keywords["input_shape"] = shape
+        super().__init__(**keywords)
+        if self.declared_input_shape is None:
+            raise ValueError(f"[{self.name}] shape must be given: expected the shape of one sample, e.g. (32, 32, 3).")
+        self.output = SymbolicTensor(self.declared_input_shape, self.dtype, LayerCall(self, (), False))
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+
+def Input(
+    shape: Any = None, *, name: str | None = None, dtype: str | None = None, batch_shape: Any = None
+) -> SymbolicTensor:
+    """A symbolic tensor for the functional API.
+
+    Args:
+        shape: of one sample, without the batch axis, e.g. (32, 32, 3).
+        name: of the input layer.
+        dtype: "float32" or "float64".
+        batch_shape: shape with the batch axis, which must be None; instead of ``shape``.
+
+    Example:
+        >>> from fastconv import layers
+        >>> x = layers.Input((32, 32, 3))
+        >>> layers.Conv2D(16, 3)(x).shape
+        (None, 30, 30, 16)
+    """
+    if batch_shape is not None:
+        shape = as_batch_shape("Input", batch_shape)[1:]
+    return InputLayer(shape, name=name, dtype=dtype).output
+
+
+class Dense(Layer):
+    """``y = activation(x · kernel + bias)``.
+
+    Args:
+        units: number of outputs.
+        activation: name or function; None for a linear layer.
+        use_bias: whether there is a bias.
+        kernel_initializer, bias_initializer: names, instances or functions.
+
+    Input shape: (N, D) or (N, T, D). Output shape: (N, units) or (N, T, units). Weights: kernel (D, units), bias (units,).
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        **keywords: Any,
+    ) -> None:
+        super().__init__(**keywords)
+        self.units = _numbers.as_int(self.name, "units", units)
+        if self.units < 1:
+            raise ValueError(f"[{self.name}] units must be at least 1: expected units >= 1, got units={units}.")
+        self.activation = activation
+        self._function = activations.get(self.name, activation)
+        self.use_bias = use_bias
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.bias: Variable | None = None
+
+    def build(self, input_shape: Any) -> None:
+        if len(input_shape) not in (2, 3):
+            raise ValueError(
+                f"[{self.name}] input must be vectors: rank 2 expected, got {len(input_shape)} (shape {input_shape}). "
+                "Add Flatten or a global pooling layer before Dense."
+            )
+        self.kernel = self.add_weight((input_shape[-1], self.units), self.kernel_initializer, "kernel")
+        if self.use_bias:
+            self.bias = self.add_weight((self.units,), self.bias_initializer, "bias")
+
+    def call(self, inputs: Any) -> Any:
+        y = ops.dense(inputs, self.kernel, self.bias)
+        return self._function(y) if self._function else y
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": activations.config_of(self.name, self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+        }
+
+
+class Flatten(Layer):
+    """(N, ...) -> (N, cells per sample), row-major."""
+
+    def call(self, inputs: Any) -> Any:
+        return ops.flatten(inputs)
+
+
+class Reshape(Layer):
+    """Gives every sample another shape.
+
+    Args:
+        target_shape: of one sample; one extent may be -1.
+    """
+
+    def __init__(self, target_shape: Any, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        if not isinstance(target_shape, (tuple, list)):
+            target_shape = (target_shape,)
+        self.target_shape = tuple(_numbers.as_int(self.name, "target_shape", extent) for extent in target_shape)
+
+    def call(self, inputs: Any) -> Any:
+        cells = math.prod(inputs.shape[1:])
+        known = math.prod(extent for extent in self.target_shape if extent != -1)
+        shape = tuple(cells // max(known, 1) if extent == -1 else extent for extent in self.target_shape)
+        return ops.reshape(inputs, (inputs.shape[0], *shape))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "target_shape": list(self.target_shape)}
+
+
+class Dropout(Layer):
+    """Sets a share ``rate`` of the cells to zero in training and scales the others up; passes everything in inference."""
+
+    def __init__(self, rate: float, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.rate = _numbers.as_float(self.name, "rate", rate)
+        if not 0 <= self.rate < 1:
+            raise ValueError(f"[{self.name}] rate must be in [0, 1): expected 0 <= rate < 1, got rate={rate}.")
+        self.seed = self.add_seed()
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        return ops.dropout(inputs, self.rate, seed=self.seed) if training and self.rate else inputs
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate}
+
+
+class Rescaling(Layer):
+    """``y = x * scale + offset``, e.g. ``Rescaling(1 / 255)`` for pixels."""
+
+    def __init__(self, scale: float, offset: float = 0.0, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.scale = _numbers.as_float(self.name, "scale", scale)
+        self.offset = _numbers.as_float(self.name, "offset", offset)
+
+    def call(self, inputs: Any) -> Any:
+        return ops.scale(inputs, self.scale, self.offset)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "scale": self.scale, "offset": self.offset}

@@ -1,0 +1,70 @@
+"""What layers are called on when a functional model is described: a shape with an open batch axis and where it comes from."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+__all__ = ["LayerCall", "SymbolicTensor", "as_batch_shape"]
+
+BatchShape = tuple[int | None, ...]
+
+_serial = itertools.count()
+
+
+class LayerCall:
+    """One call of a layer in a model that is being described."""
+
+    def __init__(self, layer: Any, inputs: tuple[SymbolicTensor, ...], as_list: bool) -> None:
+        self.serial = next(_serial)  # grows in the order of description, which is a valid order of execution
+        self.layer = layer
+        self.inputs = inputs
+        self.as_list = as_list
+        self.outputs: list[SymbolicTensor] = []
+
+
+class SymbolicTensor:
+    """The output of a layer in a model that is being described.
+
+    Attributes:
+        shape: extents; the first, the batch, is None.
+        dtype: NumPy's name of the element type.
+        call: the call that makes it.
+    """
+
+    def __init__(self, shape: BatchShape, dtype: str, call: LayerCall) -> None:
+        self.shape = tuple(shape)
+        self.dtype = dtype
+        self.call = call
+        call.outputs.append(self)
+
+    @property
+    def layer(self) -> Any:
+        """The layer that makes it."""
+        return self.call.layer
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes, the batch included."""
+        return len(self.shape)
+
+    def __repr__(self) -> str:
+        return f"<SymbolicTensor {self.layer.name} {self.dtype}{list(self.shape)}>"
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        raise TypeError(
+            f"[{self.layer.name}] a symbolic tensor has no values: expected an array. Use a layer (e.g. layers.Add) instead of "
+            "a NumPy function, or call the model on data."
+        )
+
+
+def as_batch_shape(op: str, shape: Any) -> BatchShape:
+    """``shape`` with an open batch axis, every other extent an int >= 1."""
+    if not isinstance(shape, (tuple, list)) or not shape or shape[0] is not None:
+        raise ValueError(f"[{op}] input shape must start with an open batch axis: expected (None, ...), got {shape!r}.")
+    for extent in shape[1:]:
+        if isinstance(extent, bool) or not hasattr(extent, "__index__"):
+            raise TypeError(f"[{op}] input shape must hold ints: expected int, got {extent!r} in {tuple(shape)}.")
+        if extent < 1:
+            raise ValueError(f"[{op}] input shape must be positive: expected extents >= 1, got {tuple(shape)}.")
+    return (None, *(int(extent) for extent in shape[1:]))

@@ -1,0 +1,171 @@
+"""What every metric is: a state that batches are added to, and a result that may be read at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastconv import _arguments
+
+__all__ = ["Mean", "MeanMetricWrapper", "Metric", "PerSample", "broadcast_weight"]
+
+
+class Metric:
+    """Base class: a subclass defines ``update_state``, ``result`` and ``reset_state``.
+
+    Sums are kept in float64, so a result does not depend on how the samples were split into batches beyond
+    rounding. An empty batch changes nothing; the result before the first sample is 0.
+
+    Args:
+        name: the key in ``history.history``; default: the class's own.
+        dtype: kept for Keras configs; results are Python floats (or float64 arrays) whatever it is.
+
+    Example:
+        >>> from fastconv.metrics import BinaryAccuracy
+        >>> m = BinaryAccuracy()
+        >>> m.update_state([[1.0], [0.0]], [[0.8], [0.7]])
+        >>> m.result()
+        0.5
+    """
+
+    default_name: ClassVar[str]
+    direction: ClassVar[str] = "up"  # which way is better; callbacks with mode="auto" follow it
+
+    def __init__(self, name: str | None = None, dtype: Any = None):
+        self.name = self.default_name if name is None else _arguments.text(type(self).__name__, "name", name)
+        self.dtype = dtype
+        self.reset_state()
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Add a batch.
+
+        Args:
+            y_true: targets.
+            y_pred: predictions.
+            sample_weight: None, or weights of shape (N,), or of any leading part of the values' shape.
+
+        Raises:
+            ValueError: if the shapes do not fit each other.
+        """
+        raise NotImplementedError(f"[{type(self).__name__}] a metric must define update_state.")
+
+    def result(self) -> Any:
+        """The metric over all samples since the last reset: a float, or float64 (several,)."""
+        raise NotImplementedError(f"[{type(self).__name__}] a metric must define result.")
+
+    def reset_state(self) -> None:
+        """Forget all samples."""
+        raise NotImplementedError(f"[{type(self).__name__}] a metric must define reset_state.")
+
+    def __call__(self, *batch: Any, **keywords: Any) -> Any:
+        """``update_state(...)``, then ``result()``."""
+        self.update_state(*batch, **keywords)
+        return self.result()
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, as JSON types."""
+        return {"name": self.name, "dtype": self.dtype}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Metric:
+        """The metric with those arguments."""
+        return cls(**config)
+
+
+class Mean(Metric):
+    """The weighted mean of the values it is given: ``sum(w * value) / sum(w)``.
+
+    Example:
+        >>> m = Mean()
+        >>> m.update_state([1.0, 3.0], sample_weight=[3, 1])
+        >>> m.result()
+        1.5
+    """
+
+    default_name = "mean"
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+        """Add values (N, …) with weights (N,) or of a longer leading part of their shape."""
+        total, weight = _weighted_sum(type(self).__name__, np.atleast_1d(values), sample_weight)
+        self.total += total
+        self.count += weight
+
+    def result(self) -> float:
+        return self.total / self.count if self.count else 0.0
+
+    def reset_state(self) -> None:
+        self.total = 0.0
+        self.count = 0.0
+
+
+class MeanMetricWrapper(Mean):
+    """The mean of a function ``fn(y_true, y_pred, **keywords) -> values``.
+
+    Args:
+        fn: takes two arrays, returns one value per sample, (N,) or (N, …).
+        name: default: the function's name.
+        dtype: see :class:`Metric`.
+        keywords: passed on to ``fn``.
+    """
+
+    direction = "down"  # an unknown function is taken for an error or a loss
+
+    def __init__(self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **keywords: Any):
+        if not callable(fn):
+            raise TypeError(
+                f"[MeanMetricWrapper] fn must be a function: expected fn(y_true, y_pred), got fn={fn!r} "
+                f"({type(fn).__name__}). Pass a function."
+            )
+        super().__init__(getattr(fn, "__name__", type(fn).__name__) if name is None else name, dtype)
+        self.fn = fn
+        self.keywords = keywords
+
+    def update_state(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> None:
+        values = self.fn(np.asarray(y_true), np.asarray(y_pred), **self.keywords)
+        super().update_state(values, sample_weight)
+
+
+class PerSample(Mean):
+    """The mean of ``_values(y_true, y_pred)``, which a subclass defines."""
+
+    def update_state(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> None:
+        with np.errstate(
+            all="ignore"
+        ):  # an infinite or NaN score is a result, whatever the caller's settings
+            values = self._values(np.asarray(y_true), np.asarray(y_pred))
+        super().update_state(values, sample_weight)
+
+    def _values(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+        raise NotImplementedError(f"[{type(self).__name__}] a metric must define _values.")
+
+
+def _weighted_sum(op: str, values: np.ndarray, sample_weight: Any) -> tuple[float, float]:
+    """``(sum(w * value), sum(w))`` of one value and one weight per sample, means over the other axes."""
+    samples = values.shape[0]
+    if values.size == 0:
+        return 0.0, 0.0
+    if sample_weight is None:
+        return float(values.sum(dtype=np.float64)) * samples / values.size, float(samples)
+    weight = broadcast_weight(op, sample_weight, values.shape)
+    values = values.mean(axis=tuple(range(weight.ndim, values.ndim)), dtype=np.float64)
+    share = samples / weight.size
+    return float((values * weight).sum()) * share, float(weight.sum()) * share
+
+
+def broadcast_weight(op: str, sample_weight: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """The weights as float64 with a leading part of ``shape``; a further last axis of extent 1 is dropped."""
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.ndim > 1 and weight.shape[-1] == 1 and weight.shape != shape[: weight.ndim]:
+        weight = weight[..., 0]
+    if weight.ndim and weight.shape == shape[: weight.ndim]:
+        return weight
+    raise ValueError(
+        f"[{op}] sample_weight must weigh the samples: expected shape {shape[:1]} or another leading part of "
+        f"{shape}, got sample_weight.shape={np.shape(sample_weight)}. Pass one weight per sample."
+    )

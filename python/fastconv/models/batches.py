@@ -1,0 +1,151 @@
+"""From what a caller gives to fit, evaluate and predict to checked batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastconv.models.plans import as_list
+from fastconv.ops import _arrays
+
+__all__ = ["ArrayBatches", "as_data", "batch_of", "is_iterable_of_batches"]
+
+Batch = tuple[list[np.ndarray], list[np.ndarray] | None, np.ndarray | None]
+
+
+def as_data(where: str, name: str, value: Any) -> np.ndarray:
+    """An array of numbers from an array, a list of numbers or anything DLPack; bool, ints and floats are taken.
+
+    They are converted to the model's dtype batch by batch (as Keras does, without scaling), never silently anything else.
+    """
+    array = np.asarray(value) if isinstance(value, (list, tuple)) else _arrays.as_array(where, name, value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(
+            f"[{where}] {name} must be numbers: expected a float, int or bool array, got dtype {array.dtype}. "
+            "Encode text and categories first (utils.to_categorical)."
+        )
+    if array.ndim == 0:
+        raise ValueError(f"[{where}] {name} must hold samples along its first axis: expected rank >= 1, got a scalar.")
+    return array
+
+
+def is_iterable_of_batches(x: Any) -> bool:
+    """A generator, a Dataset or a loader, rather than arrays."""
+    if isinstance(x, (np.ndarray, list, tuple, dict)) or hasattr(x, "__array_interface__") or hasattr(x, "__dlpack__"):
+        return False
+    return hasattr(x, "__iter__") or hasattr(x, "__next__")
+
+
+def batch_of(where: str, item: Any) -> tuple[Any, Any, Any]:
+    """``(x, y, sample_weight)`` from one item of an iterable."""
+    if isinstance(item, (tuple, list)) and 2 <= len(item) <= 3:
+        return item[0], item[1], item[2] if len(item) == 3 else None
+    got = f"{type(item).__name__} of length {len(item)}" if isinstance(item, (tuple, list)) else type(item).__name__
+    raise ValueError(f"[{where}] an iterable must give batches (x, y) or (x, y, sample_weight): got a {got}.")
+
+
+class ArrayBatches:
+    """Arrays of samples, cut into batches.
+
+    Args:
+        x: one array per model input. y: one per output, or None. weights: one factor per sample, or None.
+        batch_size: samples per batch; the last one may be smaller.
+    """
+
+    def __init__(
+        self,
+        x: Sequence[np.ndarray],
+        y: Sequence[np.ndarray] | None,
+        weights: np.ndarray | None,
+        batch_size: int,
+    ) -> None:
+        self.x = list(x)
+        self.y = None if y is None else list(y)
+        self.weights = weights
+        self.batch_size = batch_size
+        self.samples = len(self.x[0])
+
+    def __len__(self) -> int:
+        return -(-self.samples // self.batch_size)
+
+    def batches(self, order: np.ndarray | None = None) -> Iterator[Batch]:
+        """Every batch once, of the samples in ``order`` (indices) or as they stand."""
+        for start in range(0, self.samples, self.batch_size):
+            rows: Any = slice(start, min(start + self.batch_size, self.samples))
+            if order is not None:
+                rows = order[rows]
+            y = None if self.y is None else [array[rows] for array in self.y]
+            yield [array[rows] for array in self.x], y, None if self.weights is None else self.weights[rows]
+
+    def split(self, fraction: float) -> tuple[ArrayBatches, ArrayBatches]:
+        """The first samples, and the last ``fraction`` of them for validation (before any shuffle, as Keras)."""
+        at = int(self.samples * (1 - fraction))
+        if not 0 < at < self.samples:
+            raise ValueError(
+                f"[fit] validation_split must leave samples on both sides: expected 0 < split < 1 with {self.samples} samples, "
+                f"got validation_split={fraction}."
+            )
+        return self._rows(slice(None, at)), self._rows(slice(at, None))
+
+    def _rows(self, rows: slice) -> ArrayBatches:
+        y = None if self.y is None else [array[rows] for array in self.y]
+        weights = None if self.weights is None else self.weights[rows]
+        return ArrayBatches([array[rows] for array in self.x], y, weights, self.batch_size)
+
+
+def check_lengths(where: str, x: Sequence[np.ndarray], y: Sequence[np.ndarray] | None, weights: Any) -> None:
+    """ValueError unless every array has as many samples as x."""
+    rows = len(x[0])
+    named = [(f"x[{i}]", a) for i, a in enumerate(x) if i] + [
+        (f"y[{i}]" if len(y or ()) > 1 else "y", a) for i, a in enumerate(y or ())
+    ]
+    named += [("sample_weight", weights)] if weights is not None else []
+    for name, array in named:
+        if len(array) != rows:
+            raise ValueError(
+                f"[{where}] every array must have the same number of rows: expected {rows} rows as `x`, got `x` {rows} rows, "
+                f"`{name}` {len(array)} rows. Check how they were split."
+            )
+
+
+def check_inputs(where: str, arrays: Sequence[np.ndarray], shapes: Sequence[tuple[int, ...]] | None) -> None:
+    """ValueError unless the arrays fit the model's inputs."""
+    if shapes is None:
+        return
+    if len(arrays) != len(shapes):
+        raise ValueError(
+            f"[{where}] x must hold one array per input: expected {len(shapes)} arrays, got {len(arrays)}."
+        )
+    for i, (array, shape) in enumerate(zip(arrays, shapes, strict=True)):
+        if tuple(array.shape[1:]) != tuple(shape):
+            name = "x" if len(shapes) == 1 else f"x[{i}]"
+            raise ValueError(
+                f"[{where}] {name} must fit the model's input: expected {name} of shape (N, {', '.join(map(str, shape))}), got "
+                f"{name}.shape={array.shape}. Reshape the data, e.g. add a channel axis with x[..., None]."
+            )
+
+
+def load_sample_weight(where: str, sample_weight: Any) -> np.ndarray | None:
+    """One finite, non-negative factor per sample."""
+    if sample_weight is None:
+        return None
+    weights = as_data(where, "sample_weight", sample_weight)
+    if weights.ndim != 1 or not np.isfinite(weights).all() or (weights < 0).any():
+        raise ValueError(
+            f"[{where}] sample_weight must hold one factor >= 0 per sample: expected a finite array of shape (N,), got shape "
+            f"{weights.shape}."
+        )
+    return weights
+
+
+def as_inputs(where: str, x: Any, shapes: Sequence[tuple[int, ...]] | None) -> list[np.ndarray]:
+    """One array per model input from what was given as x."""
+    several = shapes is not None and len(shapes) > 1
+    if isinstance(x, dict):
+        raise TypeError(f"[{where}] x must be an array or a list of arrays: expected one per input, got a dict.")
+    parts = as_list(x) if several else [x]
+    arrays = [as_data(where, "x" if not several else f"x[{i}]", part) for i, part in enumerate(parts)]
+    check_inputs(where, arrays, shapes)
+    return arrays

@@ -1,0 +1,211 @@
+"""The compiled programs of a model: one for each batch size and purpose, made when first needed."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastconv import _cpu, ops
+from fastconv.autodiff import gradients
+from fastconv.graph import Value, tracing
+from fastconv.losses import Loss
+from fastconv.plan import Plan, Update
+from fastconv.plan.fuse import fuse_output_activation_into_loss
+from fastconv.variables import Variable
+
+__all__ = ["ModelPlan", "PlanCache", "as_list", "loss_plan", "predict_plan", "train_plan"]
+
+# Programs kept per purpose: the batch size, the last partial batch, and a few of predict's.
+_KEPT = 8
+
+
+def as_list(value: Any) -> list[Any]:
+    """A list of one or more things, however they were given."""
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+class ModelPlan:
+    """A plan with the arrays that a step fills and reads.
+
+    Attributes:
+        inputs: one array per model input.
+        outputs: one per model output.
+        targets, weights: per output: what the loss compares with, and the factor of each sample's loss.
+        losses: per output: the weighted total, (1,).
+        total: their sum.
+        gradients: gradient of each trainable variable the loss depends on.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        inputs: Sequence[Value],
+        outputs: Sequence[Value],
+        targets: Sequence[Value] = (),
+        weights: Sequence[Value] = (),
+        losses: Sequence[Value] = (),
+        total: Value | None = None,
+        gradients: dict[Variable, Value] | None = None,
+    ) -> None:
+        self.plan = plan
+        self.inputs = [plan.array(v) for v in inputs]
+        self.outputs = [plan.array(v) for v in outputs]
+        self.targets = [plan.array(v) for v in targets]
+        self.weights = [plan.array(v) for v in weights]
+        self.losses = [plan.array(v) for v in losses]
+        self.total = plan.array(total) if total is not None else None
+        self.gradients = {variable: plan.array(v) for variable, v in (gradients or {}).items()}
+
+    def run(self) -> bool:
+        """Runs the program; False when the loss was not finite (then no weight has changed)."""
+        return self.plan.run()
+
+
+class PlanCache:
+    """Plans by key, the least recently used forgotten first."""
+
+    def __init__(self) -> None:
+        self._plans: OrderedDict[Any, ModelPlan] = OrderedDict()
+
+    def get(self, key: Any, make: Any) -> ModelPlan:
+        """The plan for ``key``, made by ``make()`` if there is none."""
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = make()
+            if len(self._plans) > _KEPT:
+                self._plans.popitem(last=False)
+        self._plans.move_to_end(key)
+        return plan
+
+
+def _input_values(shapes: Sequence[tuple[int, ...]], dtype: str, batch: int) -> list[Value]:
+    return [Value((batch, *shape), dtype, name=f"input {i}") for i, shape in enumerate(shapes)]
+
+
+def _call(model: Any, inputs: list[Value], training: bool) -> list[Value]:
+    return as_list(model.trace(inputs if len(inputs) > 1 else inputs[0], training))
+
+
+def predict_plan(model: Any, shapes: Sequence[tuple[int, ...]], batch: int) -> ModelPlan:
+    """Forward in inference mode."""
+    with tracing():
+        inputs = _input_values(shapes, model.dtype, batch)
+        outputs = _call(model, inputs, training=False)
+    return ModelPlan(Plan(inputs, outputs), inputs, outputs)
+
+
+class _Losses:
+    """The loss part of a graph: targets in, one weighted total per output."""
+
+    def __init__(self, losses: Sequence[Loss | None], outputs: Sequence[Value]) -> None:
+        self.targets: list[Value] = []
+        self.weights: list[Value] = []
+        self.totals: list[Value] = []
+        self.per_sample: list[Value] = []
+        for i, (loss, output) in enumerate(zip(losses, outputs, strict=True)):
+            if loss is not None:
+                self._add(loss, output, i)
+        total = self.totals[0]
+        for other in self.totals[1:]:
+            total = ops.add(total, other)
+        self.total = total
+
+    def _add(self, loss: Loss, output: Value, i: int) -> None:
+        labels = loss.takes_labels
+        shape = output.shape[:-1] if labels else output.shape
+        target = Value(shape, "int64" if labels else output.dtype, name=f"target {i}")
+        per_sample = loss.call(target, output)
+        if not isinstance(per_sample, Value) or per_sample.shape[:1] != output.shape[:1]:
+            raise ValueError(
+                f"[{loss.name}] a loss must give one value per sample: expected shape ({output.shape[0]}, ...), got "
+                f"{getattr(per_sample, 'shape', per_sample)!r}. Compute it with fastconv.ops, and leave the mean to fit."
+            )
+        per_sample = fuse_output_activation_into_loss(per_sample)
+        weight = Value(per_sample.shape, per_sample.dtype, name=f"sample weight {i}")
+        self.targets.append(target)
+        self.weights.append(weight)
+        self.per_sample.append(per_sample)
+        self.totals.append(ops.weighted_total(per_sample, weight))
+
+
+def loss_plan(model: Any, losses: Sequence[Loss | None], shapes: Sequence[tuple[int, ...]], batch: int) -> ModelPlan:
+    """Forward in inference mode, and the losses."""
+    with tracing():
+        inputs = _input_values(shapes, model.dtype, batch)
+        outputs = _call(model, inputs, training=False)
+        part = _Losses(losses, outputs)
+    kept = [*outputs, *part.totals, part.total]
+    plan = Plan([*inputs, *part.targets, *part.weights], kept)
+    return ModelPlan(plan, inputs, outputs, part.targets, part.weights, part.totals, part.total)
+
+
+def train_plan(
+    model: Any,
+    losses: Sequence[Loss | None],
+    shapes: Sequence[tuple[int, ...]],
+    batch: int,
+    optimizer: OptimizerState | None,
+    training: bool = True,
+) -> ModelPlan:
+    """Forward, losses and backward; with an optimizer also its steps, behind a guard on the loss.
+
+    Without an optimizer the gradients are kept for the caller to read.
+    """
+    variables = model.trainable_weights
+    with tracing() as assignments:
+        inputs = _input_values(shapes, model.dtype, batch)
+        outputs = _call(model, inputs, training=training)
+        part = _Losses(losses, outputs)
+        found = gradients(part.per_sample, part.weights, variables)
+    by_variable = {v: g for v, g in zip(variables, found, strict=True) if g is not None}
+    if not by_variable:
+        raise ValueError(
+            "[fit] the loss must depend on a trainable weight: expected at least one gradient, got none of "
+            f"{len(variables)} trainable weights. Check trainable=False, and activations without a gradient (threshold)."
+        )
+    everything = [*inputs, *part.targets, *part.weights]
+    kept = [*outputs, *part.totals, part.total]
+    if optimizer is None:
+        plan = Plan(everything, [*kept, *by_variable.values()])
+        return ModelPlan(plan, inputs, outputs, part.targets, part.weights, part.totals, part.total, by_variable)
+    updates = [update for variable, g in by_variable.items() for update in optimizer.updates(variable, g)]
+    plan = Plan(everything, kept, part.total, updates, assignments)
+    return ModelPlan(plan, inputs, outputs, part.targets, part.weights, part.totals, part.total)
+
+
+class OptimizerState:
+    """What an optimizer keeps for a model: its slots per variable, and the numbers its kernel reads each step."""
+
+    def __init__(self, optimizer: Any) -> None:
+        self.optimizer = optimizer
+        self.hyper = np.zeros(8, np.float64)
+        self.limits = np.array(optimizer.clip(), np.float64)
+        self.slots: dict[Variable, list[Variable]] = {}
+
+    def slots_of(self, variable: Variable) -> list[Variable]:
+        """The variable's slots, made with their initial values when first asked for."""
+        if variable not in self.slots:
+            self.slots[variable] = [
+                Variable(np.full(variable.shape, initial, variable.dtype), name, trainable=False)
+                for name, initial in self.optimizer.slots().items()
+            ]
+        return self.slots[variable]
+
+    def updates(self, variable: Variable, gradient: Value) -> list[Update]:
+        """The calls that change one variable by its gradient."""
+        kernel = self.optimizer.kernel
+        spec = _cpu.VectorSpec.make(variable.dtype, kernel, variable.shape)
+        slots = [slot.array for slot in self.slots_of(variable)]
+        missing = len(_cpu.signatures()[kernel].split("->")[1].split()) - 1 - len(slots)
+        calls = [Update(kernel, spec, [gradient, self.hyper, variable.array, *slots, *[None] * missing])]
+        if math.isfinite(self.limits.min()):
+            calls.insert(0, Update("gradient_clip", spec, [self.limits, gradient]))
+        return calls
+
+    def prepare_step(self) -> None:
+        """Writes the numbers of the next step."""
+        self.hyper[:] = self.optimizer.hyper(self.optimizer.iterations + 1)

@@ -1,0 +1,42 @@
+"""The table that model.summary() prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["summary_text"]
+
+
+def summary_text(model: Any) -> str:
+    """Layers with kinds, output shapes and parameter counts, and the totals."""
+    shapes = {call.layer: call.outputs[0].shape for call in getattr(model, "_calls", [])}
+    rows = [
+        (f"{layer.name} ({type(layer).__name__})", str(shapes.get(layer, "?")), f"{layer.count_params():,}")
+        for layer in model.layers
+    ]
+    header = ("Layer (type)", "Output shape", "Params")
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(3)]
+    line = "  ".join("-" * width for width in widths)
+
+    def text(row: tuple[str, str, str]) -> str:
+        return f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}"
+
+    weights = model.weights
+    total = sum(w.array.size for w in weights)
+    trainable = sum(w.array.size for w in model.trainable_weights)
+    biases = sum(w.array.size for w in weights if w.name in ("bias", "beta"))
+    nbytes = sum(w.array.nbytes for w in weights)
+    return "\n".join(
+        [
+            f'Model: "{model.name}"',
+            line,
+            text(header),
+            line,
+            *map(text, rows),
+            line,
+            f"Total params: {total:,} ({nbytes / 1024:,.1f} KiB), weights {total - biases:,}, biases {biases:,}",
+            f"Trainable params: {trainable:,}",
+            f"Non-trainable params: {total - trainable:,}",
+            f"Depth: {len(model.layers)} layers",
+        ]
+    )

@@ -1,0 +1,26 @@
+"""Functional ops: NumPy arrays in, NumPy arrays out, through the C++ kernels.
+
+Every op ``f`` has a gradient ``f_backward(dy, *arrays, same keywords, needs=...)``. Inputs may be strided or read-only;
+results are new arrays (or ``out``). float32 and float64; never mixed silently.
+"""
+
+from fastconv.ops.activation import *
+from fastconv.ops.activation import __all__ as _activation
+from fastconv.ops.conv import *
+from fastconv.ops.conv import __all__ as _conv
+from fastconv.ops.dense import *
+from fastconv.ops.dense import __all__ as _dense
+from fastconv.ops.dropout import *
+from fastconv.ops.dropout import __all__ as _dropout
+from fastconv.ops.elementwise import *
+from fastconv.ops.elementwise import __all__ as _elementwise
+from fastconv.ops.loss import *
+from fastconv.ops.loss import __all__ as _loss
+from fastconv.ops.norm import *
+from fastconv.ops.norm import __all__ as _norm
+from fastconv.ops.pool import *
+from fastconv.ops.pool import __all__ as _pool
+from fastconv.ops.shaping import *
+from fastconv.ops.shaping import __all__ as _shaping
+
+__all__ = [*_activation, *_conv, *_dense, *_dropout, *_elementwise, *_loss, *_norm, *_pool, *_shaping]

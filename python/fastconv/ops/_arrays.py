@@ -1,0 +1,129 @@
+"""What may stand for an array, and how arrays are made ready for a kernel. The one place that looks at kinds, dtypes,
+layouts and free memory."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+import numpy as np
+
+from fastconv.errors import DeviceError
+
+FLOATS = ("float32", "float64")
+
+# Asking the system for its free memory costs more than a small allocation; below this size nobody asks.
+_ASK_FROM_BYTES = 1 << 26
+
+
+def as_array(op: str, name: str, value: Any) -> np.ndarray:
+    """``value`` as a plain ndarray without a copy, or TypeError."""
+    if type(value) is np.ndarray:
+        return value
+    if isinstance(value, (np.matrix, np.ma.MaskedArray)):
+        raise TypeError(
+            f"[{op}] {name} must be a plain array: expected ndarray, got {type(value).__module__}.{type(value).__name__}. "
+            f"Convert it with np.asarray (a mask would be lost: fill it first)."
+        )
+    if isinstance(value, np.ndarray):
+        return value.view(np.ndarray)
+    if hasattr(value, "__cuda_array_interface__"):
+        raise DeviceError(
+            f"[{op}] {name} is on a GPU and this build has no CUDA module: expected a NumPy array, got "
+            f"{type(value).__name__}. Copy it to the host, e.g. with cupy.asnumpy."
+        )
+    if not isinstance(value, np.generic):
+        if hasattr(value, "__array_interface__"):
+            return np.asarray(value)
+        if hasattr(value, "__dlpack__"):
+            try:
+                return np.from_dlpack(value)
+            except Exception as error:
+                raise TypeError(
+                    f"[{op}] {name} must be an array on the host: expected a readable DLPack tensor, got "
+                    f"{type(value).__name__} ({error}). Detach it and move it to the CPU."
+                ) from error
+    raise TypeError(
+        f"[{op}] {name} must be an ndarray: expected numpy.ndarray, got {type(value).__name__}. "
+        "Convert it with np.asarray(..., dtype=np.float32)."
+    )
+
+
+def check_dtype(op: str, name: str, array: np.ndarray, accepted: tuple[str, ...] = FLOATS) -> None:
+    """TypeError unless the dtype is one of ``accepted`` in the machine's byte order."""
+    if not array.dtype.isnative:
+        raise TypeError(
+            f"[{op}] {name} has a foreign byte order: expected native {' or '.join(accepted)}, got dtype {array.dtype}. "
+            f"Convert it with {name}.astype({name}.dtype.newbyteorder('='))."
+        )
+    if array.dtype.name not in accepted:
+        raise TypeError(
+            f"[{op}] {name} has dtype {array.dtype}, which is not supported: expected {' or '.join(accepted)}, got "
+            f"{name}.dtype={array.dtype}. Convert it with {name}.astype(np.float32)."
+        )
+
+
+def contiguous(op: str, name: str, array: np.ndarray) -> np.ndarray:
+    """The array itself if a kernel can read it, else a C-contiguous, aligned copy."""
+    if array.flags.c_contiguous and array.flags.aligned:
+        return array
+    copy = empty(op, name, array.shape, array.dtype)
+    copy[...] = array
+    return copy
+
+
+def empty(op: str, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """An uninitialised array, or MemoryError before the machine runs out of memory."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size >= _ASK_FROM_BYTES:
+        free = free_bytes()
+        if size > 0.8 * free:
+            raise MemoryError(
+                f"[{op}] {name} must fit into memory: expected at most 80 % of {free} free bytes, got {size} bytes for "
+                f"{name}.shape={tuple(shape)}. Use a smaller batch."
+            )
+    return np.empty(shape, dtype)
+
+
+def free_bytes() -> int:
+    """Memory this process may still take: the smaller of the system's and the cgroup's."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):  # not Linux: free pages alone are a lower bound
+        pass
+    try:
+        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as limit_file:
+            limit = limit_file.read().strip()
+        with open("/sys/fs/cgroup/memory.current", encoding="ascii") as used_file:
+            used = int(used_file.read())
+        if limit != "max":
+            free = min(free, max(int(limit) - used, 0))
+    except OSError:  # no cgroup v2
+        pass
+    return free
+
+
+def check_out(op: str, out: Any, shape: tuple[int, ...], dtype: str, inputs: list[np.ndarray | None]) -> np.ndarray:
+    """``out`` if a result of this shape and dtype can be written into it."""
+    if type(out) is not np.ndarray:
+        raise TypeError(f"[{op}] out must be an ndarray: expected numpy.ndarray, got {type(out).__name__}.")
+    if out.dtype != np.dtype(dtype) or not out.dtype.isnative:
+        raise TypeError(f"[{op}] out must have the result's dtype: expected {dtype}, got out.dtype={out.dtype}.")
+    if out.shape != shape:
+        raise ValueError(f"[{op}] out must have the result's shape: expected {shape}, got out.shape={out.shape}.")
+    if not (out.flags.c_contiguous and out.flags.aligned and out.flags.writeable):
+        raise ValueError(
+            f"[{op}] out must be C-contiguous, aligned and writeable: expected such an array, got flags {_flags(out)}. "
+            "Allocate it with np.empty."
+        )
+    if any(array is not None and np.may_share_memory(out, array) for array in inputs):
+        raise ValueError(f"[{op}] out must not overlap an input: expected separate memory. Allocate it with np.empty.")
+    return out
+
+
+def _flags(array: np.ndarray) -> str:
+    names = ("c_contiguous", "aligned", "writeable")
+    return ", ".join(f"{name}={bool(getattr(array.flags, name))}" for name in names)

@@ -1,0 +1,107 @@
+"""The dense (fully connected) product."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastconv import _cpu
+from fastconv.graph import is_symbolic
+from fastconv.ops import activation as act
+from fastconv.ops.registry import (
+    Call,
+    Gradient,
+    Lowered,
+    OpDef,
+    Shape,
+    all_needs,
+    apply,
+    backward,
+    expect_shape,
+    register,
+)
+
+__all__ = ["dense", "dense_backward"]
+
+
+def _lower_forward(dtype: str, shapes: tuple[Shape | None, ...], *, activation: Any = act.LINEAR) -> Lowered:
+    x, w, bias = shapes
+    spec = _cpu.GemmSpec.make_dense(dtype, x, w, activation)
+    expect_shape("dense", "bias", bias, spec.shape("bias"))
+    return Lowered(((spec.shape("y"), dtype),), (Call("dense_forward", spec, (0, 1, None if bias is None else 2, 3)),))
+
+
+def _lower_backward_input(dtype: str, shapes: tuple[Shape | None, ...], *, x_shape: Shape) -> Lowered:
+    dy, w = shapes
+    spec = _cpu.GemmSpec.make_dense(dtype, x_shape, w, act.LINEAR)
+    expect_shape("dense", "dy", dy, spec.shape("y"))
+    return Lowered(((spec.shape("x"), dtype),), (Call("dense_backward_input", spec, (0, 1, 2)),))
+
+
+def _lower_backward_weight(dtype: str, shapes: tuple[Shape | None, ...], *, w_shape: Shape, with_bias: bool) -> Lowered:
+    x, dy = shapes
+    spec = _cpu.GemmSpec.make_dense(dtype, x, w_shape, act.LINEAR)
+    expect_shape("dense", "dy", dy, spec.shape("y"))
+    outputs = [(spec.shape("w"), dtype)] + ([(spec.shape("bias"), dtype)] if with_bias else [])
+    return Lowered(tuple(outputs), (Call("dense_backward_weight", spec, (0, 1, 2, 3 if with_bias else None)),))
+
+
+def _gradient(g: Gradient) -> tuple[Any, ...]:
+    x, w, bias = g.inputs
+    (dy,) = g.dys
+    activation = g.attrs.get("activation", act.LINEAR)
+    if activation != act.LINEAR:
+        (dy,) = backward(act.FORWARD, dy, (apply(FORWARD, x, w, bias),), {"activation": activation}, (True,))
+    dx = dw = dbias = None
+    if g.needs[0]:
+        dx = apply(BACKWARD_INPUT, dy, w, x_shape=tuple(x.shape))
+    if g.needs[1] or g.needs[2]:
+        with_bias = bool(g.needs[2])
+        result = apply(BACKWARD_WEIGHT, x, dy, w_shape=tuple(w.shape), with_bias=with_bias)
+        dw, dbias = result if with_bias else (result, None)
+    return dx, dw, dbias
+
+
+FORWARD = register(OpDef("dense", ("x", "w", "bias?"), _lower_forward, _gradient))
+BACKWARD_INPUT = register(OpDef("dense_backward_input", ("dy", "w"), _lower_backward_input))
+BACKWARD_WEIGHT = register(OpDef("dense_backward_weight", ("x", "dy"), _lower_backward_weight))
+
+
+def dense(x: Any, w: Any, bias: Any = None, *, activation: str | None = None, out: Any = None) -> Any:
+    """``y = act(x · w + bias)`` over the last axis.
+
+    Args:
+        x: (..., D), float32 or float64.
+        w: (D, U).
+        bias: (U,) or None.
+        activation: name of an activation that is applied to y in the same pass.
+        out: optional preallocated result.
+
+    Returns:
+        y (..., U) of x's dtype.
+
+    Raises:
+        TypeError: for kinds and dtypes. ValueError: for shapes. MemoryError: if y cannot be held.
+
+    Numerics: products are summed in x's dtype, in ascending order in fixed blocks: same bits for any batch size and
+        number of threads.
+
+    Example:
+        >>> import numpy as np, fastconv
+        >>> fastconv.ops.dense(np.float32([[1, 2]]), np.float32([[1], [10]]))
+        array([[21.]], dtype=float32)
+    """
+    kind = act.parse_activation("dense", activation)
+    if kind == act.LINEAR:
+        return apply(FORWARD, x, w, bias, out=out)
+    if is_symbolic(x) or is_symbolic(w):
+        return act.activate(apply(FORWARD, x, w, bias), kind)  # the plan fuses the two
+    return apply(FORWARD, x, w, bias, out=out, activation=kind)
+
+
+def dense_backward(
+    dy: Any, x: Any, w: Any, bias: Any = None, *, activation: str | None = None, needs: Any = None
+) -> tuple:
+    """Gradients of :func:`dense` for the cotangent ``dy`` (..., U): ``(dx, dw, dbias)``, None where not needed."""
+    attrs = {"activation": act.parse_activation("dense", activation)}
+    wanted = all_needs("dense", needs, ("x", "w", "bias"), (True, True, bias is not None))
+    return backward(FORWARD, dy, (x, w, bias), attrs, wanted)

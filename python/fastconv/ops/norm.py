@@ -1,0 +1,267 @@
+"""Batch and layer normalisation, softmax."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastconv import _cpu
+from fastconv.ops import _numbers
+from fastconv.ops.registry import (
+    Call,
+    Gradient,
+    Lowered,
+    OpDef,
+    Shape,
+    all_needs,
+    apply,
+    backward,
+    expect_shape,
+    register,
+)
+
+__all__ = [
+    "batch_norm",
+    "batch_norm_backward",
+    "layer_norm",
+    "layer_norm_backward",
+    "log_softmax",
+    "log_softmax_backward",
+    "softmax",
+    "softmax_backward",
+]
+
+
+def _spec(op: str, dtype: str, x: Shape | None, epsilon: float = 0.0, momentum: float = 0.0) -> Any:
+    return _cpu.NormSpec.make(dtype, op, x, epsilon, momentum)
+
+
+def _expect(op: str, spec: Any, **shapes: Shape | None) -> None:
+    for name, shape in shapes.items():
+        expect_shape(op, name, shape, spec.shape(name if name != "var" else "variance"))
+
+
+def _register_of(index: int, shape: Shape | None) -> int | None:
+    return None if shape is None else index
+
+
+def _lower_training(dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float, momentum: float) -> Lowered:
+    x, gamma, beta, mean, var = shapes
+    spec = _spec("batch_norm", dtype, x, epsilon, momentum)
+    _expect("batch_norm", spec, gamma=gamma, beta=beta, mean=mean, var=var)
+    names = ("y", "new_mean", "new_variance", "batch_mean", "batch_rstd")
+    tensors = (0, _register_of(1, gamma), _register_of(2, beta), 3, 4, 5, 6, 7, 8, 9)
+    return Lowered(tuple((spec.shape(n), dtype) for n in names), (Call("batch_norm_training", spec, tensors),))
+
+
+def _lower_training_backward(dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float) -> Lowered:
+    dy, x, gamma, _, _ = shapes
+    spec = _spec("batch_norm", dtype, x, epsilon)
+    _expect("batch_norm", spec, dy=dy)
+    outputs = tuple((spec.shape(n), dtype) for n in ("x", "gamma", "beta"))
+    tensors = (0, 1, _register_of(2, gamma), 3, 4, 5, 6, 7)
+    return Lowered(outputs, (Call("batch_norm_training_backward", spec, tensors),))
+
+
+def _training_gradient(g: Gradient) -> tuple[Any, ...]:
+    x, gamma = g.inputs[:2]
+    _, _, _, batch_mean, batch_rstd = g.outputs()
+    epsilon = g.attrs["epsilon"]
+    return (
+        *apply(TRAINING_BACKWARD, g.dys[0], x, gamma, batch_mean, batch_rstd, epsilon=epsilon),
+        None,
+        None,
+    )
+
+
+def _lower_inference(dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float) -> Lowered:
+    x, gamma, beta, mean, var = shapes
+    spec = _spec("batch_norm", dtype, x, epsilon)
+    _expect("batch_norm", spec, gamma=gamma, beta=beta, mean=mean, var=var)
+    tensors = (0, _register_of(1, gamma), _register_of(2, beta), 3, 4, 5)
+    return Lowered(((spec.shape("y"), dtype),), (Call("batch_norm_inference", spec, tensors),))
+
+
+def _lower_inference_backward(dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float) -> Lowered:
+    dy, x, gamma, _, _ = shapes
+    spec = _spec("batch_norm", dtype, x, epsilon)
+    _expect("batch_norm", spec, dy=dy)
+    outputs = tuple((spec.shape(n), dtype) for n in ("x", "gamma", "beta"))
+    tensors = (0, 1, _register_of(2, gamma), 3, 4, 5, 6, 7)
+    return Lowered(outputs, (Call("batch_norm_inference_backward", spec, tensors),))
+
+
+def _inference_gradient(g: Gradient) -> tuple[Any, ...]:
+    x, gamma, _, mean, var = g.inputs
+    return (*apply(INFERENCE_BACKWARD, g.dys[0], x, gamma, mean, var, epsilon=g.attrs["epsilon"]), None, None)
+
+
+_STATISTICS = ("x", "gamma?", "beta?", "mean", "var")
+TRAINING = register(OpDef("batch_norm_training", _STATISTICS, _lower_training, _training_gradient))
+TRAINING_BACKWARD = register(
+    OpDef(
+        "batch_norm_training_backward",
+        ("dy", "x", "gamma?", "batch_mean", "batch_rstd"),
+        _lower_training_backward,
+    )
+)
+INFERENCE = register(OpDef("batch_norm_inference", _STATISTICS, _lower_inference, _inference_gradient))
+INFERENCE_BACKWARD = register(
+    OpDef("batch_norm_inference_backward", ("dy", "x", "gamma?", "mean", "var"), _lower_inference_backward)
+)
+
+
+def batch_norm(
+    x: Any,
+    gamma: Any,
+    beta: Any,
+    mean: Any,
+    var: Any,
+    *,
+    epsilon: float = 1e-3,
+    training: bool = False,
+    momentum: float = 0.99,
+) -> Any:
+    """``gamma * (x - mean) / sqrt(var + epsilon) + beta`` per channel (Ioffe, Szegedy 2015).
+
+    Args:
+        x: (..., C), float32 or float64.
+        gamma, beta: (C,) or None.
+        mean, var: (C,), the moving statistics.
+        epsilon: added to the variance.
+        training: normalise by the batch's own mean and biased variance, and update the moving statistics.
+        momentum: ``new = momentum * old + (1 - momentum) * batch``.
+
+    Returns:
+        y of x's shape; with ``training=True`` the tuple ``(y, new_mean, new_var)``.
+
+    Numerics: statistics are accumulated in float64 in a fixed order.
+    """
+    eps = _numbers.as_float("batch_norm", "epsilon", epsilon)
+    keep = _numbers.as_float("batch_norm", "momentum", momentum)
+    if not _numbers.as_bool("batch_norm", "training", training):
+        return apply(INFERENCE, x, gamma, beta, mean, var, epsilon=eps)
+    return apply(TRAINING, x, gamma, beta, mean, var, epsilon=eps, momentum=keep)[:3]
+
+
+def batch_norm_backward(
+    dy: Any,
+    x: Any,
+    gamma: Any,
+    beta: Any,
+    mean: Any,
+    var: Any,
+    *,
+    epsilon: float = 1e-3,
+    training: bool = False,
+    momentum: float = 0.99,
+    needs: Any = None,
+) -> tuple:
+    """Gradients of :func:`batch_norm`'s y: ``(dx, dgamma, dbeta, None, None)``, None also where not needed."""
+    attrs = {"epsilon": _numbers.as_float("batch_norm", "epsilon", epsilon)}
+    op = INFERENCE
+    dys: Any = dy
+    if _numbers.as_bool("batch_norm", "training", training):
+        attrs["momentum"] = _numbers.as_float("batch_norm", "momentum", momentum)
+        op, dys = TRAINING, (dy, None, None, None, None)
+    default = (True, gamma is not None, beta is not None, False, False)
+    wanted = all_needs("batch_norm", needs, ("x", "gamma", "beta", "mean", "var"), default)
+    return backward(op, dys, (x, gamma, beta, mean, var), attrs, wanted)
+
+
+def _lower_layer_norm(dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float) -> Lowered:
+    x, gamma, beta = shapes
+    spec = _spec("layer_norm", dtype, x, epsilon)
+    _expect("layer_norm", spec, gamma=gamma, beta=beta)
+    tensors = (0, _register_of(1, gamma), _register_of(2, beta), 3, 4, 5)
+    outputs = tuple((spec.shape(n), dtype) for n in ("y", "row_mean", "row_rstd"))
+    return Lowered(outputs, (Call("layer_norm_forward", spec, tensors),))
+
+
+def _lower_layer_norm_backward(dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float) -> Lowered:
+    dy, x, gamma, _, _ = shapes
+    spec = _spec("layer_norm", dtype, x, epsilon)
+    _expect("layer_norm", spec, dy=dy)
+    outputs = tuple((spec.shape(n), dtype) for n in ("x", "gamma", "beta"))
+    tensors = (0, 1, _register_of(2, gamma), 3, 4, 5, 6, 7)
+    return Lowered(outputs, (Call("layer_norm_backward", spec, tensors),))
+
+
+def _layer_norm_gradient(g: Gradient) -> tuple[Any, ...]:
+    x, gamma, _ = g.inputs
+    _, row_mean, row_rstd = g.outputs()
+    return apply(LAYER_NORM_BACKWARD, g.dys[0], x, gamma, row_mean, row_rstd, epsilon=g.attrs["epsilon"])
+
+
+LAYER_NORM = register(OpDef("layer_norm", ("x", "gamma?", "beta?"), _lower_layer_norm, _layer_norm_gradient))
+LAYER_NORM_BACKWARD = register(
+    OpDef("layer_norm_backward", ("dy", "x", "gamma?", "row_mean", "row_rstd"), _lower_layer_norm_backward)
+)
+
+
+def layer_norm(x: Any, gamma: Any, beta: Any, *, epsilon: float = 1e-3) -> Any:
+    """``gamma * (x - mean) / sqrt(var + epsilon) + beta`` with each row's own statistics (Ba et al. 2016).
+
+    Args:
+        x: (..., D), float32 or float64; a row is the last axis.
+        gamma, beta: (D,) or None.
+        epsilon: added to the biased variance.
+
+    Returns:
+        y of x's shape and dtype.
+    """
+    return apply(LAYER_NORM, x, gamma, beta, epsilon=_numbers.as_float("layer_norm", "epsilon", epsilon))[0]
+
+
+def layer_norm_backward(dy: Any, x: Any, gamma: Any, beta: Any, *, epsilon: float = 1e-3, needs: Any = None) -> tuple:
+    """Gradients of :func:`layer_norm`: ``(dx, dgamma, dbeta)``, None where not needed."""
+    attrs = {"epsilon": _numbers.as_float("layer_norm", "epsilon", epsilon)}
+    wanted = all_needs("layer_norm", needs, ("x", "gamma", "beta"), (True, gamma is not None, beta is not None))
+    return backward(LAYER_NORM, (dy, None, None), (x, gamma, beta), attrs, wanted)
+
+
+def _softmax_op(name: str) -> OpDef:
+    def lower(dtype: str, shapes: tuple[Shape | None, ...]) -> Lowered:
+        spec = _spec(name, dtype, shapes[0])
+        return Lowered(((spec.shape("y"), dtype),), (Call(f"{name}_forward", spec, (0, 1)),))
+
+    def lower_backward(dtype: str, shapes: tuple[Shape | None, ...]) -> Lowered:
+        spec = _spec(name, dtype, shapes[1])
+        expect_shape(name, "dy", shapes[0], spec.shape("y"))
+        return Lowered(((spec.shape("x"), dtype),), (Call(f"{name}_backward", spec, (0, 1, 2)),))
+
+    gradient_op = register(OpDef(f"{name}_backward", ("dy", "y"), lower_backward))
+    return register(OpDef(name, ("x",), lower, lambda g: (apply(gradient_op, g.dys[0], g.outputs()[0]),)))
+
+
+SOFTMAX = _softmax_op("softmax")
+LOG_SOFTMAX = _softmax_op("log_softmax")
+
+
+def softmax(x: Any, *, out: Any = None) -> Any:
+    """``exp(x) / Σ exp(x)`` over the last axis.
+
+    Args:
+        x: (..., D), float32 or float64.
+        out: optional preallocated result.
+
+    Returns:
+        y of x's shape and dtype; each row sums to 1.
+
+    Numerics: the row's maximum is subtracted first, so nothing overflows; a row of -inf gives NaN.
+    """
+    return apply(SOFTMAX, x, out=out)
+
+
+def softmax_backward(dy: Any, x: Any, *, needs: Any = None) -> tuple:
+    """Gradient of :func:`softmax`: ``(dx,)``."""
+    return backward(SOFTMAX, dy, (x,), {}, all_needs("softmax", needs, ("x",), (True,)))
+
+
+def log_softmax(x: Any, *, out: Any = None) -> Any:
+    """``x - log Σ exp(x)`` over the last axis; see :func:`softmax`."""
+    return apply(LOG_SOFTMAX, x, out=out)
+
+
+def log_softmax_backward(dy: Any, x: Any, *, needs: Any = None) -> tuple:
+    """Gradient of :func:`log_softmax`: ``(dx,)``."""
+    return backward(LOG_SOFTMAX, dy, (x,), {}, all_needs("log_softmax", needs, ("x",), (True,)))

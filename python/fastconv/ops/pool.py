@@ -1,0 +1,237 @@
+"""2-D pooling: maximum, minimum, average and sum over windows, and over whole images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastconv import _cpu
+from fastconv.ops import _arrays, _numbers
+from fastconv.ops.registry import (
+    Call,
+    Gradient,
+    Lowered,
+    OpDef,
+    Shape,
+    all_needs,
+    apply,
+    backward,
+    expect_rank,
+    expect_shape,
+    register,
+)
+from fastconv.ops.shaping import reshape
+
+__all__ = [
+    "avg_pool2d",
+    "avg_pool2d_backward",
+    "global_avg_pool2d",
+    "global_avg_pool2d_backward",
+    "global_max_pool2d",
+    "global_max_pool2d_backward",
+    "max_pool2d",
+    "max_pool2d_backward",
+    "min_pool2d",
+    "min_pool2d_backward",
+    "sum_pool2d",
+    "sum_pool2d_backward",
+]
+
+
+def _spec(dtype: str, x: Shape | None, a: dict[str, Any]) -> Any:
+    return _cpu.Pool2dSpec.make(
+        dtype,
+        a["kind"],
+        x,
+        a["pool_size"],
+        a["stride"],
+        a["padding"],
+        a["dilation"],
+        a["ceil_mode"],
+        a["count_include_pad"],
+    )
+
+
+def _lower_forward(dtype: str, shapes: tuple[Shape | None, ...], **attrs: Any) -> Lowered:
+    spec = _spec(dtype, shapes[0], attrs)
+    return Lowered(((spec.shape("y"), dtype),), (Call("pool2d_forward", spec, (0, 1)),))
+
+
+def _lower_backward(dtype: str, shapes: tuple[Shape | None, ...], **attrs: Any) -> Lowered:
+    dy, x = shapes
+    spec = _spec(dtype, x, attrs)
+    expect_shape(f"{attrs['kind']}_pool2d", "dy", dy, spec.shape("y"))
+    return Lowered(((spec.shape("x"), dtype),), (Call("pool2d_backward", spec, (0, 1, 2)),))
+
+
+def _gradient(g: Gradient) -> tuple[Any, ...]:
+    return (apply(BACKWARD, g.dys[0], g.inputs[0], **g.attrs),)
+
+
+FORWARD = register(OpDef("pool2d", ("x",), _lower_forward, _gradient))
+BACKWARD = register(OpDef("pool2d_backward", ("dy", "x"), _lower_backward))
+
+
+def _attrs(
+    kind: str,
+    pool_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: Any,
+    count_include_pad: Any = False,
+) -> dict[str, Any]:
+    op = f"{kind}_pool2d"
+    size = _numbers.as_pair(op, "pool_size", pool_size)
+    return {
+        "kind": kind,
+        "pool_size": size,
+        "stride": size if stride is None else _numbers.as_pair(op, "stride", stride),
+        "padding": _numbers.as_padding(op, padding),
+        "dilation": _numbers.as_pair(op, "dilation", dilation),
+        "ceil_mode": _numbers.as_bool(op, "ceil_mode", ceil_mode),
+        "count_include_pad": _numbers.as_bool(op, "count_include_pad", count_include_pad),
+    }
+
+
+def _backward(dy: Any, x: Any, attrs: dict[str, Any], needs: Any) -> tuple:
+    return backward(FORWARD, dy, (x,), attrs, all_needs(f"{attrs['kind']}_pool2d", needs, ("x",), (True,)))
+
+
+_ARGS = """
+    Args:
+        x: images (N, H, W, C), float32 or float64.
+        pool_size: window, int or (height, width).
+        stride: int or (height, width); None means pool_size.
+        padding: int, (h, w), ((top, bottom), (left, right)), "valid", "same" or "same_lower"; smaller than the window.
+        dilation: distance of neighbouring cells of a window; 1 means none.
+        ceil_mode: keep a last, partial window that starts inside the image or its leading pad.
+        out: optional preallocated result.
+
+    Returns:
+        y (N, P, Q, C) with ``P = (H + top + bottom - (pool_size - 1) * dilation - 1) // stride + 1`` (rounded up in
+        ceil_mode); of x's dtype.
+
+    Raises:
+        TypeError: for kinds and dtypes. ValueError: for numbers and shapes.
+"""
+_NOTES = {
+    "max": "Maximum over windows; padding never wins.\n{args}\n    Numerics: ties go to the first cell in row-major order; "
+    "NaN wins.\n    ",
+    "min": "Minimum over windows; padding never wins.\n{args}\n    Numerics: ties go to the first cell in row-major order; "
+    "NaN wins.\n    ",
+    "sum": "Sum over windows; padding counts as zero.\n{args}    ",
+}
+
+
+def _window_pool(kind: str) -> tuple[Any, Any]:
+    """The public pair for a kind without further settings."""
+
+    def forward(
+        x: Any,
+        pool_size: Any = 2,
+        *,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        ceil_mode: bool = False,
+        out: Any = None,
+    ) -> Any:
+        return apply(FORWARD, x, out=out, **_attrs(kind, pool_size, stride, padding, dilation, ceil_mode))
+
+    def gradient(
+        dy: Any,
+        x: Any,
+        pool_size: Any = 2,
+        *,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        ceil_mode: bool = False,
+        needs: Any = None,
+    ) -> tuple:
+        return _backward(dy, x, _attrs(kind, pool_size, stride, padding, dilation, ceil_mode), needs)
+
+    forward.__name__ = forward.__qualname__ = f"{kind}_pool2d"
+    forward.__doc__ = _NOTES[kind].format(args=_ARGS)
+    gradient.__name__ = gradient.__qualname__ = f"{kind}_pool2d_backward"
+    gradient.__doc__ = f"Gradient of :func:`{kind}_pool2d`: ``(dx,)`` for the cotangent ``dy`` of y's shape."
+    return forward, gradient
+
+
+max_pool2d, max_pool2d_backward = _window_pool("max")
+min_pool2d, min_pool2d_backward = _window_pool("min")
+sum_pool2d, sum_pool2d_backward = _window_pool("sum")
+
+
+def avg_pool2d(
+    x: Any,
+    pool_size: Any = 2,
+    *,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    count_include_pad: bool = False,
+    out: Any = None,
+) -> Any:
+    """Average over windows; see :func:`max_pool2d` for the arguments.
+
+    Args:
+        count_include_pad: count padding cells (as zeros) in the divisor; cells that ceil_mode adds beyond the padding never
+            count.
+    """
+    attrs = _attrs("avg", pool_size, stride, padding, dilation, ceil_mode, count_include_pad)
+    return apply(FORWARD, x, out=out, **attrs)
+
+
+def avg_pool2d_backward(
+    dy: Any,
+    x: Any,
+    pool_size: Any = 2,
+    *,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    count_include_pad: bool = False,
+    needs: Any = None,
+) -> tuple:
+    """Gradient of :func:`avg_pool2d`: ``(dx,)`` for the cotangent ``dy`` of y's shape."""
+    return _backward(dy, x, _attrs("avg", pool_size, stride, padding, dilation, ceil_mode, count_include_pad), needs)
+
+
+def _global_attrs(kind: str, x: Any) -> tuple[dict[str, Any], int, int]:
+    op = f"global_{kind}_pool2d"
+    shape = x.shape if hasattr(x, "shape") else _arrays.as_array(op, "x", x).shape
+    expect_rank(op, "x", shape, 4, "(N, H, W, C)")
+    n, h, w, c = shape
+    return _attrs(kind, (h, w), None, 0, 1, False), n, c
+
+
+def global_max_pool2d(x: Any, *, out: Any = None) -> Any:
+    """Maximum of each channel over the whole image: x (N, H, W, C) -> y (N, C)."""
+    attrs, n, c = _global_attrs("max", x)
+    return reshape(apply(FORWARD, x, **attrs), (n, c), out=out)
+
+
+def global_max_pool2d_backward(dy: Any, x: Any, *, needs: Any = None) -> tuple:
+    """Gradient of :func:`global_max_pool2d`: ``(dx,)``."""
+    attrs, n, c = _global_attrs("max", x)
+    return _backward(_as_one_window("global_max_pool2d", dy, n, c), x, attrs, needs)
+
+
+def global_avg_pool2d(x: Any, *, out: Any = None) -> Any:
+    """Average of each channel over the whole image: x (N, H, W, C) -> y (N, C)."""
+    attrs, n, c = _global_attrs("avg", x)
+    return reshape(apply(FORWARD, x, **attrs), (n, c), out=out)
+
+
+def global_avg_pool2d_backward(dy: Any, x: Any, *, needs: Any = None) -> tuple:
+    """Gradient of :func:`global_avg_pool2d`: ``(dx,)``."""
+    attrs, n, c = _global_attrs("avg", x)
+    return _backward(_as_one_window("global_avg_pool2d", dy, n, c), x, attrs, needs)
+
+
+def _as_one_window(op: str, dy: Any, n: int, c: int) -> Any:
+    expect_shape(op, "dy", getattr(dy, "shape", None), (n, c))
+    return reshape(dy, (n, 1, 1, c))

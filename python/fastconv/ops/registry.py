@@ -1,0 +1,251 @@
+"""One operation, defined once, used three ways: on arrays now, on symbolic values later, and in tests and benches.
+
+An :class:`OpDef` says how shapes and settings become kernel calls (``lower``) and how a gradient is made of other ops
+(``gradient``). :func:`apply` runs it: NumPy arrays through the kernels at once, :class:`~fastconv.graph.Value` by adding
+a node to a graph. Both take the very same kernel calls, so a plan cannot differ from the eager result.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fastconv import _cpu
+from fastconv.graph import Node, Value, is_symbolic
+from fastconv.ops import _arrays
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One kernel call. ``tensors`` index the node's registers: inputs, then outputs, then scratch; None is a null."""
+
+    kernel: str
+    spec: Any
+    tensors: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """An op on known shapes: what it yields and the kernel calls that compute it.
+
+    ``view_of`` is the input whose memory output 0 shares (reshape); then there are no calls.
+    """
+
+    outputs: tuple[tuple[Shape, str], ...]
+    calls: tuple[Call, ...] = ()
+    scratch: tuple[tuple[Shape, str], ...] = ()
+    view_of: int | None = None
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """What a gradient rule sees: the forward's inputs, outputs and settings, the cotangents, and which inputs need one."""
+
+    inputs: tuple[Any, ...]
+    outputs: Callable[[], tuple[Any, ...]]
+    attrs: dict[str, Any]
+    dys: tuple[Any, ...]
+    needs: tuple[bool, ...]
+
+
+@dataclass(frozen=True)
+class OpDef:
+    """An operation. ``inputs`` are the array arguments in order ("bias?" may be None, "*arrays" is any number of them)."""
+
+    name: str
+    inputs: tuple[str, ...]
+    lower: Callable[..., Lowered]  # (dtype, shapes, **attrs)
+    gradient: Callable[[Gradient], tuple[Any, ...]] | None = None
+    dtypes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of inputs that are not of the op's float type
+
+    def lowered(self, dtype: str, shapes: Sequence[Shape | None], attrs: dict[str, Any]) -> Lowered:
+        """``lower``, remembered: the same problem is validated and planned once."""
+        return _lowered(self, dtype, tuple(shapes), tuple(attrs.items()))
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+REGISTRY: dict[str, OpDef] = {}
+
+
+def register(op: OpDef) -> OpDef:
+    """Adds ``op`` to the table that dispatch, tests and benches walk."""
+    if op.name in REGISTRY:
+        raise AssertionError(f"two ops are named {op.name}")
+    REGISTRY[op.name] = op
+    return op
+
+
+@functools.lru_cache(maxsize=4096)
+def _lowered(op: OpDef, dtype: str, shapes: tuple[Shape | None, ...], attrs: tuple[tuple[str, Any], ...]) -> Lowered:
+    return op.lower(dtype, shapes, **dict(attrs))
+
+
+def expect_shape(op: str, name: str, got: Shape | None, wanted: Shape) -> None:
+    """ValueError unless an array has the shape that the spec infers for it."""
+    if got is not None and tuple(got) != tuple(wanted):
+        raise ValueError(
+            f"[{op}] {name} has the wrong shape: expected {name} of shape {tuple(wanted)}, got {name}.shape={tuple(got)}. "
+            "It follows from the other arrays and the settings."
+        )
+
+
+def expect_rank(op: str, name: str, got: Shape, rank: int, axes: str) -> None:
+    """ValueError unless an array has ``rank`` axes."""
+    if len(got) != rank:
+        raise ValueError(
+            f"[{op}] {name} must have {rank} dimensions {axes}: expected {rank}, got {len(got)} ({name}.shape={tuple(got)})."
+        )
+
+
+def all_needs(op: str, needs: Any, names: Sequence[str], default: Sequence[bool]) -> tuple[bool, ...]:
+    """``needs`` as one bool per forward array, or the default."""
+    if needs is None:
+        return tuple(default)
+    if not isinstance(needs, (tuple, list)) or len(needs) != len(names):
+        raise ValueError(
+            f"[{op}] needs must say for each of ({', '.join(names)}) whether its gradient is wanted: expected {len(names)} "
+            f"bools, got needs={needs!r}."
+        )
+    return tuple(bool(n) and d for n, d in zip(needs, default, strict=True))
+
+
+def input_names(op: OpDef, count: int) -> list[str]:
+    """The argument name of each of ``count`` inputs."""
+    if op.inputs and op.inputs[0].startswith("*"):
+        return [f"{op.inputs[0][1:]}[{i}]" for i in range(count)]
+    return [name.rstrip("?") for name in op.inputs]
+
+
+def apply(op: OpDef, *inputs: Any, out: Any = None, **attrs: Any) -> Any:
+    """Runs or records ``op``; returns its output, or a tuple when it has several."""
+    if any(is_symbolic(x) for x in inputs):
+        return _record(op, inputs, attrs)
+    return _run(op, inputs, attrs, out)
+
+
+def _unpack(outputs: Sequence[Any]) -> Any:
+    return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+
+def _record(op: OpDef, inputs: Sequence[Any], attrs: dict[str, Any]) -> Any:
+    values: list[Value | None] = []
+    dtype = ""
+    for name, x in zip(input_names(op, len(inputs)), inputs, strict=True):
+        if x is not None and not isinstance(x, Value):
+            raise TypeError(
+                f"[{op.name}] {name} must be symbolic like the other inputs: expected a Value or a Variable, got "
+                f"{type(x).__name__}. Hold constants in a layer's weights."
+            )
+        values.append(x)
+        if x is not None and name not in op.dtypes:
+            dtype = dtype or x.dtype
+            if x.dtype != dtype:
+                raise TypeError(
+                    f"[{op.name}] all inputs must have one dtype: expected {dtype}, got {name}.dtype={x.dtype}. "
+                    "Give every layer the same dtype."
+                )
+    lowered = op.lowered(dtype, [None if v is None else v.shape for v in values], attrs)
+    return _unpack(Node(op, values, attrs, lowered).outputs)
+
+
+def _run(op: OpDef, inputs: Sequence[Any], attrs: dict[str, Any], out: Any) -> Any:
+    names = input_names(op, len(inputs))
+    arrays = _checked(op, inputs)
+    dtype = _common_dtype(op, names, arrays)
+    lowered = op.lowered(dtype, [None if a is None else a.shape for a in arrays], attrs)
+    if lowered.view_of is not None:
+        return _reshaped(op, arrays[lowered.view_of], lowered.outputs[0][0], out)
+    ready = [None if a is None else _arrays.contiguous(op.name, name, a) for name, a in zip(names, arrays, strict=True)]
+    registers = ready + _outputs(op, lowered, out, arrays)
+    registers += [_arrays.empty(op.name, "scratch", shape, kind) for shape, kind in lowered.scratch]
+    for call in lowered.calls:
+        _cpu.run(call.kernel, call.spec, [None if i is None else registers[i] for i in call.tensors])
+    return _unpack(registers[len(ready) : len(ready) + len(lowered.outputs)])
+
+
+def _checked(op: OpDef, inputs: Sequence[Any]) -> list[np.ndarray | None]:
+    """The inputs as arrays of an accepted kind and dtype; None stays None where the op allows it."""
+    names = input_names(op, len(inputs))
+    optional = {name[:-1] for name in op.inputs if name.endswith("?")}
+    return [
+        None if x is None and name in optional else _check(op, name, x) for name, x in zip(names, inputs, strict=True)
+    ]
+
+
+def _check(op: OpDef, name: str, value: Any) -> np.ndarray:
+    array = _arrays.as_array(op.name, name, getattr(value, "array", value) if isinstance(value, Value) else value)
+    _arrays.check_dtype(op.name, name, array, op.dtypes.get(name, _arrays.FLOATS))
+    return array
+
+
+def _common_dtype(op: OpDef, names: list[str], arrays: list[np.ndarray | None]) -> str:
+    found = [(n, a.dtype.name) for n, a in zip(names, arrays, strict=True) if a is not None and n not in op.dtypes]
+    for name, dtype in found:
+        if dtype != found[0][1]:
+            raise TypeError(
+                f"[{op.name}] all arrays must have one dtype: expected {found[0][1]} as {found[0][0]}, got "
+                f"{name}.dtype={dtype}. Convert one of them with .astype."
+            )
+    return found[0][1]
+
+
+def _outputs(op: OpDef, lowered: Lowered, out: Any, inputs: list[np.ndarray | None]) -> list[np.ndarray]:
+    if out is None:
+        return [_arrays.empty(op.name, "y", shape, dtype) for shape, dtype in lowered.outputs]
+    given = (out,) if len(lowered.outputs) == 1 else out
+    if not isinstance(given, tuple) or len(given) != len(lowered.outputs):
+        raise TypeError(f"[{op.name}] out must be a tuple of {len(lowered.outputs)} arrays, got {type(out).__name__}.")
+    return [
+        _arrays.check_out(op.name, o, shape, dtype, inputs)
+        for o, (shape, dtype) in zip(given, lowered.outputs, strict=True)
+    ]
+
+
+def _reshaped(op: OpDef, array: np.ndarray | None, shape: Shape, out: Any) -> np.ndarray:
+    """A result that never aliases its input: eager callers may write into it."""
+    assert array is not None
+    result = _outputs(op, Lowered(((shape, array.dtype.name),)), out, [array])[0]
+    result[...] = array.reshape(shape)
+    return result
+
+
+def backward(
+    op: OpDef,
+    dys: Any,
+    inputs: Sequence[Any],
+    attrs: dict[str, Any],
+    needs: Sequence[bool],
+    outputs: tuple[Any, ...] | None = None,
+) -> tuple:
+    """The gradients of ``op`` for the inputs that need one, None for the others.
+
+    Works on arrays and on values. ``outputs`` are the forward's where the caller has them; otherwise they are computed
+    again, and only if the rule asks for them.
+    """
+    if op.gradient is None:
+        raise TypeError(f"[{op.name}] has no gradient: expected a differentiable op on the way to the weights.")
+    dys = dys if isinstance(dys, tuple) else (dys,)
+    if not any(is_symbolic(x) for x in (*inputs, *dys)):  # a rule looks at shapes before any kernel does
+        inputs = _checked(op, inputs)
+        dys = tuple(None if dy is None and len(dys) > 1 else _check(op, "dy", dy) for dy in dys)
+
+    @functools.cache
+    def forward_outputs() -> tuple[Any, ...]:
+        if outputs is not None:
+            return outputs
+        result = apply(op, *inputs, **attrs)
+        return result if isinstance(result, tuple) else (result,)
+
+    gradients = op.gradient(Gradient(tuple(inputs), forward_outputs, attrs, dys, tuple(needs)))
+    return tuple(g if need else None for g, need in zip(gradients, needs, strict=True))

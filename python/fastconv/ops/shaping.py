@@ -1,0 +1,260 @@
+"""Ops that move cells without arithmetic: reshape, flatten, concatenate, pad."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from fastconv import _cpu
+from fastconv.ops import _numbers
+from fastconv.ops.registry import (
+    Call,
+    Gradient,
+    Lowered,
+    OpDef,
+    Shape,
+    all_needs,
+    apply,
+    backward,
+    expect_shape,
+    register,
+)
+
+__all__ = [
+    "concatenate",
+    "concatenate_backward",
+    "flatten",
+    "flatten_backward",
+    "pad",
+    "pad_backward",
+    "reshape",
+    "reshape_backward",
+]
+
+
+def _lower_reshape(dtype: str, shapes: tuple[Shape | None, ...], *, shape: Shape) -> Lowered:
+    (x,) = shapes
+    assert x is not None
+    size = math.prod(x)
+    free = [i for i, extent in enumerate(shape) if extent == -1]
+    known = math.prod(extent for extent in shape if extent != -1)
+    fits = len(free) <= 1 and all(extent >= -1 for extent in shape)
+    fits = fits and (size == known if not free else known > 0 and size % known == 0)
+    if not fits:
+        raise ValueError(
+            f"[reshape] shape must hold as many cells as x: expected {size} cells (one extent may be -1), got shape={shape}, "
+            f"x.shape={x}."
+        )
+    resolved = tuple(size // known if extent == -1 else extent for extent in shape)
+    return Lowered(((resolved, dtype),), view_of=0)
+
+
+RESHAPE: OpDef = register(
+    OpDef(
+        "reshape",
+        ("x",),
+        _lower_reshape,
+        lambda g: (apply(RESHAPE, g.dys[0], shape=tuple(g.inputs[0].shape)),),
+    )
+)
+
+
+def _as_shape(op: str, shape: Any) -> Shape:
+    if not isinstance(shape, (tuple, list)):
+        return (_numbers.as_int(op, "shape", shape),)
+    return tuple(_numbers.as_int(op, "shape", extent) for extent in shape)
+
+
+def reshape(x: Any, shape: Any, *, out: Any = None) -> Any:
+    """``x`` with other extents, cells in row-major order.
+
+    Args:
+        x: float32 or float64 array.
+        shape: new extents; one may be -1.
+        out: optional preallocated result.
+
+    Returns:
+        A new array (in a plan: the same memory).
+    """
+    return apply(RESHAPE, x, out=out, shape=_as_shape("reshape", shape))
+
+
+def reshape_backward(dy: Any, x: Any, shape: Any, *, needs: Any = None) -> tuple:
+    """Gradient of :func:`reshape`: ``(dx,)``."""
+    return backward(
+        RESHAPE,
+        dy,
+        (x,),
+        {"shape": _as_shape("reshape", shape)},
+        all_needs("reshape", needs, ("x",), (True,)),
+    )
+
+
+def _flat_shape(x: Any) -> Shape:
+    shape = tuple(getattr(x, "shape", ()))
+    return (shape[0], math.prod(shape[1:])) if shape else (-1,)
+
+
+def flatten(x: Any, *, out: Any = None) -> Any:
+    """x (N, ...) -> y (N, cells per sample), cells in row-major order."""
+    return apply(RESHAPE, x, out=out, shape=_flat_shape(x))
+
+
+def flatten_backward(dy: Any, x: Any, *, needs: Any = None) -> tuple:
+    """Gradient of :func:`flatten`: ``(dx,)``."""
+    return backward(RESHAPE, dy, (x,), {"shape": _flat_shape(x)}, all_needs("flatten", needs, ("x",), (True,)))
+
+
+def _at(rank: int, axis: int, start: int) -> Shape:
+    return tuple(start if i == axis else 0 for i in range(rank))
+
+
+def _concatenated_shape(shapes: Sequence[Shape | None], axis: int) -> Shape:
+    first = shapes[0]
+    assert first is not None
+    if not -len(first) <= axis < len(first):
+        raise ValueError(
+            f"[concatenate] axis must name one of the {len(first)} axes: expected {-len(first)} <= axis < {len(first)}, got "
+            f"axis={axis}."
+        )
+    axis %= len(first)
+    total = 0
+    for i, shape in enumerate(shapes):
+        assert shape is not None
+        if len(shape) != len(first) or any(shape[k] != first[k] for k in range(len(first)) if k != axis):
+            raise ValueError(
+                f"[concatenate] arrays must agree on every axis but {axis}: expected the shape of arrays[0] {first}, got "
+                f"arrays[{i}].shape={shape}."
+            )
+        total += shape[axis]
+    return tuple(total if k == axis else extent for k, extent in enumerate(first))
+
+
+def _lower_concatenate(dtype: str, shapes: tuple[Shape | None, ...], *, axis: int) -> Lowered:
+    y = _concatenated_shape(shapes, axis)
+    rank, axis = len(y), axis % len(y)
+    calls, start = [], 0
+    for i, x in enumerate(shapes):
+        assert x is not None
+        spec = _cpu.BoxSpec.make(dtype, "concatenate", x, y, (0,) * rank, _at(rank, axis, start), x)
+        calls.append(Call("box_copy", spec, (i, len(shapes))))
+        start += x[axis]
+    return Lowered(((y, dtype),), tuple(calls))
+
+
+def _lower_split(dtype: str, shapes: tuple[Shape | None, ...], *, axis: int, parts: tuple[Shape, ...]) -> Lowered:
+    (dy,) = shapes
+    assert dy is not None
+    expect_shape("concatenate", "dy", dy, _concatenated_shape(parts, axis))
+    rank, axis = len(dy), axis % len(dy)
+    calls, start = [], 0
+    for i, part in enumerate(parts):
+        spec = _cpu.BoxSpec.make(dtype, "concatenate", dy, part, _at(rank, axis, start), (0,) * rank, part)
+        calls.append(Call("box_copy", spec, (0, 1 + i)))
+        start += part[axis]
+    return Lowered(tuple((part, dtype) for part in parts), tuple(calls))
+
+
+def _concatenate_gradient(g: Gradient) -> tuple[Any, ...]:
+    parts = tuple(tuple(x.shape) for x in g.inputs)
+    result = apply(SPLIT, g.dys[0], axis=g.attrs["axis"], parts=parts)
+    return result if isinstance(result, tuple) else (result,)
+
+
+CONCATENATE = register(OpDef("concatenate", ("*arrays",), _lower_concatenate, _concatenate_gradient))
+SPLIT = register(OpDef("concatenate_backward", ("dy",), _lower_split))
+
+
+def _as_arrays(arrays: Any) -> tuple[Any, ...]:
+    if not isinstance(arrays, (tuple, list)) or not arrays:
+        raise TypeError(
+            f"[concatenate] arrays must be a list or tuple of at least one array: expected a list, got {type(arrays).__name__} "
+            f"of length {len(arrays) if isinstance(arrays, (tuple, list)) else 'unknown'}."
+        )
+    return tuple(arrays)
+
+
+def concatenate(arrays: Any, axis: int = -1, *, out: Any = None) -> Any:
+    """The arrays one after another along ``axis``.
+
+    Args:
+        arrays: list of arrays of one dtype that agree on every other axis.
+        axis: which axis grows; negative counts from the end.
+        out: optional preallocated result.
+    """
+    return apply(CONCATENATE, *_as_arrays(arrays), out=out, axis=_numbers.as_int("concatenate", "axis", axis))
+
+
+def concatenate_backward(dy: Any, arrays: Any, axis: int = -1, *, needs: Any = None) -> tuple:
+    """Gradient of :func:`concatenate`: a tuple with dy's part for each array."""
+    inputs = _as_arrays(arrays)
+    attrs = {"axis": _numbers.as_int("concatenate", "axis", axis)}
+    names = [f"arrays[{i}]" for i in range(len(inputs))]
+    return backward(CONCATENATE, dy, inputs, attrs, all_needs("concatenate", needs, names, (True,) * len(inputs)))
+
+
+Widths = tuple[tuple[int, int], ...]
+
+
+def _padded_shape(x: Shape, widths: Widths) -> Shape:
+    if len(widths) != len(x) or any(w < 0 for pair in widths for w in pair):
+        raise ValueError(
+            f"[pad] pad_width must give (before, after) >= 0 for every axis: expected {len(x)} pairs, got pad_width={widths}, "
+            f"x.shape={x}."
+        )
+    return tuple(extent + before + after for extent, (before, after) in zip(x, widths, strict=True))
+
+
+def _lower_pad(dtype: str, shapes: tuple[Shape | None, ...], *, widths: Widths, value: float) -> Lowered:
+    (x,) = shapes
+    assert x is not None
+    y = _padded_shape(x, widths)
+    starts = tuple(before for before, _ in widths)
+    copy = _cpu.BoxSpec.make(dtype, "pad", x, y, (0,) * len(x), starts, x)
+    fill = _cpu.FillSpec.make(dtype, y, value)
+    return Lowered(((y, dtype),), (Call("fill", fill, (1,)), Call("box_copy", copy, (0, 1))))
+
+
+def _lower_crop(dtype: str, shapes: tuple[Shape | None, ...], *, widths: Widths, x_shape: Shape) -> Lowered:
+    (dy,) = shapes
+    assert dy is not None
+    expect_shape("pad", "dy", dy, _padded_shape(x_shape, widths))
+    starts = tuple(before for before, _ in widths)
+    spec = _cpu.BoxSpec.make(dtype, "pad", dy, x_shape, starts, (0,) * len(dy), x_shape)
+    return Lowered(((x_shape, dtype),), (Call("box_copy", spec, (0, 1)),))
+
+
+PAD: OpDef = register(
+    OpDef(
+        "pad",
+        ("x",),
+        _lower_pad,
+        lambda g: (apply(CROP, g.dys[0], widths=g.attrs["widths"], x_shape=tuple(g.inputs[0].shape)),),
+    )
+)
+CROP: OpDef = register(OpDef("pad_backward", ("dy",), _lower_crop))
+
+
+def _pad_attrs(x: Any, pad_width: Any, value: Any) -> dict[str, Any]:
+    if not isinstance(pad_width, (tuple, list)):
+        pad_width = (pad_width,) * len(getattr(x, "shape", ()))
+    widths = tuple(_numbers.as_pair("pad", "pad_width", pair) for pair in pad_width)
+    return {"widths": widths, "value": _numbers.as_float("pad", "value", value)}
+
+
+def pad(x: Any, pad_width: Any, value: float = 0.0, *, out: Any = None) -> Any:
+    """``x`` with constant cells around it.
+
+    Args:
+        x: float32 or float64 array.
+        pad_width: an int, or for every axis an int or (before, after).
+        value: what the new cells hold.
+        out: optional preallocated result.
+    """
+    return apply(PAD, x, out=out, **_pad_attrs(x, pad_width, value))
+
+
+def pad_backward(dy: Any, x: Any, pad_width: Any, value: float = 0.0, *, needs: Any = None) -> tuple:
+    """Gradient of :func:`pad`: ``(dx,)``, dy without the padding."""
+    return backward(PAD, dy, (x,), _pad_attrs(x, pad_width, value), all_needs("pad", needs, ("x",), (True,)))

@@ -1,0 +1,69 @@
+"""Optimizers: Keras's names, arguments, defaults and update rules.
+
+An optimizer only declares its rule: the name of a kernel, the arrays kept per variable, eight numbers per
+step. The arithmetic is the kernel's, called from a compiled plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastconv import _lookup
+from fastconv.optimizers import schedules
+from fastconv.optimizers.adagrad import Adagrad
+from fastconv.optimizers.adam import Adam, AdamW
+from fastconv.optimizers.base import Optimizer
+from fastconv.optimizers.rmsprop import RMSprop
+from fastconv.optimizers.sgd import SGD
+
+__all__ = [
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "RMSprop",
+    "deserialize",
+    "get",
+    "schedules",
+    "serialize",
+]
+
+_KNOWN = _lookup.table([SGD, Adam, AdamW, RMSprop, Adagrad])
+
+
+def get(identifier: Any) -> Optimizer:
+    """The optimizer that ``identifier`` means.
+
+    Args:
+        identifier: a name ("adam", "RMSprop"), a config dict, an optimizer or its class.
+
+    Raises:
+        ValueError: if the name is unknown.
+        TypeError: if the identifier is of another kind.
+
+    Example:
+        >>> get("sgd").learning_rate
+        0.01
+    """
+    if isinstance(identifier, Optimizer):
+        return identifier
+    if isinstance(identifier, str):
+        return _lookup.by_name("optimizer", identifier, _KNOWN)()
+    if isinstance(identifier, Mapping):
+        return _lookup.by_config("optimizer", identifier, _KNOWN)
+    if isinstance(identifier, type) and issubclass(identifier, Optimizer):
+        return identifier()  # type: ignore[call-arg]
+    raise TypeError(
+        f"[optimizer] cannot make an optimizer: expected a name, config or Optimizer, "
+        f"got {identifier!r} ({type(identifier).__name__}). For example: 'adam' or Adam(0.001)."
+    )
+
+
+def serialize(optimizer: Optimizer) -> dict[str, Any]:
+    """``{"class_name": …, "config": …}``, which :func:`get` takes back."""
+    return _lookup.to_config("optimizer", optimizer, _KNOWN)
+
+
+deserialize = get

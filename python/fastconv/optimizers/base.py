@@ -1,0 +1,182 @@
+"""What every optimizer is: hyper-parameters, state to keep per variable, and the kernel that applies them."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastconv import _arguments, schedules
+from fastconv.schedules import LearningRateSchedule
+
+__all__ = ["HYPER_SIZE", "Optimizer"]
+
+HYPER_SIZE = 8  # float64 values that a kernel reads per step; unused ones are 0
+
+# Arguments of Keras's optimizers that fastconv does not have, with the values that switch them off.
+_SWITCHED_OFF: dict[str, tuple[Any, ...]] = {
+    "amsgrad": (False,),
+    "decay": (0, 0.0),
+    "ema_momentum": (0.99,),
+    "ema_overwrite_frequency": (None,),
+    "global_clipnorm": (None,),
+    "gradient_accumulation_steps": (None,),
+    "jit_compile": (True, False, "auto"),
+    "loss_scale_factor": (None,),
+    "use_ema": (False,),
+}
+
+
+class Optimizer:
+    """Declares an update rule; a compiled plan runs it, one kernel call per variable and step.
+
+    A step first clips the gradient, then decays the weight (``w -= w * weight_decay * learning_rate``, as
+    in Loshchilov and Hutter 2017), then applies the rule of the kernel.
+
+    Args:
+        learning_rate: finite and > 0, or a :class:`~fastconv.schedules.LearningRateSchedule`.
+        weight_decay: >= 0, or None for none.
+        clipnorm: > 0: a gradient whose Euclidean norm is larger is scaled down to it, variable by variable.
+        clipvalue: > 0: every gradient element is cut to [-clipvalue, clipvalue]. Not together with clipnorm.
+        name: of the optimizer.
+
+    Raises:
+        ValueError: if a number is outside its range.
+        TypeError: if an argument has the wrong kind or is unknown.
+    """
+
+    kernel: ClassVar[str]
+    default_name: ClassVar[str]
+
+    def __init__(
+        self,
+        learning_rate: float | LearningRateSchedule,
+        *,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        name: str | None = None,
+        **other: Any,
+    ):
+        op = self._op = type(self).__name__
+        self.name = self.default_name if name is None else _arguments.text(op, "name", name)
+        self.iterations = 0
+        self._learning_rate = self._checked_rate(self._alias(learning_rate, other))
+        self.weight_decay = self._optional("weight_decay", weight_decay, least=0)
+        self.clipnorm = self._optional("clipnorm", clipnorm, above=0)
+        self.clipvalue = self._optional("clipvalue", clipvalue, above=0)
+        if clipnorm is not None and clipvalue is not None:
+            raise ValueError(
+                f"[{op}] only one kind of clipping can be used: expected clipnorm or clipvalue, "
+                f"got clipnorm={clipnorm}, clipvalue={clipvalue}. Leave one of them out."
+            )
+        self._refuse(other)
+
+    # What a plan reads.
+
+    def slots(self) -> dict[str, float]:
+        """Names and initial values of the arrays kept per variable, in the kernel's order."""
+        raise NotImplementedError(f"[{self._op}] an optimizer must define slots().")
+
+    def hyper(self, step: int) -> np.ndarray:
+        """The kernel's numbers for one step.
+
+        Args:
+            step: counted from 1; a schedule is called with ``step - 1``.
+
+        Returns:
+            float64 (8,) in the kernel's layout, the rest 0.
+        """
+        values = self._hyper(self._rate_at(step - 1), step)
+        return np.array([*values, *[0.0] * (HYPER_SIZE - len(values))], dtype=np.float64)
+
+    def clip(self) -> tuple[float, float]:
+        """``(clipvalue, clipnorm)``, infinite where there is none."""
+        return self.clipvalue or math.inf, self.clipnorm or math.inf
+
+    def _hyper(self, rate: float, step: int) -> list[float]:
+        raise NotImplementedError(f"[{self._op}] an optimizer must define _hyper(rate, step).")
+
+    # The learning rate.
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step; set it to a number, or to a schedule."""
+        return self._rate_at(self.iterations)
+
+    @learning_rate.setter
+    def learning_rate(self, value: float | LearningRateSchedule) -> None:
+        rate = self._checked_rate(value)
+        if isinstance(self._learning_rate, LearningRateSchedule) and not isinstance(
+            rate, LearningRateSchedule
+        ):
+            raise TypeError(
+                f"[{self._op}] a schedule owns the learning rate: expected another schedule, got "
+                f"learning_rate={value!r}. Build the optimizer with a number to change it during training."
+            )
+        self._learning_rate = rate
+
+    lr = learning_rate  # the spelling of Keras 2
+
+    def _rate_at(self, index: int) -> float:
+        rate = self._learning_rate
+        if isinstance(rate, LearningRateSchedule):
+            return _arguments.real(self._op, f"learning_rate at step {index}", rate(index), least=0)
+        return rate
+
+    def _checked_rate(self, value: Any) -> float | LearningRateSchedule:
+        if isinstance(value, LearningRateSchedule):
+            return value
+        if isinstance(value, Mapping):
+            return schedules.deserialize(value)
+        return _arguments.real(self._op, "learning_rate", value, above=0)
+
+    def _alias(self, learning_rate: Any, other: dict[str, Any]) -> Any:
+        """Keras 2 called the learning rate ``lr``."""
+        if "lr" not in other:
+            return learning_rate
+        declared = inspect.signature(type(self)).parameters.get("learning_rate")
+        if declared is None or learning_rate is not declared.default:
+            raise TypeError(
+                f"[{self._op}] lr is the old name of learning_rate: expected one of them, "
+                f"got learning_rate={learning_rate!r}, lr={other['lr']!r}. Pass learning_rate only."
+            )
+        return other.pop("lr")
+
+    # Other arguments.
+
+    def _optional(self, name: str, value: Any, **bounds: float) -> float | None:
+        return None if value is None else _arguments.real(self._op, name, value, **bounds)
+
+    def _refuse(self, other: dict[str, Any]) -> None:
+        """Keras's further arguments pass where they are switched off, so that its configs can be read."""
+        for name, value in other.items():
+            if name not in _SWITCHED_OFF:
+                raise TypeError(
+                    f"[{self._op}] unexpected keyword {name!r}: expected one of "
+                    f"{', '.join(self.get_config())}, got {name}={value!r}. Check its spelling."
+                )
+            if value not in _SWITCHED_OFF[name]:
+                raise ValueError(
+                    f"[{self._op}] {name} is not supported: expected {name}={_SWITCHED_OFF[name][0]!r}, "
+                    f"got {name}={value!r}. Leave it out."
+                )
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, as JSON types; a schedule as its own config."""
+        rate = self._learning_rate
+        return {
+            "name": self.name,
+            "learning_rate": schedules.serialize(rate) if isinstance(rate, LearningRateSchedule) else rate,
+            "weight_decay": self.weight_decay,
+            "clipnorm": self.clipnorm,
+            "clipvalue": self.clipvalue,
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Optimizer:
+        """The optimizer with those arguments."""
+        return cls(**config)

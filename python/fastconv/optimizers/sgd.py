@@ -1,0 +1,69 @@
+"""Gradient descent, with or without momentum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastconv import _arguments
+from fastconv.optimizers.base import Optimizer
+from fastconv.schedules import LearningRateSchedule
+
+__all__ = ["SGD"]
+
+
+class SGD(Optimizer):
+    """Gradient descent.
+
+    ::
+
+        w -= learning_rate * g                                      momentum == 0
+        velocity = momentum * velocity - learning_rate * g          momentum > 0
+        w += velocity                                               nesterov == False
+        w += momentum * velocity - learning_rate * g                nesterov == True
+
+    Args:
+        learning_rate: finite and > 0, or a schedule.
+        momentum: 0 <= momentum <= 1.
+        nesterov: whether to look ahead along the velocity (Nesterov 1983).
+        weight_decay, clipnorm, clipvalue, name: see :class:`Optimizer`.
+
+    Source: Sutskever et al. 2013, On the importance of initialization and momentum.
+
+    Example:
+        >>> SGD(0.1, momentum=0.9).slots()
+        {'velocity': 0.0}
+    """
+
+    kernel = "sgd_update"
+    default_name = "SGD"
+
+    def __init__(
+        self,
+        learning_rate: float | LearningRateSchedule = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        name: str | None = None,
+        **other: Any,
+    ):
+        self.momentum = _arguments.real("SGD", "momentum", momentum, least=0, most=1)
+        self.nesterov = _arguments.boolean("SGD", "nesterov", nesterov)
+        super().__init__(
+            learning_rate,
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            name=name,
+            **other,
+        )
+
+    def slots(self) -> dict[str, float]:
+        return {"velocity": 0.0} if self.momentum else {}
+
+    def _hyper(self, rate: float, step: int) -> list[float]:
+        return [rate, self.momentum, self.nesterov, self.weight_decay or 0.0]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}

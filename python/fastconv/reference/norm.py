@@ -1,0 +1,188 @@
+"""Batch and layer normalisation, forward and backward.
+
+Both compute ``y = gamma · x̂ + beta`` with ``x̂ = (x − mean) / sqrt(var + epsilon)`` and the biased variance;
+they differ in the axes over which mean and variance are taken, and the shared gradient below takes those
+axes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from . import _check
+from ._memory import refuse_too_large
+
+__all__ = ["batch_norm", "batch_norm_backward", "layer_norm", "layer_norm_backward"]
+
+
+@_check.quiet
+def batch_norm(
+    x: np.ndarray,
+    gamma: np.ndarray,
+    beta: np.ndarray,
+    mean: np.ndarray,
+    var: np.ndarray,
+    *,
+    epsilon: float = 1e-3,
+    training: bool = False,
+    momentum: float = 0.99,
+) -> Any:
+    """Normalise every channel (Ioffe and Szegedy 2015).
+
+    Args:
+        x: (N, …, C), float32 or float64.
+        gamma, beta: scale and offset, (C,).
+        mean, var: moving statistics, (C,). Used when ``training`` is False, renewed when it is True.
+        epsilon: added to the variance, > 0.
+        training: use the batch's own mean and biased variance, taken over all axes but the last.
+        momentum: in [0, 1]; ``new = old · momentum + batch · (1 − momentum)``, as Keras.
+
+    Returns:
+        y, of x's shape; with ``training`` the triple (y, new_mean, new_var). An empty batch keeps the
+        statistics.
+    """
+    op = "batch_norm"
+    dtype, epsilon, momentum = _batch_norm(op, x, gamma, beta, mean, var, epsilon, training, momentum)
+    x64, mean64, var64 = (v.astype(np.float64) for v in (x, mean, var))
+    if not training:
+        return _check.cast(gamma * ((x64 - mean64) / np.sqrt(var64 + epsilon)) + beta, dtype)
+    axes = tuple(range(x.ndim - 1))
+    x_hat, batch_mean, batch_var, _ = _normalised(x64, axes, epsilon)
+    if x.size == 0:
+        batch_mean, batch_var = mean64, var64
+    new_mean = mean64 * momentum + batch_mean.reshape(-1) * (1 - momentum)
+    new_var = var64 * momentum + batch_var.reshape(-1) * (1 - momentum)
+    return tuple(_check.cast(v, dtype) for v in (gamma * x_hat + beta, new_mean, new_var))
+
+
+@_check.quiet
+def batch_norm_backward(
+    dy: np.ndarray,
+    x: np.ndarray,
+    gamma: np.ndarray,
+    beta: np.ndarray,
+    mean: np.ndarray,
+    var: np.ndarray,
+    *,
+    epsilon: float = 1e-3,
+    training: bool = False,
+    momentum: float = 0.99,
+    needs: Any = None,
+) -> tuple[np.ndarray | None, ...]:
+    """``(dx, dgamma, dbeta, None, None)`` for the gradient ``dy`` of y; moving statistics are not learned."""
+    op = "batch_norm_backward"
+    dtype, epsilon, _ = _batch_norm(op, x, gamma, beta, mean, var, epsilon, training, momentum, dy=(dy, None))
+    _check.shape(op, "dy", dy, x.shape, "x")
+    want = _check.needs(op, needs, (True, True, True, False, False))
+    x64, dy64 = x.astype(np.float64), dy.astype(np.float64)
+    axes = tuple(range(x.ndim - 1))
+    if training:
+        x_hat, _, _, scale = _normalised(x64, axes, epsilon)
+        dx = _through_statistics(dy64 * gamma, x_hat, scale, axes)
+    else:
+        scale = 1 / np.sqrt(var.astype(np.float64) + epsilon)
+        x_hat = (x64 - mean) * scale
+        dx = dy64 * gamma * scale
+    gradients = (dx, (dy64 * x_hat).sum(axis=axes), dy64.sum(axis=axes), None, None)
+    return tuple(_check.cast(g, dtype) if wanted else None for g, wanted in zip(gradients, want, strict=True))
+
+
+@_check.quiet
+def layer_norm(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, *, epsilon: float = 1e-3) -> np.ndarray:
+    """Normalise every row over the last axis (Ba et al. 2016).
+
+    Args:
+        x: (…, C), float32 or float64.
+        gamma, beta: scale and offset, (C,).
+        epsilon: added to the variance, > 0.
+
+    Returns:
+        y, of x's shape.
+    """
+    dtype, epsilon = _layer_norm("layer_norm", x, gamma, beta, epsilon)
+    x_hat, *_ = _normalised(x.astype(np.float64), -1, epsilon)
+    return _check.cast(gamma * x_hat + beta, dtype)
+
+
+@_check.quiet
+def layer_norm_backward(
+    dy: np.ndarray,
+    x: np.ndarray,
+    gamma: np.ndarray,
+    beta: np.ndarray,
+    *,
+    epsilon: float = 1e-3,
+    needs: Any = None,
+) -> tuple[np.ndarray | None, ...]:
+    """``(dx, dgamma, dbeta)``."""
+    op = "layer_norm_backward"
+    dtype, epsilon = _layer_norm(op, x, gamma, beta, epsilon, dy=(dy, None))
+    _check.shape(op, "dy", dy, x.shape, "x")
+    want = _check.needs(op, needs, (True, True, True))
+    dy64, rows = dy.astype(np.float64), tuple(range(x.ndim - 1))
+    x_hat, _, _, scale = _normalised(x.astype(np.float64), -1, epsilon)
+    dx = _through_statistics(dy64 * gamma, x_hat, scale, -1)
+    gradients = (dx, (dy64 * x_hat).sum(axis=rows), dy64.sum(axis=rows))
+    return tuple(_check.cast(g, dtype) if wanted else None for g, wanted in zip(gradients, want, strict=True))
+
+
+def _normalised(x: np.ndarray, axes: Any, epsilon: float) -> tuple[np.ndarray, ...]:
+    """x̂, mean, biased variance and 1/sqrt(var + epsilon) over ``axes``; NaN statistics of an empty batch."""
+    mean = x.sum(axis=axes, keepdims=True) / _count(x, axes)
+    var = np.square(x - mean).sum(axis=axes, keepdims=True) / _count(x, axes)
+    scale = 1 / np.sqrt(var + epsilon)
+    return (x - mean) * scale, mean, var, scale
+
+
+def _count(x: np.ndarray, axes: Any) -> int:
+    """How many numbers one mean is taken over (ndarray.mean would warn when there are none)."""
+    return math.prod(x.shape[i] for i in np.atleast_1d(axes))
+
+
+def _through_statistics(dx_hat: np.ndarray, x_hat: np.ndarray, scale: np.ndarray, axes: Any) -> np.ndarray:
+    """dx when mean and variance depend on x: what dx̂ has in common with 1 and with x̂ is taken out of it."""
+    if dx_hat.size == 0:
+        return dx_hat
+    along_one = dx_hat.mean(axis=axes, keepdims=True)
+    along_x_hat = (dx_hat * x_hat).mean(axis=axes, keepdims=True)
+    return scale * (dx_hat - along_one - x_hat * along_x_hat)
+
+
+def _batch_norm(
+    op: str,
+    x: Any,
+    gamma: Any,
+    beta: Any,
+    mean: Any,
+    var: Any,
+    epsilon: Any,
+    training: Any,
+    momentum: Any,
+    **more: Any,
+) -> tuple[np.dtype, float, float]:
+    vectors = {"gamma": gamma, "beta": beta, "mean": mean, "var": var}
+    dtype = _norm(op, x, vectors, **more)
+    numbers = _check.positive(op, "epsilon", epsilon), _check.real(op, "momentum", momentum, 0.0, 1.0)
+    _check.flag(op, "training", training)
+    _check.channels(op, x, **vectors)
+    refuse_too_large(op, x.shape, x.shape, x.shape)
+    return dtype, *numbers
+
+
+def _layer_norm(op: str, x: Any, gamma: Any, beta: Any, epsilon: Any, **more: Any) -> tuple[np.dtype, float]:
+    dtype = _norm(op, x, {"gamma": gamma, "beta": beta}, **more)
+    epsilon = _check.positive(op, "epsilon", epsilon)
+    _check.channels(op, x, gamma=gamma, beta=beta)
+    refuse_too_large(op, x.shape, x.shape, x.shape)
+    return dtype, epsilon
+
+
+def _norm(op: str, x: Any, vectors: dict[str, Any], **more: Any) -> np.dtype:
+    dtype = _check.arrays(op, x=(x, None), **{n: (v, ("channels",)) for n, v in vectors.items()}, **more)
+    if x.ndim < 2:
+        rule = "x must have a batch axis and a channel axis"
+        _check.fail(ValueError, op, rule, "2 or more dims", f"{x.ndim} dims, x.shape={x.shape}", "Reshape x.")
+    return dtype

@@ -1,0 +1,185 @@
+"""Models as files: config, weights and training state in one archive; layers come back from a fixed list of classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastconv import layers, losses, optimizers, random
+from fastconv.errors import CheckpointError
+from fastconv.saving.archive import Archive, load_archive, save_archive
+
+__all__ = [
+    "layer_config",
+    "layer_from_config",
+    "load_model",
+    "load_weights",
+    "model_from_config",
+    "save_model",
+    "save_weights",
+]
+
+
+def _classes(custom_objects: dict[str, Any] | None) -> dict[str, Any]:
+    """Every class a file may name: fastconv's own layers and models, and what the caller passes in by hand."""
+    from fastconv.models.functional import Model
+    from fastconv.models.sequential import Sequential
+
+    known = {name: getattr(layers, name) for name in layers.__all__}
+    known = {name: c for name, c in known.items() if isinstance(c, type) and issubclass(c, layers.Layer)}
+    return {**known, "Sequential": Sequential, "Model": Model, **(custom_objects or {})}
+
+
+def layer_config(layer: Any) -> dict[str, Any]:
+    """``{"class": name, "config": …}`` of a layer or model."""
+    return {"class": type(layer).__name__, "config": layer.get_config()}
+
+
+def layer_from_config(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
+    """The layer or model that :func:`layer_config` describes, with new weights.
+
+    Raises:
+        CheckpointError: for a class nobody registered, or arguments it does not take.
+    """
+    if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
+        raise CheckpointError("[load] a layer must have a class and a config: got something else. The file is damaged.")
+    name = config.get("class")
+    cls = _classes(custom_objects).get(name) if isinstance(name, str) else None
+    if cls is None:
+        raise CheckpointError(
+            f"[load] unknown layer class: expected one of fastconv.layers, got {name!r}. Pass your own layers in "
+            "custom_objects={name: class}."
+        )
+    try:
+        if name in ("Sequential", "Model"):
+            return cls.from_config(config["config"], custom_objects)
+        return cls.from_config(config["config"])
+    except CheckpointError:
+        raise
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise CheckpointError(f"[load] {name} cannot be made from its config: {error}") from error
+
+
+def model_from_config(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+    """A model from the dict that ``{"class": …, "config": model.get_config()}`` is."""
+    return layer_from_config(config, custom_objects)
+
+
+def _slots(model: Any) -> dict[str, np.ndarray]:
+    state = model._optimizer_state
+    if state is None:
+        return {}
+    paths = {variable: path for path, variable in model.weights_by_path().items()}
+    return {
+        f"{paths[variable]}/{slot.name}": slot.array
+        for variable, slots in state.slots.items()
+        if variable in paths
+        for slot in slots
+    }
+
+
+def save_model(model: Any, path: Any, include_optimizer: bool = True) -> None:
+    """Writes a model to one file, atomically: a crash leaves the old file or the new one.
+
+    Args:
+        model: built; compiled or not.
+        path: usually ends in ``.safetensors``.
+        include_optimizer: also the optimizer, its state and the random state, so that training resumes bit for bit.
+    """
+    if not model.built:
+        raise RuntimeError("[save] the model has no weights yet: give it an input shape, or call it on data first.")
+    config = layer_config(model)
+    optimizer = progress = None
+    slots: dict[str, np.ndarray] = {}
+    if include_optimizer and model.compiled:
+        config["compile"] = {
+            "loss": [None if loss is None else losses.serialize(loss) for loss in model._losses],
+            "loss_weights": model._loss_weights,
+            "metrics": model._meters.config(),
+        }
+        optimizer = {**optimizers.serialize(model.optimizer), "iterations": model.optimizer.iterations}
+        slots = _slots(model)
+        progress = {"random": list(random.get_state())}
+    weights = {name: w.array for name, w in model.weights_by_path().items()}
+    save_archive(path, Archive(config, weights, optimizer, slots, progress))
+
+
+def load_model(path: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True) -> Any:
+    """Reads a model that :func:`save_model` wrote. Nothing in the file is ever run.
+
+    Args:
+        path: the file.
+        custom_objects: classes of your own layers by name.
+        compile: also bring back loss, optimizer and its state, and the random state of the moment of saving.
+
+    Raises:
+        CheckpointError: for a file that is malformed, damaged, too new, or not fastconv's. OSError: if it cannot be read.
+    """
+    archive = load_archive(path)
+    model = layer_from_config(archive.config, custom_objects)
+    _assign(model, archive.weights)
+    settings = archive.config.get("compile")
+    if compile and settings is not None and archive.optimizer is not None:
+        try:
+            _restore_training(model, settings, archive)
+        except CheckpointError:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise CheckpointError(f"[load] the training state does not fit the model: {error}") from error
+    return model
+
+
+def _restore_training(model: Any, settings: dict[str, Any], archive: Archive) -> None:
+    saved = dict(archive.optimizer or {})
+    iterations = saved.pop("iterations")
+    model.compile(
+        optimizer=optimizers.get(saved),
+        loss=settings["loss"],
+        metrics=settings["metrics"],
+        loss_weights=settings["loss_weights"],
+    )
+    model.optimizer.iterations = iterations
+    weights = model.weights_by_path()
+    for name, array in archive.slots.items():
+        path, slot_name = name.rsplit("/", 1)
+        if path not in weights:
+            raise CheckpointError(f"[load] the optimizer's state names an unknown weight: got {path!r}.")
+        for slot in model._optimizer_state.slots_of(weights[path]):
+            if slot.name == slot_name:
+                slot.assign(array)
+    if archive.progress and "random" in archive.progress:
+        random.set_state(tuple(archive.progress["random"]))
+
+
+def _assign(model: Any, arrays: dict[str, np.ndarray]) -> None:
+    """Overwrites every weight by path, or none."""
+    variables = model.weights_by_path()
+    missing, extra = sorted(set(variables) - set(arrays)), sorted(set(arrays) - set(variables))
+    if missing or extra:
+        raise CheckpointError(
+            f"[load] the file's weights must be the model's: missing {missing[:3]}, not in the model {extra[:3]} "
+            f"({len(missing)} and {len(extra)} in all). Load it into a model of the same architecture."
+        )
+    checked = {}
+    for name, variable in variables.items():
+        if arrays[name].dtype != np.dtype(variable.dtype):
+            raise CheckpointError(
+                f"[load] {name} has another dtype: expected {variable.dtype}, got {arrays[name].dtype}."
+            )
+        try:
+            checked[name] = variable.checked(arrays[name])
+        except ValueError as error:
+            raise CheckpointError(f"[load] {name} does not fit: {error}") from error
+    for name, array in checked.items():
+        variables[name].array[...] = array
+
+
+def save_weights(model: Any, path: Any) -> None:
+    """Writes the weights alone, atomically."""
+    save_archive(path, Archive({}, {name: w.array for name, w in model.weights_by_path().items()}))
+
+
+def load_weights(model: Any, path: Any) -> None:
+    """Reads weights into a model; all of them fit, or none is changed."""
+    _assign(model, load_archive(path).weights)

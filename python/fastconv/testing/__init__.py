@@ -1,0 +1,1 @@
+"""What tests and benches share: named problems, error bounds, gradient checks, guarded memory."""

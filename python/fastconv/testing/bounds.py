@@ -1,0 +1,239 @@
+"""How far a correct kernel's result may be from the reference's, element by element.
+
+With u = eps/2 of the dtype, a sum of n products computed in any order, with or without fma, is within ``(n +
+2) · u · Σ|terms|`` of the exact one (Higham 2002, section 3.1); the reference on absolute values gives
+Σ|terms|, and one more u covers the reference's own rounding to the dtype. Functions of one number are
+computed by kernels within a few units of ``u · (|y| + |x|)``. Composites (norms, softmax, losses) use the
+same n-term bound on the magnitudes that occur inside them; these are looser than the others, since a short
+formula has to cover every way of computing them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import reference
+from .case import Case
+from .compare import Inputs
+
+__all__ = ["backward_bounds", "forward_bounds"]
+
+_LINEAR = ("conv2d", "conv2d_transpose", "dense", "avg_pool2d", "sum_pool2d", "global_avg_pool2d")
+_PRODUCTS = ("add", "subtract", "multiply", "prelu", "dropout", "leaky_relu")
+_CHOICES = (
+    "max_pool2d",
+    "min_pool2d",
+    "global_max_pool2d",
+    "relu",
+    "relu6",
+    "threshold",
+    "concatenate",
+    "pad",
+    "flatten",
+    "reshape",
+)
+_LIBM = 8  # units of u for exp, tanh, erf and their kin, by polynomial or by libm
+_GELU_SLOPE = 4  # x²·φ(x) and the tanh form's cubic amplify the argument's rounding
+
+
+def _u(case_dtype: Any) -> float:
+    return float(np.finfo(case_dtype).eps) / 2
+
+
+def _abs64(v: Any) -> Any:
+    if isinstance(v, list):
+        return [_abs64(item) for item in v]
+    return np.asarray(np.abs(v.astype(np.float64))) if v.dtype.kind == "f" else v
+
+
+def _dtype(inputs: Inputs) -> Any:
+    last = list(inputs.values())[-1]
+    return (last[0] if isinstance(last, list) else last).dtype
+
+
+def forward_bounds(case: Case, inputs: Inputs) -> tuple[Any, ...]:
+    """One bound per result of the op (batch_norm in training has three)."""
+    u = _u(_dtype(inputs))
+    if case.op in _CHOICES:
+        return (0.0,)
+    kwargs = {k: v for k, v in case.kwargs.items() if k != "activation"}
+    magnitudes = {name: _abs64(v) for name, v in inputs.items()}
+    if case.op in _LINEAR:
+        total = getattr(reference, case.op)(*magnitudes.values(), **kwargs)
+        bound = (_terms(case) + 2) * u * total
+        activation = case.kwargs.get("activation")
+        if activation in (None, "relu"):
+            return (bound,)
+        # An activation's slope is at most 1.2 here; it adds its own rounding.
+        return (1.2 * bound + _LIBM * u * (1 + total),)
+    if case.op in _PRODUCTS:
+        if case.op in ("add", "subtract"):
+            return (2 * u * (magnitudes["a"] + magnitudes["b"]),)
+        return (4 * u * np.abs(_float64(case, inputs)),)
+    if case.op in ("batch_norm", "layer_norm"):
+        return _norm_forward(case, inputs, u)
+    if case.op in ("softmax", "log_softmax"):
+        x = magnitudes["x"]
+        scale = 1 + 2 * x.max(axis=-1, keepdims=True, initial=0.0)
+        y = np.abs(_float64(case, inputs))
+        return ((x.shape[-1] + _LIBM) * u * scale * (y if case.op == "softmax" else 1 + y),)
+    if "y_pred" in inputs:
+        return (_loss_forward(case, inputs, u),)
+    return (_LIBM * u * (np.abs(_float64(case, inputs)) + magnitudes["x"]),)
+
+
+def backward_bounds(case: Case, dy: np.ndarray, inputs: Inputs) -> tuple[Any, ...]:
+    """One bound per array of the op; None where there is no gradient."""
+    u = _u(dy.dtype)
+    magnitudes = {name: _abs64(v) for name, v in inputs.items()}
+    dy64 = _abs64(dy)
+    kwargs = {k: v for k, v in case.kwargs.items() if k != "activation"}
+    f_backward = getattr(reference, f"{case.op}_backward")
+    if case.op in _LINEAR:
+        totals = f_backward(dy64, *magnitudes.values(), **kwargs)
+        n = _gradient_terms(case, dy)
+        if case.kwargs.get("activation") in (None, "relu"):
+            return tuple(None if t is None else (n[i] + 4) * u * t for i, t in enumerate(totals))
+        # The slope at a rounded z: relative to the whole of dy, with one more forward sum inside it.
+        inside = 1 + _terms(case) + 4 * _LIBM
+        row = dy64 + dy64.sum(axis=-1, keepdims=True)  # softmax mixes the channels of a pixel
+        z = getattr(reference, case.op)(*magnitudes.values(), **kwargs)
+        totals = f_backward(row * (1 + z), *magnitudes.values(), **kwargs)
+        return tuple(None if t is None else (n[i] + inside) * u * t for i, t in enumerate(totals))
+    if case.op in ("max_pool2d", "min_pool2d"):
+        # A cell may win several windows; their dy are summed in any order.
+        windows = math.prod(_both(case.kwargs.get("pool_size", 2)))
+        return ((windows + 2) * u * f_backward(dy64, inputs["x"].astype(np.float64), **kwargs)[0],)
+    if case.op in _CHOICES:
+        return (0.0,) * (len(inputs["arrays"]) if "arrays" in inputs else 1)
+    if case.op in _PRODUCTS:
+        totals = f_backward(dy64, *magnitudes.values(), **kwargs)
+        if case.op == "prelu":  # the sum over x <= 0, which absolute values would empty
+            alpha = reference.multiply_backward(dy64, magnitudes["x"], magnitudes["alpha"])[1]
+            totals = (dy64 * np.maximum(1.0, magnitudes["alpha"]), alpha)
+        if case.op == "leaky_relu":
+            totals = (dy64,)
+        return tuple((dy.size / max(1, np.size(t)) + 4) * u * np.abs(t) for t in totals)
+    if case.op in ("batch_norm", "layer_norm"):
+        return _norm_backward(case, dy64, inputs, u)
+    if case.op in ("softmax", "log_softmax"):
+        x = magnitudes["x"]
+        scale = 1 + 2 * x.max(axis=-1, keepdims=True, initial=0.0)
+        y = reference.softmax(inputs["x"].astype(np.float64))
+        n = x.shape[-1] + _LIBM
+        if case.op == "softmax":
+            return (n * u * scale * y * (dy64 + (dy64 * y).sum(axis=-1, keepdims=True)),)
+        return (n * u * scale * (dy64 + y * dy64.sum(axis=-1, keepdims=True)),)
+    if "y_pred" in inputs:
+        n = inputs["y_pred"].shape[-1]
+        slope = np.abs(f_backward(np.ones(dy.shape), *_widened(inputs).values(), **kwargs)[1])
+        inner = slope * (1 + magnitudes["y_pred"] + n * slope) + 1 / n
+        return None, (n + _LIBM) * u * dy64[..., None] * inner
+    factor = _GELU_SLOPE if case.op == "gelu" else 1
+    return (factor * _LIBM * u * dy64 * (1 + magnitudes["x"]),)
+
+
+# --- helpers ------------------------------------------------------------------------------------------------
+
+
+def _both(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else value
+
+
+def _terms(case: Case) -> int:
+    """How many terms one result sums, bias included."""
+    if "w" in case.shapes:
+        w = case.shapes["w"]
+        inner = w[:-1] if case.op != "conv2d_transpose" else (*w[:2], w[3] // case.kwargs.get("groups", 1))
+        return math.prod(inner) + 1
+    if "pool_size" in case.kwargs:
+        return math.prod(_both(case.kwargs["pool_size"])) + 1
+    return math.prod(case.shapes["x"][1:3]) + 1
+
+
+def _gradient_terms(case: Case, dy: np.ndarray) -> tuple[int, ...]:
+    """The same for every gradient."""
+    if "w" not in case.shapes:
+        return (_terms(case),)
+    w, x = case.shapes["w"], case.shapes["x"]
+    groups = case.kwargs.get("groups", 1)
+    inner = math.prod(w[:-2]) * (w[-2] if case.op == "conv2d_transpose" else w[-1] // groups)
+    rows = math.prod(dy.shape[:-1])
+    return inner, max(rows, math.prod(x[:-1])), rows
+
+
+def _widened(inputs: Inputs) -> Inputs:
+    return {
+        name: [a.astype(np.float64) for a in v]
+        if isinstance(v, list)
+        else v.astype(np.float64)
+        if v.dtype.kind == "f"
+        else v
+        for name, v in inputs.items()
+    }
+
+
+def _float64(case: Case, inputs: Inputs) -> Any:
+    return getattr(reference, case.op)(*_widened(inputs).values(), **case.kwargs)
+
+
+def _norm_parts(case: Case, inputs: Inputs) -> tuple[Any, ...]:
+    """Axes of the statistics, how many numbers they take, 1/σ, x̂ and the magnitude (|x| + mean|x|)/σ."""
+    x = inputs["x"].astype(np.float64)
+    axes = -1 if case.op == "layer_norm" else tuple(range(x.ndim - 1))
+    epsilon = case.kwargs.get("epsilon", 1e-3)
+    if x.size == 0:
+        return axes, 1, 1.0, x, x
+    if case.op == "batch_norm" and not case.kwargs.get("training"):
+        mean, var = inputs["mean"].astype(np.float64), inputs["var"].astype(np.float64)
+        scale = 1 / np.sqrt(var + epsilon)
+        return axes, 1, scale, (x - mean) * scale, (np.abs(x) + np.abs(mean)) * scale
+    mean, var = x.mean(axis=axes, keepdims=True), x.var(axis=axes, keepdims=True)
+    scale = 1 / np.sqrt(var + epsilon)
+    magnitude = (np.abs(x) + np.abs(x).mean(axis=axes, keepdims=True)) * scale
+    return axes, x.size // mean.size, scale, (x - mean) * scale, magnitude
+
+
+def _norm_forward(case: Case, inputs: Inputs, u: float) -> tuple[Any, ...]:
+    _, n, _, x_hat, magnitude = _norm_parts(case, inputs)
+    gamma, beta = np.abs(inputs["gamma"]), np.abs(inputs["beta"])
+    bound = (n + _LIBM) * u * (gamma * magnitude * (1 + np.abs(x_hat)) + beta)
+    if case.op == "layer_norm" or not case.kwargs.get("training"):
+        return (bound,)
+    x = np.abs(inputs["x"].astype(np.float64))
+    largest = x.max(axis=tuple(range(x.ndim - 1)), initial=0.0)
+    mean, var = np.abs(inputs["mean"]), np.abs(inputs["var"])
+    return bound, (n + _LIBM) * u * (mean + largest), (n + _LIBM) * u * (var + 4 * largest**2)
+
+
+def _norm_backward(case: Case, dy: np.ndarray, inputs: Inputs, u: float) -> tuple[Any, ...]:
+    axes, n, scale, x_hat, magnitude = _norm_parts(case, inputs)
+    rows = tuple(range(dy.ndim - 1))
+    count = math.prod(dy.shape[:-1])
+    inside = 1 + magnitude * (1 + np.abs(x_hat))  # how much a rounded x̂ may be off, in units of (n + 8) u
+    dx_hat = dy * np.abs(inputs["gamma"])
+    total = dx_hat
+    if dy.size and (case.op == "layer_norm" or case.kwargs.get("training")):
+        along = (dx_hat * inside).mean(axis=axes, keepdims=True)
+        along_x_hat = (dx_hat * inside).mean(axis=axes, keepdims=True) * np.abs(x_hat).max(
+            axis=axes, keepdims=True
+        )
+        total = dx_hat + along + inside * along_x_hat
+    dx = (n + _LIBM) * u * scale * total * inside
+    dgamma = (n + count + _LIBM) * u * (dy * inside).sum(axis=rows)
+    dbeta = (count + _LIBM) * u * dy.sum(axis=rows)
+    return (dx, dgamma, dbeta, None, None) if case.op == "batch_norm" else (dx, dgamma, dbeta)
+
+
+def _loss_forward(case: Case, inputs: Inputs, u: float) -> Any:
+    p = np.abs(inputs["y_pred"].astype(np.float64))
+    loss = np.abs(_float64(case, inputs))
+    slope = np.abs(
+        getattr(reference, f"{case.op}_backward")(
+            np.ones(loss.shape), *_widened(inputs).values(), **case.kwargs
+        )[1]
+    )
+    return (p.shape[-1] + _LIBM) * u * (2 + loss + (p * slope).sum(axis=-1) + 2 * p.max(axis=-1))

@@ -1,0 +1,62 @@
+"""Arrays that catch a kernel reading or writing where it must not.
+
+A guarded array ends (or starts) exactly at a page the process may not touch: one element too far is a fault
+at that instruction, in a release build and without a sanitizer. A poisoned array is full of NaN: a result
+that was not written, or a workspace that was read before it was, shows.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+from typing import Any, Literal
+
+import numpy as np
+
+__all__ = ["guarded", "guarded_empty", "poisoned"]
+
+_PROT_NONE = 0
+
+
+def guarded(array: np.ndarray, edge: Literal["end", "start"] = "end") -> np.ndarray:
+    """A C-contiguous copy of ``array`` with a forbidden page right after its end or before its start."""
+    copy = guarded_empty(array.shape, array.dtype, edge)
+    copy[...] = array
+    return copy
+
+
+def guarded_empty(shape: tuple[int, ...], dtype: Any, edge: Literal["end", "start"] = "end") -> np.ndarray:
+    """A NaN-poisoned array with a forbidden page at one edge; Linux and macOS only."""
+    if edge not in ("end", "start"):
+        raise ValueError(
+            f"[guarded] edge must be one of 'end', 'start', got edge={edge!r}. Pass one of them."
+        )
+    dtype = np.dtype(dtype)
+    count = int(np.prod(shape, dtype=np.int64))
+    size, page = count * dtype.itemsize, mmap.PAGESIZE
+    body = max(1, -(-size // page)) * page
+    memory = mmap.mmap(-1, body + page)  # anonymous; unmapped when the last view of it is gone
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    _forbid(address + (body if edge == "end" else 0), page)
+    offset = body - size if edge == "end" else page
+    array = np.frombuffer(memory, dtype=dtype, count=count, offset=offset).reshape(shape)
+    _poison(array)
+    return array
+
+
+def poisoned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """An array full of NaN (integers: of the most negative number), to pass as a result or a workspace."""
+    array = np.empty(shape, dtype)
+    _poison(array)
+    return array
+
+
+def _poison(array: np.ndarray) -> None:
+    array[...] = np.nan if array.dtype.kind == "f" else np.iinfo(array.dtype).min
+
+
+def _forbid(address: int, length: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    if libc.mprotect(address, length, _PROT_NONE) != 0:
+        raise OSError(ctypes.get_errno(), "mprotect failed")

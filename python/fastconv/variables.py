@@ -1,0 +1,75 @@
+"""Variables: named arrays that outlive a step (weights, moving statistics, optimizer slots)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastconv.graph import Value
+
+__all__ = ["Variable"]
+
+_ALIGNMENT = 64
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """An uninitialised array that starts on a cache line."""
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    raw = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % _ALIGNMENT
+    return raw[start : start + size].view(dtype).reshape(shape)
+
+
+class Variable(Value):
+    """A value with memory of its own that never moves: compiled plans point into it.
+
+    Args:
+        array: initial contents.
+        name: unique within its layer, e.g. "kernel".
+        trainable: whether an optimizer may change it.
+    """
+
+    def __init__(self, array: Any, name: str, trainable: bool = True) -> None:
+        given = np.asarray(array)
+        super().__init__(given.shape, given.dtype.name, None, name)
+        self.array = aligned_empty(self.shape, self.dtype)
+        self.array[...] = given
+        self.trainable = trainable
+
+    def assign(self, value: Any) -> None:
+        """Overwrites the contents in place.
+
+        Raises:
+            ValueError: if the shape differs or a float is not finite. TypeError: if the dtype does not convert safely.
+        """
+        self.array[...] = self.checked(value)
+
+    def checked(self, value: Any) -> np.ndarray:
+        """``value`` as an array that may be assigned, or an error that says why not."""
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiu":
+            raise TypeError(
+                f"[assign] {self.name} takes numbers: expected {self.dtype}, got dtype {array.dtype}. Convert the array."
+            )
+        if array.shape != self.shape:
+            raise ValueError(
+                f"[assign] {self.name} has the wrong shape: expected {self.shape}, got {array.shape}. "
+                "Use the weights of a model of the same architecture."
+            )
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(
+                f"[assign] {self.name} must be finite: expected no NaN or infinity, got "
+                f"{int((~np.isfinite(array)).sum())} such values. Check where the weights come from."
+            )
+        return array
+
+    def numpy(self) -> np.ndarray:
+        """A copy of the contents."""
+        return self.array.copy()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.array, dtype=dtype)
+
+    def __repr__(self) -> str:
+        return f"<Variable {self.name} {self.dtype}{list(self.shape)}>"

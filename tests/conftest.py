@@ -1,0 +1,33 @@
+"""Fixtures that many tests share."""
+
+import pytest
+
+from fastconv import _cpu
+
+
+@pytest.fixture(params=_cpu.available_isas())
+def isa(request):
+    """Runs a test once per instruction set that this machine has."""
+    before = _cpu.current_isa()
+    _cpu.select_isa(request.param)
+    yield request.param
+    _cpu.select_isa(before)
+
+
+@pytest.fixture
+def guarded_results(monkeypatch):
+    """Makes ops allocate results that are full of NaN and end at a page nobody may touch."""
+    from fastconv.ops import _arrays
+    from fastconv.testing.memory import guarded_empty
+
+    monkeypatch.setattr(_arrays, "empty", lambda op, name, shape, dtype: guarded_empty(tuple(shape), dtype))
+
+
+@pytest.fixture
+def threads():
+    """Sets the number of threads for a test and puts it back afterwards."""
+    import fastconv
+
+    before = fastconv.get_num_threads()
+    yield fastconv.set_num_threads
+    fastconv.set_num_threads(before)

@@ -35,35 +35,22 @@ class _Convolution(Layer):
                 f"[{self.name}] images are (N, H, W, C): expected data_format='channels_last', got {data_format!r}. "
                 "Transpose the images."
             )
-        self.kernel_size = self._pair("kernel_size", kernel_size)
-        self.stride = self._pair("strides", strides)
-        self.dilation = self._pair("dilation_rate", dilation_rate)
-        self.padding = _numbers.as_padding(self.name, padding)
-        if isinstance(padding, str) and padding not in ("valid", "same", "same_lower"):
-            raise ValueError(
-                f"[{self.name}] padding is not known: expected numbers or one of valid, same, same_lower, got {padding!r}."
-            )
+        self.kernel_size = _numbers.as_counts(self.name, "kernel_size", kernel_size)
+        self.stride = _numbers.as_counts(self.name, "strides", strides)
+        self.dilation = _numbers.as_counts(self.name, "dilation_rate", dilation_rate)
+        self.padding = _numbers.as_layer_padding(self.name, padding)
         self.activation = activation
         self._function = activations.get(self.name, activation)
-        self.use_bias = use_bias
+        self.use_bias = _numbers.as_bool(self.name, "use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
         self.bias: Variable | None = None
 
-    def _pair(self, name: str, value: Any) -> tuple[int, int]:
-        pair = _numbers.as_pair(self.name, name, value)
-        if min(pair) < 1:
-            raise ValueError(f"[{self.name}] {name} must be at least 1: expected {name} >= 1, got {name}={value}.")
-        return pair
-
-    def _count(self, name: str, value: Any) -> int:
-        return self._pair(name, _numbers.as_int(self.name, name, value))[0]
-
     def _channels(self, input_shape: Any) -> int:
         if len(input_shape) != 4:
             raise ValueError(
-                f"[{self.name}] input must be images: rank 4 expected (N, H, W, C), got {len(input_shape)} (shape "
-                f"{input_shape}). Add Reshape, or a channel axis with x[..., None]."
+                f"[{self.name}] rank 4 expected, got {len(input_shape)}: expected images (N, H, W, C), got input of shape "
+                f"{input_shape}. Add Reshape, or a channel axis with x[..., None]."
             )
         return input_shape[3]
 
@@ -117,8 +104,8 @@ class Conv2D(_Convolution):
         super().__init__(
             kernel_size, strides, padding, dilation_rate, activation, use_bias, data_format=data_format, **keywords
         )
-        self.filters = self._count("filters", filters)
-        self.groups = self._count("groups", groups)
+        self.filters = _numbers.as_count(self.name, "filters", filters)
+        self.groups = _numbers.as_count(self.name, "groups", groups)
 
     def build(self, input_shape: Any) -> None:
         channels = self._channels(input_shape)
@@ -169,7 +156,7 @@ class DepthwiseConv2D(_Convolution):
         super().__init__(
             kernel_size, strides, padding, dilation_rate, activation, use_bias, data_format=data_format, **keywords
         )
-        self.depth_multiplier = self._count("depth_multiplier", depth_multiplier)
+        self.depth_multiplier = _numbers.as_count(self.name, "depth_multiplier", depth_multiplier)
 
     def build(self, input_shape: Any) -> None:
         channels = self._channels(input_shape)
@@ -220,10 +207,10 @@ class Conv2DTranspose(_Convolution):
         super().__init__(
             kernel_size, strides, padding, dilation_rate, activation, use_bias, data_format=data_format, **keywords
         )
-        self.filters = self._count("filters", filters)
+        self.filters = _numbers.as_count(self.name, "filters", filters)
         self.output_padding = None
         if output_padding is not None:
-            self.output_padding = _numbers.as_pair(self.name, "output_padding", output_padding)
+            self.output_padding = _numbers.as_counts(self.name, "output_padding", output_padding, least=0)
 
     def build(self, input_shape: Any) -> None:
         self._build((*self.kernel_size, self.filters, self._channels(input_shape)), self.filters)

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from fastconv import layers, losses, models, ops
+from fastconv import layers, losses, models, ops, random
 from fastconv.autodiff import gradients
 from fastconv.graph import Value, tracing
+from fastconv.plan import Plan
 from fastconv.testing.networks import NETWORKS, build, inputs_for, targets_for
 
 SAMPLES = 4
@@ -68,17 +69,10 @@ LOSSES = {
 
 
 def classifier(activation):
-    from fastconv import random
-
+    """Two dense layers, three outputs, in float64."""
     random.seed(3)
-    model = models.Sequential(
-        [layers.Input((5,), dtype="float64"), layers.Dense(4, "tanh", dtype="float64"), last(activation)]
-    )
-    return model
-
-
-def last(activation):
-    return layers.Dense(3, activation=activation, dtype="float64")
+    last = layers.Dense(3, activation=activation, dtype="float64")
+    return models.Sequential([layers.Input((5,), dtype="float64"), layers.Dense(4, "tanh", dtype="float64"), last])
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -90,7 +84,7 @@ def test_every_loss(name, weighted):
     model.compile("sgd", loss)
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(6, 5)), rng.dirichlet(np.ones(3), 6)
-    if name in ("hinge",) or "binary" in name:
+    if name == "hinge" or "binary" in name:
         y = np.round(y)
     if loss.takes_labels:
         y = y.argmax(-1)
@@ -100,8 +94,7 @@ def test_every_loss(name, weighted):
 def test_a_loss_of_your_own():
     def quartic(y_true, y_pred):
         error = ops.subtract(y_pred, y_true)
-        square = ops.multiply(error, error)
-        return ops.reshape(ops.mean_squared_error(y_true, ops.add(y_pred, square)), (y_pred.shape[0],))
+        return ops.mean_squared_error(y_true, ops.add(y_pred, ops.multiply(error, error)))
 
     model = classifier("tanh")
     model.compile("sgd", quartic)
@@ -121,12 +114,11 @@ def test_loss_weights_of_several_outputs():
 
 
 def test_an_output_without_a_loss_takes_no_part():
-    model = build("branches", "float64")
+    x = layers.Input((5,))
+    model = models.Model(x, [layers.Dense(3, name="unused")(x), layers.Dense(2, name="used")(x)])
     model.compile("sgd", [None, "mse"])
-    x, y = inputs_for(model, SAMPLES), targets_for(model, SAMPLES)
-    _, found = model.gradients(x, y[1])
-    only_first = model.layers[-2].name if model.layers[-2].kernel.shape == (8, 3) else model.layers[-1].name
-    assert f"{only_first}/kernel" not in found
+    _, found = model.gradients(np.ones((4, 5)), np.zeros((4, 2)))
+    assert set(found) == {"used/kernel", "used/bias"}
 
 
 def kernel_counts(model, loss="mse"):
@@ -194,8 +186,6 @@ def test_gradients_of_values():
         found = gradients([y], [dy], [a, b, unused])
     assert found[2] is None
     assert [v.shape for v in found[:2]] == [(3,), (3,)]
-    from fastconv.plan import Plan
-
     plan = Plan([a, b, dy], found[:2])
     for value, numbers in ((a, [1, 2, 3]), (b, [5, 7, 11]), (dy, [1, 10, 100])):
         plan.array(value)[...] = numbers
@@ -210,8 +200,6 @@ def test_an_output_that_is_an_input_too():
         a, da, db = (Value((2,), "float64") for _ in range(3))
         b = ops.multiply(a, a)
         (found,) = gradients([a, b], [da, db], [a])
-    from fastconv.plan import Plan
-
     plan = Plan([a, da, db], [found])
     for value, numbers in ((a, [3, 5]), (da, [1, 1]), (db, [10, 100])):
         plan.array(value)[...] = numbers

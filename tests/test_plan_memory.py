@@ -22,7 +22,7 @@ def alive_together(a, b):
 def test_blocks_alive_together_do_not_overlap(blocks):
     offsets, size = plan_offsets(blocks)
     spans = [(offset, offset + block.size) for offset, block in zip(offsets, blocks, strict=True)]
-    assert all(offset % ALIGNMENT == 0 and 0 <= offset and end <= size for offset, end in spans)
+    assert all(offset % ALIGNMENT == 0 and 0 <= offset <= end <= size for offset, end in spans)
     for i, (start, end) in enumerate(spans):
         for j, (other_start, other_end) in enumerate(spans[:i]):
             if blocks[i].size and blocks[j].size and alive_together(blocks[i], blocks[j]):

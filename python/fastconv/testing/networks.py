@@ -12,7 +12,20 @@ from fastconv import layers, models
 __all__ = ["NETWORKS", "build", "inputs_for", "targets_for"]
 
 _ACTIVATIONS = (
-    "relu leaky_relu elu selu gelu silu hard_sigmoid hard_swish relu6 sigmoid tanh softplus softmax log_softmax".split()
+    "relu",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "gelu",
+    "silu",
+    "hard_sigmoid",
+    "hard_swish",
+    "relu6",
+    "sigmoid",
+    "tanh",
+    "softplus",
+    "softmax",
+    "log_softmax",
 )
 
 

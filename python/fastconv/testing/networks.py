@@ -9,9 +9,9 @@ import numpy as np
 
 from fastconv import layers, models
 
-__all__ = ["NETWORKS", "build", "inputs_for", "targets_for"]
+__all__ = ["ACTIVATIONS", "NETWORKS", "build", "inputs_for", "targets_for"]
 
-_ACTIVATIONS = (
+ACTIVATIONS = (
     "relu",
     "leaky_relu",
     "elu",
@@ -113,7 +113,7 @@ def _residual() -> Any:
 
 def _activations() -> Any:
     x = layers.Input((4,))
-    parts = [layers.Activation(name)(layers.Dense(3)(x)) for name in _ACTIVATIONS]
+    parts = [layers.Activation(name)(layers.Dense(3)(x)) for name in ACTIVATIONS]
     return models.Model(x, layers.Dense(2)(layers.Concatenate()(parts)))
 
 

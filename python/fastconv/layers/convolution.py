@@ -186,7 +186,8 @@ class Conv2DTranspose(_Convolution):
         filters: number of output channels.
         kernel_size, strides, padding, dilation_rate, activation, use_bias: as in Keras.
         output_padding: extra rows and columns at the end; None as in Keras: "valid" gives
-            ``(H - 1) * stride + max(kernel, stride)``, "same" gives ``H * stride``.
+            ``(H - 1) * stride + max(kernel, stride)``, "same" gives ``H * stride``. A number with "same" gives
+            ``(H - 1) * stride + kernel % 2 + output_padding``.
 
     Input shape: (N, H, W, C). Output shape: (N, P, Q, filters). Weights: kernel (R, S, filters, C), bias.
     """
@@ -222,7 +223,8 @@ class Conv2DTranspose(_Convolution):
             extra = [max(s - e, 0) for s, e in zip(self.stride, effective, strict=True)]
             return 0, (extra[0], extra[1])
         if self.padding == "same" and self.output_padding is not None:
-            return (effective[0] // 2, effective[1] // 2), self.output_padding
+            (top, bottom), (left, right) = map(_same_crops, effective, self.output_padding)
+            return ((top, max(bottom, 0)), (left, max(right, 0))), (max(-bottom, 0), max(-right, 0))
         return self.padding, self.output_padding or (0, 0)
 
     def call(self, inputs: Any) -> Any:
@@ -241,3 +243,11 @@ class Conv2DTranspose(_Convolution):
     def get_config(self) -> dict[str, Any]:
         output_padding = list(self.output_padding) if self.output_padding else None
         return {**super().get_config(), "filters": self.filters, "output_padding": output_padding}
+
+
+def _same_crops(effective: int, output_padding: int) -> tuple[int, int]:
+    """Cells cut off before and after one axis: Keras's rule for "same" with an explicit ``output_padding``, which makes the
+    extent ``(H - 1) * stride + effective % 2 + output_padding``. A negative number adds cells."""
+    kept = effective + effective % 2 - 2 + output_padding
+    before = min((kept + 1) // 2, effective - 1)
+    return effective - 1 - before, effective - 1 - (kept - before)

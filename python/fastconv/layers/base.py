@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import config, initializers
+from fastconv import config, initializers, variables
 from fastconv.graph import Value, tracing
 from fastconv.layers.symbolic import BatchShape, LayerCall, SymbolicTensor, as_batch_shape
 from fastconv.ops import _arrays
-from fastconv.variables import SizeOnly, Variable, are_sizes_only
+from fastconv.variables import Variable
 
 __all__ = ["Layer", "unknown_keywords"]
 
@@ -115,8 +115,8 @@ class Layer:
             MemoryError: if the weight cannot be held (checked before anything is allocated).
         """
         extents = tuple(int(extent) for extent in shape)
-        if are_sizes_only():
-            variable: Variable = SizeOnly(extents, self.dtype, name, trainable)
+        if variables.are_sizes_only():
+            variable: Variable = variables.SizeOnly(extents, self.dtype, name, trainable)
         else:
             _check_size(self.name, name, extents, self.dtype)
             values = initializers.get(initializer)(extents, dtype=self.dtype)

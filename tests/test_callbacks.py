@@ -140,9 +140,7 @@ def test_history_records_epochs_and_counts_steps():
     history = train(FakeModel(), 50, steps=math.ceil(1000 / 128), loss=list(range(50)))
     assert history.history == {"loss": list(range(50))} and history.epoch == list(range(50))
     assert (
-        history.steps == history.total_steps == 400
-        and history.steps_per_epoch == 8
-        and history.params["epochs"] == 50
+        history.steps == history.total_steps == 400 and history.steps_per_epoch == 8 and history.params["epochs"] == 50
     )
 
 
@@ -209,9 +207,7 @@ def test_direction_comes_from_the_metric_then_from_the_name():
 
 @pytest.mark.parametrize("kind", [EarlyStopping, ReduceLROnPlateau])
 def test_missing_monitor_warns_once(kind):
-    with pytest.warns(
-        UserWarning, match="monitor='val_loss' is not in the logs: expected one of loss"
-    ) as seen:
+    with pytest.warns(UserWarning, match="monitor='val_loss' is not in the logs: expected one of loss") as seen:
         history = train(FakeModel(), 4, kind(patience=0), loss=[4, 3, 2, 1])
     assert len(seen) == 1 and len(history.epoch) == 4
 
@@ -305,10 +301,7 @@ def test_csv_in_a_missing_folder_is_an_os_error(tmp_path):
 def test_scheduler_takes_one_or_two_arguments_or_a_schedule(capsys):
     model = FakeModel()
     train(model, 3, LearningRateScheduler(lambda epoch, rate: rate / 2, verbose=1), loss=[1, 1, 1])
-    assert (
-        model.optimizer.learning_rate == 0.1 / 8
-        and "Epoch 3: learning rate 0.0125" in capsys.readouterr().out
-    )
+    assert model.optimizer.learning_rate == 0.1 / 8 and "Epoch 3: learning rate 0.0125" in capsys.readouterr().out
     train(model, 3, LearningRateScheduler(CosineDecay(1.0, 4)), loss=[1, 1, 1])
     assert model.optimizer.learning_rate == pytest.approx(0.5)
 
@@ -387,9 +380,7 @@ class Terminal(io.StringIO):
         return True
 
 
-LINE = (
-    r"Epoch 2/2 - \d+\.\ds - \d+(\.\d+)?(us|ms|s)/step - loss: 0\.2500 - f1: 0\.5000 - val_loss: 2\.0000e-05"
-)
+LINE = r"Epoch 2/2 - \d+\.\ds - \d+(\.\d+)?(us|ms|s)/step - loss: 0\.2500 - f1: 0\.5000 - val_loss: 2\.0000e-05"
 VALUES = {"loss": [0.5, 0.25], "f1": [0.0, np.array([0.25, 0.75])], "val_loss": [1.0, 2e-5]}
 
 
@@ -457,9 +448,7 @@ def test_evaluation_has_a_line_of_its_own_but_validation_has_not():
     every.on_predict_batch_end(0)
     every.on_predict_end()
     first, second, third = stream.getvalue().splitlines()
-    assert (
-        first.startswith("Epoch 1/?") and second.startswith("Evaluate - ") and third.startswith("Predict - ")
-    )
+    assert first.startswith("Epoch 1/?") and second.startswith("Evaluate - ") and third.startswith("Predict - ")
 
 
 def test_importing_callbacks_does_not_import_tqdm():

@@ -204,9 +204,7 @@ def test_n14_centred_and_scaled(ops):
     """T7: with the population's standard deviation, as batch normalisation has it."""
     table = np.array([[28, 40000, 5], [47, 60000, 20], [35, 55000, 10]], np.float64)
     y, *_ = ops.batch_norm(table, np.ones(3), *np.zeros((3, 3)), training=True, epsilon=1e-12)
-    np.testing.assert_allclose(
-        y, [[-1.10, -1.37, -1.07], [1.32, 0.98, 1.34], [-0.21, 0.39, -0.27]], atol=0.005
-    )
+    np.testing.assert_allclose(y, [[-1.10, -1.37, -1.07], [1.32, 0.98, 1.34], [-0.21, 0.39, -0.27]], atol=0.005)
 
 
 @pytest.mark.parametrize("extents,count", [((256, 256, 3), 196_608), ((200, 200, 3), 120_000)])

@@ -63,9 +63,8 @@ def python2(data=None, labels=None):
     shape = b"".join(b"M" + struct.pack("<H", n) for n in data.shape) + b"\x86"
     state = b"(K\x03U\x01|NNN" + 2 * b"J\xff\xff\xff\xff" + b"K\x00tb"
     dtype = b"cnumpy\ndtype\nq\x08U\x02u1K\x00K\x01\x87Rq\x09" + state
-    array = (
-        b"cnumpy.core.multiarray\n_reconstruct\nq\x05cnumpy\nndarray\nq\x06K\x00\x85U\x01b\x87Rq\x07(K\x01"
-        + (shape + dtype + b"\x89T" + struct.pack("<I", data.size) + data.tobytes() + b"tb")
+    array = b"cnumpy.core.multiarray\n_reconstruct\nq\x05cnumpy\nndarray\nq\x06K\x00\x85U\x01b\x87Rq\x07(K\x01" + (
+        shape + dtype + b"\x89T" + struct.pack("<I", data.size) + data.tobytes() + b"tb"
     )
     numbers = b"]q\x0a(" + b"".join(b"K" + bytes([v]) for v in labels) + b"e"
     items = text(b"data") + b"q\x04" + array + text(b"labels") + numbers
@@ -146,10 +145,7 @@ def test_archives_in_any_order(tmp_path, version):
 
 
 def test_cifar100_labels(tmp_path):
-    rows = [
-        np.hstack([np.full((N, 1), i, np.uint8), np.full((N, 1), 99 - i, np.uint8), planes(i)])
-        for i in range(2)
-    ]
+    rows = [np.hstack([np.full((N, 1), i, np.uint8), np.full((N, 1), 99 - i, np.uint8), planes(i)]) for i in range(2)]
     fill(tmp_path / "b", lambda i: rows[i].tobytes(), SMALL100.binary)
     labels = [{"coarse_labels": [i] * N, "fine_labels": [99 - i] * N, "data": planes(i)} for i in range(2)]
     fill(tmp_path / "p", lambda i: pickle.dumps(labels[i], 2), SMALL100.pickled)
@@ -162,9 +158,7 @@ def test_cifar100_labels(tmp_path):
 
 
 def test_class_names():
-    assert (
-        len(cifar10.class_names) == 10 and len(cifar100.class_names) == len(set(cifar100.class_names)) == 100
-    )
+    assert len(cifar10.class_names) == 10 and len(cifar100.class_names) == len(set(cifar100.class_names)) == 100
     assert len(cifar100.coarse_class_names) == 20
 
 
@@ -315,9 +309,7 @@ def test_archive_names_lead_nowhere(tmp_path):
         *batches(),
     ]
     check(SMALL.load(tar(inside / "cifar-10-binary.tar.gz", members)))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["inside"] and not os.path.exists(
-        "/tmp/fastconv-evil"
-    )
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["inside"] and not os.path.exists("/tmp/fastconv-evil")
     assert [p.name for p in inside.iterdir()] == ["cifar-10-binary.tar.gz"]
 
 
@@ -380,9 +372,7 @@ def test_archive_survives_any_flipped_byte(tmp_path):
 
 
 def test_missing_files_are_named(tmp_path, monkeypatch):
-    with pytest.raises(
-        DatasetError, match=r"cifar-10-python\.tar\.gz.*test_batch\.bin.*FASTCONV_DATA=FOLDER"
-    ):
+    with pytest.raises(DatasetError, match=r"cifar-10-python\.tar\.gz.*test_batch\.bin.*FASTCONV_DATA=FOLDER"):
         SMALL.load(tmp_path)
     fill(tmp_path / "cifar10", binary, SMALL.binary[:-1])
     monkeypatch.setenv("FASTCONV_DATA", str(tmp_path))

@@ -165,9 +165,7 @@ def test_two_at_once(server, tmp_path):
 
 
 def idx(array):
-    return (
-        bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape) + array.tobytes()
-    )
+    return bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape) + array.tobytes()
 
 
 FILES = dict(zip(_idx_sets._FILES, [idx(np.full((3, 2, 2), i, np.uint8)) for i in range(4)], strict=True))
@@ -264,9 +262,7 @@ def test_unwritable_cache(places, monkeypatch):
 
 
 def test_npz_in_keras_layout_must_have_its_shapes(places):
-    np.savez(
-        places / "mnist.npz", x_train=np.zeros((2, 2)), y_train=[0, 1], x_test=np.zeros((1, 2)), y_test=[0]
-    )
+    np.savez(places / "mnist.npz", x_train=np.zeros((2, 2)), y_train=[0, 1], x_test=np.zeros((1, 2)), y_test=[0])
     with pytest.raises(DatasetError, match="60000 images"):
         mnist.load_data(places / "mnist.npz")
 

@@ -40,11 +40,7 @@ def root(tmp_path):
 def test_classes_order_shapes_and_values(root):
     x, y, names = load(root, image_size=(4, 5))
     assert names == ("cat", "dog") and x.shape == (3, 4, 5, 3) and x.dtype == np.uint8 and y.dtype == np.int64
-    assert (
-        y.tolist() == [0, 0, 1]
-        and x[:, 0, 0, 0].tolist() == [20, 30, 10]
-        and x[:, 3, 4, 2].tolist() == [20, 30, 10]
-    )
+    assert y.tolist() == [0, 0, 1] and x[:, 0, 0, 0].tolist() == [20, 30, 10] and x[:, 3, 4, 2].tolist() == [20, 30, 10]
     assert load(str(root), (4, 5), "grayscale")[0].shape == (3, 4, 5, 1)
 
 

@@ -30,9 +30,7 @@ def write(path, data):
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
-@pytest.mark.parametrize(
-    "dtype, code", [("u1", 8), ("i1", 9), ("i2", 11), ("i4", 12), ("f4", 13), ("f8", 14)]
-)
+@pytest.mark.parametrize("dtype, code", [("u1", 8), ("i1", 9), ("i2", 11), ("i4", 12), ("f4", 13), ("f8", 14)])
 def test_idx_values(tmp_path, pack, dtype, code):
     array = IMAGES.astype(dtype)
     result = read_idx(write(tmp_path / "a", pack(idx_bytes(array, code))))

@@ -140,9 +140,7 @@ def test_per_class_figures_from_class_numbers(generator):
     for c in range(CLASSES):
         tp = ((labels == c) & (guess == c)).sum()
         assert metrics.Recall(class_id=c, top_k=1)(labels, scores) == pytest.approx(tp / (labels == c).sum())
-        assert metrics.Precision(class_id=c, top_k=1)(labels, scores) == pytest.approx(
-            tp / (guess == c).sum()
-        )
+        assert metrics.Precision(class_id=c, top_k=1)(labels, scores) == pytest.approx(tp / (guess == c).sum())
         assert f1[c] == pytest.approx(2 * tp / ((labels == c).sum() + (guess == c).sum()))
     matrix = metrics.confusion_matrix(labels, scores)
     assert matrix.sum() == 300 and np.trace(matrix) == (labels == guess).sum()

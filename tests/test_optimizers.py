@@ -167,9 +167,7 @@ def test_schedules_equal_kerass(make):
     theirs, ours = make(keras().optimizers.schedules), make(schedules)
     for step in range(20):
         assert ours(step) == pytest.approx(float(theirs(step)), rel=1e-5, abs=1e-8)
-    assert schedules.deserialize({"class_name": type(ours).__name__, "config": theirs.get_config()})(
-        5
-    ) == ours(5)
+    assert schedules.deserialize({"class_name": type(ours).__name__, "config": theirs.get_config()})(5) == ours(5)
 
 
 @pytest.mark.parametrize(

@@ -75,9 +75,7 @@ def test_bounds_admit_float32_and_notice_an_error(case):
         assert_bounded(wrong, y, bound)
 
 
-@pytest.mark.parametrize(
-    "case", [c for c in cases() if c.shapes.get("w", (0,))[-2:] != (512, 512)], ids=case_id
-)
+@pytest.mark.parametrize("case", [c for c in cases() if c.shapes.get("w", (0,))[-2:] != (512, 512)], ids=case_id)
 def test_bounds_have_the_shapes_of_the_results(case):
     case = case.small()
     rng = np.random.default_rng(0)
@@ -118,15 +116,9 @@ def test_random_convolutions_include_the_hazards():
     some = {
         "depthwise": lambda c: c.kwargs["groups"] == c.shapes["x"][3] > 1,
         "multiplier": lambda c: c.kwargs["groups"] > 1 and c.shapes["w"][3] > c.shapes["x"][3],
-        "stride > window": lambda c: any(
-            s > k for s, k in zip(c.kwargs["stride"], c.shapes["w"], strict=False)
-        ),
-        "window > image": lambda c: any(
-            k > n for k, n in zip(c.shapes["w"], c.shapes["x"][1:], strict=False)
-        ),
-        "dilation > image": lambda c: any(
-            d > n for d, n in zip(c.kwargs["dilation"], c.shapes["x"][1:], strict=False)
-        ),
+        "stride > window": lambda c: any(s > k for s, k in zip(c.kwargs["stride"], c.shapes["w"], strict=False)),
+        "window > image": lambda c: any(k > n for k, n in zip(c.shapes["w"], c.shapes["x"][1:], strict=False)),
+        "dilation > image": lambda c: any(d > n for d, n in zip(c.kwargs["dilation"], c.shapes["x"][1:], strict=False)),
         "asymmetric": lambda c: (
             not isinstance(c.kwargs["padding"], str) and any(a != b for a, b in c.kwargs["padding"])
         ),
@@ -172,9 +164,7 @@ def test_gradcheck_notices_a_wrong_gradient():
     gradcheck(lambda x: x**3, lambda dy, x: (3 * x**2 * dy,), [x])
     with pytest.raises(AssertionError, match="gradient 0"):
         gradcheck(lambda x: x**3, lambda dy, x: (2 * x**2 * dy,), [x])
-    with pytest.raises(
-        AssertionError, match="gradient 0"
-    ):  # a permutation, which a cotangent of ones would miss
+    with pytest.raises(AssertionError, match="gradient 0"):  # a permutation, which a cotangent of ones would miss
         gradcheck(lambda x: x**3, lambda dy, x: ((3 * x**2 * dy)[::-1],), [x])
     with pytest.raises(AssertionError, match="missing"):
         gradcheck(lambda x: x, lambda dy, x: (None,), [x])

@@ -16,9 +16,7 @@ _KINK = 1e-3
 
 def _size(case: Case) -> int:
     shapes = [
-        s
-        for shape in case.shapes.values()
-        for s in (shape if shape and isinstance(shape[0], tuple) else [shape])
+        s for shape in case.shapes.values() for s in (shape if shape and isinstance(shape[0], tuple) else [shape])
     ]
     return sum(int(np.prod(s)) for s in shapes)
 
@@ -37,16 +35,10 @@ def _check(case: Case) -> None:
     for x in arrays:  # away from the kinks of relu, hinge and their kin, and from ties
         if x.dtype == np.float64 and "y_true" not in names:
             x += np.where(np.abs(x) < _KINK, 2 * _KINK, 0.0)
-    needs = (
-        [name not in ("mean", "var", "y_true") for name in names]
-        if names != ["arrays"]
-        else [True] * len(arrays)
-    )
+    needs = [name not in ("mean", "var", "y_true") for name in names] if names != ["arrays"] else [True] * len(arrays)
     f, f_backward = getattr(reference, case.op), getattr(reference, f"{case.op}_backward")
     if names == ["arrays"]:
-        gradcheck(
-            lambda *xs: f(xs, **case.kwargs), lambda dy, *xs: f_backward(dy, xs, **case.kwargs), arrays, needs
-        )
+        gradcheck(lambda *xs: f(xs, **case.kwargs), lambda dy, *xs: f_backward(dy, xs, **case.kwargs), arrays, needs)
     elif "y_true" in names:  # labels are not differentiated, and may be integers
         (t, p), bind = arrays, case.kwargs
         gradcheck(lambda p: f(t, p, **bind), lambda dy, p: f_backward(dy, t, p, **bind)[1:], [p])
@@ -74,20 +66,14 @@ def test_dropout_gradient_uses_the_same_mask():
     gradcheck(partial(reference.dropout, **keywords), partial(reference.dropout_backward, **keywords), [x])
 
 
-@pytest.mark.parametrize(
-    "name", ["relu", "tanh", "gelu", "silu", "hard_swish", "softmax", "log_softmax", "selu"]
-)
+@pytest.mark.parametrize("name", ["relu", "tanh", "gelu", "silu", "hard_swish", "softmax", "log_softmax", "selu"])
 def test_gradient_through_an_activation(name):
     rng = np.random.default_rng(2)
     x, w, b = rng.uniform(-1, 1, (2, 4, 3, 2)), rng.uniform(-1, 1, (3, 2, 2, 3)), rng.uniform(-1, 1, 3)
     keywords = {"activation": name, "padding": 1}
-    gradcheck(
-        partial(reference.conv2d, **keywords), partial(reference.conv2d_backward, **keywords), [x, w, b]
-    )
+    gradcheck(partial(reference.conv2d, **keywords), partial(reference.conv2d_backward, **keywords), [x, w, b])
     keywords = {"activation": name}
-    gradcheck(
-        partial(reference.dense, **keywords), partial(reference.dense_backward, **keywords), [x, w[0, 0], b]
-    )
+    gradcheck(partial(reference.dense, **keywords), partial(reference.dense_backward, **keywords), [x, w[0, 0], b])
 
 
 def test_every_function_but_the_steps_has_a_gradient():

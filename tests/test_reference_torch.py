@@ -234,9 +234,7 @@ _X = np.concatenate([np.linspace(-12, 12, 97), [-3.0, 0.0, 3.0, 6.0, 1e-9, -1e-9
 def test_activation(name, peer, kwargs):
     x = _leaf(torch.tensor(_X.reshape(7, 15)))
     y = peer(x)
-    np.testing.assert_allclose(
-        getattr(reference, name)(_X.reshape(7, 15), **kwargs), y.detach().numpy(), **_CLOSE
-    )
+    np.testing.assert_allclose(getattr(reference, name)(_X.reshape(7, 15), **kwargs), y.detach().numpy(), **_CLOSE)
     dy = np.random.default_rng(0).uniform(-1, 1, (7, 15))
     y.backward(torch.tensor(dy))
     (dx,) = getattr(reference, f"{name}_backward")(dy, _X.reshape(7, 15), **kwargs)
@@ -257,9 +255,7 @@ def test_batch_norm(training):
     if training:
         mine, new_mean, new_var = mine
         np.testing.assert_allclose(new_mean, running[0].numpy(), **_CLOSE)
-        np.testing.assert_allclose(
-            new_var, var * 0.99 + 0.01 * x.var(axis=(0, 1, 2)), **_CLOSE
-        )  # biased, as Keras
+        np.testing.assert_allclose(new_var, var * 0.99 + 0.01 * x.var(axis=(0, 1, 2)), **_CLOSE)  # biased, as Keras
     np.testing.assert_allclose(mine, _nhwc(y), **_CLOSE)
     dx, dgamma, dbeta, *none = reference.batch_norm_backward(dy, x, gamma, beta, mean, var, training=training)
     np.testing.assert_allclose(dx, _nhwc(t.grad), **_CLOSE)
@@ -361,16 +357,12 @@ def test_optimizers_agree_where_pytorch_has_keras_rule():
     mine, a = w, np.full(7, 0.1)
     for g in gradients:
         mine, a = reference.adagrad_step(mine, g, a, epsilon=1e-300)
-    peer = _torch_steps(
-        lambda p: optim.Adagrad(p, 0.001, initial_accumulator_value=0.1, eps=1e-300), w, gradients
-    )
+    peer = _torch_steps(lambda p: optim.Adagrad(p, 0.001, initial_accumulator_value=0.1, eps=1e-300), w, gradients)
     np.testing.assert_allclose(mine, peer, **_CLOSE)
     mine, v, b, a = w, *np.zeros((3, 7))
     for g in gradients:
         mine, v, b, a = reference.rmsprop_step(mine, g, v, b, a, epsilon=1e-300, centered=True, momentum=0.5)
-    peer = _torch_steps(
-        lambda p: optim.RMSprop(p, 0.001, 0.9, eps=1e-300, centered=True, momentum=0.5), w, gradients
-    )
+    peer = _torch_steps(lambda p: optim.RMSprop(p, 0.001, 0.9, eps=1e-300, centered=True, momentum=0.5), w, gradients)
     np.testing.assert_allclose(mine[1:], peer[1:], rtol=1e-6)
     mine, a, d = w, *np.zeros((2, 7))
     for g in gradients:

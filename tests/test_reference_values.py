@@ -217,9 +217,7 @@ def test_same_padding_is_tensorflows(n, stride, window):
 
 def test_same_transpose_multiplies_the_extent():
     for window, stride in ((1, 3), (2, 2), (3, 2), (4, 3)):
-        y = ref.conv2d_transpose(
-            np.ones((1, 5, 4, 2)), np.ones((window, window, 3, 2)), stride=stride, padding="same"
-        )
+        y = ref.conv2d_transpose(np.ones((1, 5, 4, 2)), np.ones((window, window, 3, 2)), stride=stride, padding="same")
         assert y.shape == (1, 5 * stride, 4 * stride, 3)
 
 
@@ -248,9 +246,7 @@ def test_crossentropies_of_certain_answers():
     one = np.ones((1, 1), np.float32)
     assert ref.binary_crossentropy(one, one)[0] == pytest.approx(1.192093e-07, rel=1e-5)
     assert ref.binary_crossentropy(one * 0, one)[0] == pytest.approx(15.942385, rel=1e-6)
-    assert ref.binary_crossentropy(np.zeros((1, 1)), np.ones((1, 1)))[0] == pytest.approx(
-        -np.log(1e-7), rel=1e-6
-    )
+    assert ref.binary_crossentropy(np.zeros((1, 1)), np.ones((1, 1)))[0] == pytest.approx(-np.log(1e-7), rel=1e-6)
     assert ref.binary_crossentropy(one * 0, one * 100, from_logits=True)[0] == 100
     labels, p = np.array([[0.0, 1.0, 0.0]]), np.array([[1.0, 0.0, 0.0]])
     assert ref.categorical_crossentropy(labels, p)[0] == pytest.approx(-np.log(1e-7))

@@ -33,9 +33,7 @@ def archive(version: int) -> Archive:
 
 def child(code: str, *arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", ARCHIVES + code, *map(str, arguments)]
-    return subprocess.Popen(
-        command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def names(folder: Path) -> list[str]:
@@ -153,9 +151,7 @@ def test_full_disk_leaves_the_old_file(tmp_path):
     assert result.stderr == old
 
 
-@pytest.mark.parametrize(
-    "error", [OSError(5, "Input/output error"), KeyboardInterrupt(), ValueError("x")], ids=repr
-)
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), KeyboardInterrupt(), ValueError("x")], ids=repr)
 def test_an_error_inside_the_block_leaves_the_old_file(tmp_path, error):
     path = tmp_path / "m"
     path.write_bytes(b"old")

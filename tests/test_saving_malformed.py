@@ -223,9 +223,7 @@ def test_a_newer_minor_version_loads(tmp_path, good):
 
 
 def test_a_config_with_hostile_names_is_only_data(tmp_path):
-    config = {
-        "layers": [{"class": name} for name in ("os.system", "builtins.eval", "../x", "Lambda", "__import__")]
-    }
+    config = {"layers": [{"class": name} for name in ("os.system", "builtins.eval", "../x", "Lambda", "__import__")]}
     save_archive(tmp_path / "m", Archive(config, {}))
     assert load_archive(tmp_path / "m").config == config
 
@@ -244,16 +242,12 @@ def check(path: Path, file: bytes) -> bool:
     )
     for before, after in [(ARCHIVE.weights, loaded.weights), (ARCHIVE.slots, loaded.slots)]:
         assert list(before) == list(after)
-        assert all(
-            before[n].tobytes() == after[n].tobytes() and before[n].dtype == after[n].dtype for n in before
-        )
+        assert all(before[n].tobytes() == after[n].tobytes() and before[n].dtype == after[n].dtype for n in before)
     return True
 
 
 def test_every_truncation_is_refused(tmp_path, good):
-    padded = Archive(
-        **{**vars(ARCHIVE), "weights": {**ARCHIVE.weights, "more": np.arange(150, dtype=np.float64)}}
-    )
+    padded = Archive(**{**vars(ARCHIVE), "weights": {**ARCHIVE.weights, "more": np.arange(150, dtype=np.float64)}})
     save_archive(tmp_path / "big", padded)
     file = (tmp_path / "big").read_bytes()
     assert len(file) > 1900
@@ -303,9 +297,7 @@ HUNGRY = {
     "one wide character": config_text('{"a":"' + "x" * (7 << 20) + '\\ud83d\\ude00"}'),
     "a long string": config_text('{"a":"' + "x" * (7 << 20) + '"}'),
     "a long string of commas": config_text('{"a":"' + "[,:" * (2 << 20) + '"}'),
-    "many tensors": edited(
-        lambda h: h.update({str(i): {"dtype": "U8", "shape": [0]} for i in range(100_000)})
-    ),
+    "many tensors": edited(lambda h: h.update({str(i): {"dtype": "U8", "shape": [0]} for i in range(100_000)})),
     "spaces": header_bytes(lambda h: h + b" " * (7 << 20)),
 }
 
@@ -404,9 +396,7 @@ print(loaded, events)
 def test_loading_hostile_files_imports_compiles_and_starts_nothing(tmp_path, good):
     for i, (_, make) in enumerate(MALFORMED.values()):
         (tmp_path / f"bad{i}").write_bytes(make(good))
-    save_archive(
-        tmp_path / "hostile", Archive({"layers": [{"class": "os.system", "module": "builtins"}]}, {})
-    )
+    save_archive(tmp_path / "hostile", Archive({"layers": [{"class": "os.system", "module": "builtins"}]}, {}))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", WATCH, str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)

@@ -45,9 +45,7 @@ def test_each_array_comes_back_bit_for_bit(tmp_path, name):
     write_container(tmp_path / "a", {"one": ARRAYS[name]}, {})
     tensors, _ = read_container(tmp_path / "a")
     assert same_bits(ARRAYS[name], tensors["one"])
-    assert (
-        tensors["one"].flags.c_contiguous and tensors["one"].flags.writeable and tensors["one"].flags.owndata
-    )
+    assert tensors["one"].flags.c_contiguous and tensors["one"].flags.writeable and tensors["one"].flags.owndata
 
 
 def test_all_arrays_in_one_file_keep_their_order_and_are_aligned(tmp_path):
@@ -64,9 +62,7 @@ def test_all_arrays_in_one_file_keep_their_order_and_are_aligned(tmp_path):
 
 
 def test_the_safetensors_package_reads_our_files(tmp_path):
-    safetensors_numpy = pytest.importorskip(
-        "safetensors.numpy", reason="compares with the safetensors package"
-    )
+    safetensors_numpy = pytest.importorskip("safetensors.numpy", reason="compares with the safetensors package")
     write_container(tmp_path / "a", ARRAYS, {"key": "value"})
     tensors = safetensors_numpy.load_file(tmp_path / "a")
     assert set(tensors) == set(ARRAYS)
@@ -74,9 +70,7 @@ def test_the_safetensors_package_reads_our_files(tmp_path):
 
 
 def test_a_file_of_the_safetensors_package_is_refused_by_name(tmp_path):
-    safetensors_numpy = pytest.importorskip(
-        "safetensors.numpy", reason="compares with the safetensors package"
-    )
+    safetensors_numpy = pytest.importorskip("safetensors.numpy", reason="compares with the safetensors package")
     safetensors_numpy.save_file({"x": np.ones(3)}, tmp_path / "a")
     with pytest.raises(ValueError, match="not a fastconv file"):
         read_container(tmp_path / "a")

@@ -95,9 +95,7 @@ def test_label_encoder_refuses():
 @given(
     n=st.integers(1, 300),
     classes=st.integers(1, 12),
-    ratios=st.sampled_from(
-        [(0.8, 0.1, 0.1), (0.7, 0.15, 0.15), (1, 0, 0), (0, 0.5, 0.5), (0.98, 0.01, 0.01)]
-    ),
+    ratios=st.sampled_from([(0.8, 0.1, 0.1), (0.7, 0.15, 0.15), (1, 0, 0), (0, 0.5, 0.5), (0.98, 0.01, 0.01)]),
     stratify=st.booleans(),
     seed=st.integers(0, 2**70),
 )

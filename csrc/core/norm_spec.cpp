@@ -10,8 +10,8 @@ NormSpec NormSpec::make(DType dtype, const std::string& op, const Shape& x, doub
   FC_CHECK(x.back() >= 1, "[", op,
            "] the last axis of x must not be empty: expected x.shape[-1] >= 1, got x.shape=", to_text(x),
            ". Only the leading axes may be empty.");
-  FC_CHECK(epsilon >= 0 && epsilon < 1e30, "[", op,
-           "] epsilon must be a small number >= 0: expected 0 <= epsilon, got epsilon=", epsilon,
+  FC_CHECK(epsilon > 0 && epsilon < 1e30, "[", op,
+           "] epsilon must be a small positive number: expected epsilon > 0, got epsilon=", epsilon,
            ". The default is 1e-3.");
   FC_CHECK(momentum >= 0 && momentum <= 1, "[", op,
            "] momentum must be in [0, 1]: expected 0 <= momentum <= 1, got momentum=", momentum,

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from fastconv import ops
-from fastconv.ops import _numbers
-from fastconv.ops.loss import check_labels
 from fastconv.ops import (
+    _numbers,
     binary_crossentropy,
     categorical_crossentropy,
     hinge,
@@ -20,6 +19,7 @@ from fastconv.ops import (
     mean_squared_error,
     sparse_categorical_crossentropy,
 )
+from fastconv.ops.loss import check_labels
 
 __all__ = [
     "BinaryCrossentropy",

@@ -75,9 +75,7 @@ class ExponentialDecay(LearningRateSchedule):
         name: str = "ExponentialDecay",
     ):
         op = type(self).__name__
-        self.initial_learning_rate = _arguments.real(
-            op, "initial_learning_rate", initial_learning_rate, above=0
-        )
+        self.initial_learning_rate = _arguments.real(op, "initial_learning_rate", initial_learning_rate, above=0)
         self.decay_steps = _arguments.real(op, "decay_steps", decay_steps, above=0)
         self.decay_rate = _arguments.real(op, "decay_rate", decay_rate, above=0)
         self.staircase = _arguments.boolean(op, "staircase", staircase)
@@ -143,9 +141,7 @@ class PolynomialDecay(LearningRateSchedule):
         name: str = "PolynomialDecay",
     ):
         op = "PolynomialDecay"
-        self.initial_learning_rate = _arguments.real(
-            op, "initial_learning_rate", initial_learning_rate, above=0
-        )
+        self.initial_learning_rate = _arguments.real(op, "initial_learning_rate", initial_learning_rate, above=0)
         self.decay_steps = _arguments.real(op, "decay_steps", decay_steps, above=0)
         self.end_learning_rate = _arguments.real(op, "end_learning_rate", end_learning_rate, least=0)
         self.power = _arguments.real(op, "power", power, above=0)
@@ -157,9 +153,7 @@ class PolynomialDecay(LearningRateSchedule):
         if self.cycle:
             steps *= max(1, math.ceil(step / steps))
         left = 1 - min(step, steps) / steps
-        return (
-            self.initial_learning_rate - self.end_learning_rate
-        ) * left**self.power + self.end_learning_rate
+        return (self.initial_learning_rate - self.end_learning_rate) * left**self.power + self.end_learning_rate
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -203,9 +197,7 @@ class CosineDecay(LearningRateSchedule):
             None if warmup_target is None else _arguments.real(op, "warmup_target", warmup_target, above=0)
         )
         bound = {"above": 0} if warmup_target is None else {"least": 0}
-        self.initial_learning_rate = _arguments.real(
-            op, "initial_learning_rate", initial_learning_rate, **bound
-        )
+        self.initial_learning_rate = _arguments.real(op, "initial_learning_rate", initial_learning_rate, **bound)
         self.decay_steps = _arguments.real(op, "decay_steps", decay_steps, above=0)
         self.alpha = _arguments.real(op, "alpha", alpha, least=0, most=1)
         self.warmup_steps = _arguments.real(op, "warmup_steps", warmup_steps, least=0)
@@ -264,9 +256,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         return {"boundaries": self.boundaries, "values": self.values, "name": self.name}
 
 
-_KNOWN = _lookup.table(
-    [CosineDecay, ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay]
-)
+_KNOWN = _lookup.table([CosineDecay, ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay])
 
 
 def serialize(schedule: LearningRateSchedule) -> dict[str, Any]:

@@ -200,9 +200,7 @@ def announce(message: str) -> None:
 
 def _overrides(callback: Callback, hook: str) -> bool:
     names = {hook, _OLD_NAMES.get(hook, hook)}
-    return any(
-        getattr(getattr(callback, name), "__func__", None) is not getattr(Callback, name) for name in names
-    )
+    return any(getattr(getattr(callback, name), "__func__", None) is not getattr(Callback, name) for name in names)
 
 
 def _checked(callbacks: Any) -> list[Callback]:

@@ -65,9 +65,7 @@ class CSVLogger(Callback):
                 f"{self._columns}, got filename={self.filename!r}. Start a new file with append=False."
             )
         with open(self.filename, "a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(
-                file, self._columns, restval="NA", extrasaction="ignore", delimiter=self.separator
-            )
+            writer = csv.DictWriter(file, self._columns, restval="NA", extrasaction="ignore", delimiter=self.separator)
             if header:
                 writer.writeheader()
             writer.writerow(row)

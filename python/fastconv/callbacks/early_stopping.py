@@ -43,12 +43,8 @@ class EarlyStopping(MonitorCallback):
         start_from_epoch: int = 0,
     ):
         self.patience = _arguments.integer("EarlyStopping", "patience", patience, least=0)
-        self.start_from_epoch = _arguments.integer(
-            "EarlyStopping", "start_from_epoch", start_from_epoch, least=0
-        )
-        self.restore_best_weights = _arguments.boolean(
-            "EarlyStopping", "restore_best_weights", restore_best_weights
-        )
+        self.start_from_epoch = _arguments.integer("EarlyStopping", "start_from_epoch", start_from_epoch, least=0)
+        self.restore_best_weights = _arguments.boolean("EarlyStopping", "restore_best_weights", restore_best_weights)
         self.verbose = verbose
         super().__init__(monitor, mode, baseline, min_delta)
 

@@ -35,9 +35,7 @@ class LearningRateScheduler(Callback):
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         optimizer = self.model.optimizer
         arguments = (epoch, optimizer.learning_rate) if self._takes_rate else (epoch,)
-        rate = _arguments.real(
-            "LearningRateScheduler", "schedule's result", self.schedule(*arguments), above=0
-        )
+        rate = _arguments.real("LearningRateScheduler", "schedule's result", self.schedule(*arguments), above=0)
         optimizer.learning_rate = rate
         if self.verbose:
             announce(f"Epoch {epoch + 1}: learning rate {rate:g}")

@@ -45,9 +45,7 @@ class ModelCheckpoint(MonitorCallback):
         self.save_best_only = _arguments.boolean(op, "save_best_only", save_best_only)
         self.save_weights_only = _arguments.boolean(op, "save_weights_only", save_weights_only)
         self.save_freq = save_freq
-        self._every = (
-            None if save_freq == "epoch" else _arguments.integer(op, "save_freq", save_freq, least=1)
-        )
+        self._every = None if save_freq == "epoch" else _arguments.integer(op, "save_freq", save_freq, least=1)
         self.verbose = verbose
         super().__init__(monitor, mode, initial_value_threshold)
         self.best = self.baseline

@@ -27,9 +27,7 @@ class MonitorCallback(Callback):
         min_delta: a smaller change is no improvement.
     """
 
-    def __init__(
-        self, monitor: str, mode: str = "auto", baseline: float | None = None, min_delta: float = 0.0
-    ):
+    def __init__(self, monitor: str, mode: str = "auto", baseline: float | None = None, min_delta: float = 0.0):
         super().__init__()
         op = type(self).__name__
         self.monitor = _arguments.text(op, "monitor", monitor)

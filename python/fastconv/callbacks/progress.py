@@ -129,9 +129,7 @@ def _bar(title: str, steps: int | None, stream: Any) -> Any:
     class Bar(tqdm):
         monitor_interval = 0  # no watching thread: it would outlive the bar, and os.fork() dislikes threads
 
-    return Bar(
-        total=steps, desc=title, unit="step", file=stream, dynamic_ncols=True, mininterval=0, miniters=1
-    )
+    return Bar(total=steps, desc=title, unit="step", file=stream, dynamic_ncols=True, mininterval=0, miniters=1)
 
 
 def _listed(logs: Logs) -> str:

@@ -109,8 +109,7 @@ class CifarSet:
         if not isinstance(pixels, np.ndarray) or pixels.shape != (n, _PIXELS):
             got = f"shape {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
             raise DatasetError(
-                f"[{self.name}] {source} must hold images: expected data of shape ({n}, {_PIXELS}), got "
-                f"{got}."
+                f"[{self.name}] {source} must hold images: expected data of shape ({n}, {_PIXELS}), got {got}."
             )
         columns = []
         for key in self.labels:
@@ -189,9 +188,7 @@ class CifarSet:
             rows = slice(starts[i], starts[i] + self.records[i])
             x[rows], labels[rows] = images, numbers
         if absent := [name for i, name in enumerate(self.pickled) if i not in seen]:
-            raise DatasetError(
-                f"[{self.name}] the archive must hold every batch: missing {', '.join(absent)}."
-            )
+            raise DatasetError(f"[{self.name}] the archive must hold every batch: missing {', '.join(absent)}.")
         return (x[:n_train], labels[:n_train]), (x[n_train:], labels[n_train:])
 
     # -- download --
@@ -199,9 +196,7 @@ class CifarSet:
     def _fetch(self, op: str, places: Sequence[Path]) -> Path:
         target = _locate.cache_folder(self.name) / self.archive
         try:
-            download(
-                [f"{mirror}/{self.archive}" for mirror in self.mirrors], target, self._verify, _MAX_BYTES
-            )
+            download([f"{mirror}/{self.archive}" for mirror in self.mirrors], target, self._verify, _MAX_BYTES)
         except (DatasetError, OSError) as error:
             raise self._missing(op, places, f"The download failed ({error}). ") from None
         return target
@@ -212,9 +207,7 @@ class CifarSet:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
         if digest.hexdigest() != self.sha256:
-            raise DatasetError(
-                f"[{self.name}] wrong SHA-256: expected {self.sha256}, got {digest.hexdigest()}."
-            )
+            raise DatasetError(f"[{self.name}] wrong SHA-256: expected {self.sha256}, got {digest.hexdigest()}.")
 
     def _missing(self, op: str, places: Sequence[Path], why: str = "") -> DatasetError:
         for place in places:  # an incomplete folder is the likeliest mistake: name what is missing there

@@ -87,9 +87,7 @@ def _append(url: str, part: Path, start: int, max_bytes: int) -> None:
     if start:
         headers["Range"] = f"bytes={start}-"
     try:
-        with urllib.request.urlopen(
-            urllib.request.Request(url, headers=headers), timeout=_TIMEOUT
-        ) as response:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT) as response:
             continues = response.status == 206 and _range_start(response) == start
             if start and response.status == 206 and not continues:
                 raise _Unreachable("the server sent another range than was asked for")

@@ -51,9 +51,7 @@ def open_maybe_gzip(path: Path) -> Iterator[BinaryIO]:
             else:
                 yield file
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DatasetError(
-                f"[datasets] {path} is damaged: {error}. Delete it and get it again."
-            ) from None
+            raise DatasetError(f"[datasets] {path} is damaged: {error}. Delete it and get it again.") from None
 
 
 def read_exactly(stream: Any, size: int, source: Any) -> bytearray:
@@ -63,8 +61,7 @@ def read_exactly(stream: Any, size: int, source: Any) -> bytearray:
         piece = stream.read(min(_CHUNK, size - len(data)))
         if not piece:
             raise DatasetError(
-                f"[datasets] {source} is truncated: expected {size} more bytes, got {len(data)}. Get the "
-                f"file again."
+                f"[datasets] {source} is truncated: expected {size} more bytes, got {len(data)}. Get the file again."
             )
         data += piece
     return data

@@ -17,9 +17,7 @@ def cache_folder(name: str) -> Path:
     if own := os.environ.get("FASTCONV_CACHE"):
         return Path(own).expanduser() / name
     xdg = os.environ.get("XDG_CACHE_HOME", "")
-    base = (
-        Path(xdg) if os.path.isabs(xdg) else Path.home() / ".cache"
-    )  # the XDG standard: ignore relative paths
+    base = Path(xdg) if os.path.isabs(xdg) else Path.home() / ".cache"  # the XDG standard: ignore relative paths
     return base / "fastconv" / name
 
 
@@ -34,8 +32,7 @@ def folders(name: str, aliases: Iterable[str] = (), system: Iterable[Path] = ())
         root = Path(data).expanduser()
         if not root.is_dir():
             raise DatasetError(
-                f"[datasets] FASTCONV_DATA must name a folder: got FASTCONV_DATA={data!r}. Correct or unset "
-                f"it."
+                f"[datasets] FASTCONV_DATA must name a folder: got FASTCONV_DATA={data!r}. Correct or unset it."
             )
         found += [root / name, *(root / alias for alias in aliases), root]
     return [*found, *system, cache_folder(name)]

@@ -195,8 +195,7 @@ def read_pickled_dict(data: bytes | bytearray, source: Any) -> dict[str, Any]:
         ) from None
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DatasetError(
-            f"[datasets] {source} is damaged: not a readable pickle ({type(error).__name__}). Get the file "
-            f"again."
+            f"[datasets] {source} is damaged: not a readable pickle ({type(error).__name__}). Get the file again."
         ) from None
     if end != len(data) - 1:
         raise DatasetError(f"[datasets] {source} must end with its pickle: got bytes after it.")

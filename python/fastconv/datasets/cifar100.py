@@ -65,8 +65,7 @@ def load_data(label_mode: str = "fine", path: Any = None) -> tuple[Pair, Pair]:
     """
     if label_mode not in ("fine", "coarse"):
         raise ValueError(
-            f"[cifar100.load_data] label_mode must be 'fine' or 'coarse': got label_mode={label_mode!r}. "
-            f"Use 'fine'."
+            f"[cifar100.load_data] label_mode must be 'fine' or 'coarse': got label_mode={label_mode!r}. Use 'fine'."
         )
     column = slice(1, 2) if label_mode == "fine" else slice(0, 1)
     (x_train, train), (x_test, test) = _SET.load(path)

@@ -106,9 +106,7 @@ class Dataset:
         if len(self._arrays) == 1:
             return (result,)
         if not isinstance(result, (tuple, list)) or len(result) != 2:
-            raise TypeError(
-                f"[Dataset.map] fn must return a pair (x, y), got {type(result).__name__}. Return both."
-            )
+            raise TypeError(f"[Dataset.map] fn must return a pair (x, y), got {type(result).__name__}. Return both.")
         return tuple(result)
 
     def _with(self, **changes: Any) -> Dataset:

@@ -84,9 +84,7 @@ def image_dataset_from_directory(
     return x, np.repeat(np.arange(len(names)), [len(found) for found in files]).astype(np.int64), tuple(names)
 
 
-def _read(
-    op: str, image_module: Any, path: Path, mode: str, size: tuple[int, int], resampling: Any
-) -> np.ndarray:
+def _read(op: str, image_module: Any, path: Path, mode: str, size: tuple[int, int], resampling: Any) -> np.ndarray:
     try:
         with open_regular(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of size and metadata; the limit is below
@@ -103,9 +101,7 @@ def _read(
         raise MemoryError(f"[{op}] {path} does not fit in memory. Shrink or remove it.") from None
     except Exception as error:  # damaged files make Pillow raise nearly anything
         reason = type(error).__name__ if "<_io." in str(error) else f"{type(error).__name__}: {error}"
-        raise DatasetError(
-            f"[{op}] {path} cannot be read as a picture ({reason}). Repair or remove it."
-        ) from None
+        raise DatasetError(f"[{op}] {path} cannot be read as a picture ({reason}). Repair or remove it.") from None
 
 
 def _as_mode(image_module: Any, image: Any, mode: str) -> Any:
@@ -119,9 +115,7 @@ def _pictures(op: str, folder: Path, seen: set[tuple[int, int]]) -> Iterator[Pat
     """All pictures in and below ``folder``; links are followed, a folder met twice is an error."""
     info = os.stat(folder)
     if (info.st_dev, info.st_ino) in seen:
-        raise DatasetError(
-            f"[{op}] {folder} leads to a folder that was read already. Remove the symbolic link."
-        )
+        raise DatasetError(f"[{op}] {folder} leads to a folder that was read already. Remove the symbolic link.")
     seen.add((info.st_dev, info.st_ino))
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -144,9 +138,7 @@ def _classes(op: str, root: Path, names: Sequence[str] | None) -> list[str]:
     if not root.is_dir():
         raise DatasetError(f"[{op}] directory must be an existing folder: got {root}. Correct the path.")
     with os.scandir(root) as entries:
-        found = sorted(
-            entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(op, entry)
-        )
+        found = sorted(entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(op, entry))
     if not found:
         raise DatasetError(
             f"[{op}] {root} must hold one sub-folder of pictures per class, got none. Move the pictures of "
@@ -168,9 +160,7 @@ def _classes(op: str, root: Path, names: Sequence[str] | None) -> list[str]:
 
 def _image_size(op: str, value: Any) -> tuple[int, int]:
     if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise ValueError(
-            f"[{op}] image_size must be (height, width): got image_size={value!r}. Pass two ints."
-        )
+        raise ValueError(f"[{op}] image_size must be (height, width): got image_size={value!r}. Pass two ints.")
     height, width = (as_int(op, f"image_size[{i}]", side, low=1) for i, side in enumerate(value))
     if max(height, width) > _MAX_SIDE:
         raise ValueError(f"[{op}] image_size is too large: expected <= {_MAX_SIDE}, got ({height}, {width}).")

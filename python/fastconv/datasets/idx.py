@@ -57,9 +57,7 @@ def _read(path: Path, max_bytes: int) -> tuple[np.ndarray, bytes, bytearray]:
         shape = struct.unpack(f">{ndim}I", sizes)
         size = math.prod(shape) * np.dtype(dtype).itemsize
         if size > max_bytes:
-            raise DatasetError(
-                f"[read_idx] {path} is too large: expected <= {max_bytes} bytes, got shape={shape}."
-            )
+            raise DatasetError(f"[read_idx] {path} is too large: expected <= {max_bytes} bytes, got shape={shape}.")
         data = read_exactly(stream, size, path)
         if stream.read(1):
             raise DatasetError(f"[read_idx] {path} must end after its values: got more than {size} bytes.")

@@ -60,9 +60,7 @@ def load_npz(
         except DatasetError:
             raise
         except _DAMAGE as error:
-            raise DatasetError(
-                f"[{op}] {file_path} must be an undamaged .npz file: {error}. Write it again."
-            ) from None
+            raise DatasetError(f"[{op}] {file_path} must be an undamaged .npz file: {error}. Write it again.") from None
     for x_name, y_name in zip(list(arrays)[::2], list(arrays)[1::2], strict=True):
         x, y = arrays[x_name], arrays[y_name]
         if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):
@@ -115,9 +113,7 @@ def _read_npy(op: str, source: str, stream: BinaryIO, size: int) -> np.ndarray:
             read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
             shape, fortran, dtype = read_header(stream)
     except (ValueError, KeyError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
-        raise DatasetError(
-            f"[{op}] {source} must have a valid .npy header: {type(error).__name__}."
-        ) from None
+        raise DatasetError(f"[{op}] {source} must have a valid .npy header: {type(error).__name__}.") from None
     if dtype.kind not in "biuf" or any(n < 0 for n in shape):
         raise DatasetError(
             f"[{op}] {source} must hold numbers: got dtype={dtype}, shape={shape}. Objects and text are not "

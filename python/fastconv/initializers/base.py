@@ -44,9 +44,7 @@ class Initializer:
         return np.ascontiguousarray(self._values(shape, dtype), dtype=dtype).reshape(shape)
 
     def _values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        raise NotImplementedError(
-            f"[{type(self).__name__}] an initializer must define _values(shape, dtype)."
-        )
+        raise NotImplementedError(f"[{type(self).__name__}] an initializer must define _values(shape, dtype).")
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, as JSON types."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastconv import initializers, ops
 from fastconv.layers.base import Layer
+from fastconv.ops import _numbers
 
 __all__ = ["ELU", "GELU", "Activation", "LeakyReLU", "PReLU", "ReLU", "Softmax", "get"]
 
@@ -45,7 +46,7 @@ def get(owner: str, activation: Any) -> Callable[[Any], Any] | None:
     if isinstance(activation, type) or not callable(activation):
         raise TypeError(
             f"[{owner}] activation must be a name or a function: expected str or callable, got activation={activation!r} "
-            f"({type(activation).__name__})."
+            f"({type(activation).__name__}). For example 'relu'."
         )
     return activation
 
@@ -97,10 +98,12 @@ class ReLU(Layer):
         self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **keywords: Any
     ) -> None:
         super().__init__(**keywords)
+        negative_slope = _numbers.as_float(self.name, "negative_slope", negative_slope)
         if threshold != 0 or (max_value is not None and (max_value != 6 or negative_slope != 0)):
             raise ValueError(
                 f"[{self.name}] this combination is not supported: expected threshold=0 and max_value None, or 6 with "
-                f"negative_slope=0, got max_value={max_value}, negative_slope={negative_slope}, threshold={threshold}."
+                f"negative_slope=0, got max_value={max_value}, negative_slope={negative_slope}, threshold={threshold}. "
+                "Write the function with fastconv.ops."
             )
         self.max_value = max_value
         self.negative_slope = negative_slope
@@ -119,7 +122,7 @@ class LeakyReLU(Layer):
 
     def __init__(self, negative_slope: float = 0.3, **keywords: Any) -> None:
         super().__init__(**keywords)
-        self.negative_slope = negative_slope
+        self.negative_slope = _numbers.as_float(self.name, "negative_slope", negative_slope)
 
     def call(self, inputs: Any) -> Any:
         return ops.leaky_relu(inputs, negative_slope=self.negative_slope)
@@ -133,7 +136,7 @@ class ELU(Layer):
 
     def __init__(self, alpha: float = 1.0, **keywords: Any) -> None:
         super().__init__(**keywords)
-        self.alpha = alpha
+        self.alpha = _numbers.as_float(self.name, "alpha", alpha)
 
     def call(self, inputs: Any) -> Any:
         return ops.elu(inputs, alpha=self.alpha)
@@ -147,7 +150,7 @@ class GELU(Layer):
 
     def __init__(self, approximate: bool = False, **keywords: Any) -> None:
         super().__init__(**keywords)
-        self.approximate = approximate
+        self.approximate = _numbers.as_bool(self.name, "approximate", approximate)
 
     def call(self, inputs: Any) -> Any:
         return ops.gelu(inputs, approximate=self.approximate)
@@ -162,7 +165,7 @@ class Softmax(Layer):
     def __init__(self, axis: int = -1, **keywords: Any) -> None:
         super().__init__(**keywords)
         if axis != -1:
-            raise ValueError(f"[{self.name}] axis must be the last one: expected axis=-1, got axis={axis!r}.")
+            raise ValueError(f"[{self.name}] axis must be the last one: expected axis=-1, got axis={axis!r}. Transpose the data.")
 
     def call(self, inputs: Any) -> Any:
         return ops.softmax(inputs)
@@ -182,13 +185,13 @@ class PReLU(Layer):
     def __init__(self, alpha_initializer: Any = "zeros", shared_axes: Any = None, **keywords: Any) -> None:
         super().__init__(**keywords)
         self.alpha_initializer = initializers.get(alpha_initializer)
-        self.shared_axes = [int(axis) for axis in shared_axes] if shared_axes is not None else []
+        self.shared_axes = [_numbers.as_int(self.name, "shared_axes", axis) for axis in shared_axes or ()]
 
     def build(self, input_shape: Any) -> None:
         if self.shared_axes != list(range(1, len(self.shared_axes) + 1)) or len(self.shared_axes) >= len(input_shape):
             raise ValueError(
                 f"[{self.name}] shared_axes must be the leading axes after the batch: expected a prefix of "
-                f"{list(range(1, len(input_shape) - 1))}, got shared_axes={self.shared_axes}."
+                f"{list(range(1, len(input_shape) - 1))}, got shared_axes={self.shared_axes}. Transpose the data."
             )
         shape = [1 if i in self.shared_axes else extent for i, extent in enumerate(input_shape)][1:]
         self.alpha = self.add_weight(shape, self.alpha_initializer, "alpha")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from fastconv import config, initializers
 from fastconv.graph import Value, tracing
 from fastconv.layers.symbolic import BatchShape, LayerCall, SymbolicTensor, as_batch_shape
-from fastconv.ops import _arrays
+from fastconv.ops import _arrays, _numbers
 from fastconv.variables import Variable
 
 __all__ = ["Layer", "unknown_keywords"]
@@ -37,8 +38,20 @@ def unknown_keywords(where: str, unknown: dict[str, Any], known: Sequence[str]) 
 
     name = next(iter(unknown))
     near = get_close_matches(name, known, n=1)
-    hint = f", did you mean `{near[0]}`?" if near else f". Known: {', '.join(known)}."
-    raise TypeError(f"[{where}] unexpected keyword `{name}`{hint}")
+    hint = f", did you mean `{near[0]}`" if near else ""
+    raise TypeError(
+        f"[{where}] unexpected keyword `{name}`{hint}: expected one of {', '.join(known)}, got {name}={unknown[name]!r}. "
+        "Check its spelling."
+    )
+
+
+def _keywords_of(cls: type) -> list[str]:
+    """What the constructors of a layer class take, its bases' included."""
+    names = ["input_shape", "input_dim"]
+    for base in cls.__mro__:
+        if "__init__" in vars(base) and base is not object:
+            names += [p.name for p in signature(base).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    return list(dict.fromkeys(names))
 
 
 class Layer:
@@ -59,14 +72,20 @@ class Layer:
     ) -> None:
         self._check_name(name)
         self.name = name or _automatic_name(type(self).__name__)
-        self.trainable = trainable
+        self.trainable = _numbers.as_bool(self.name, "trainable", trainable)
         self.dtype = dtype if dtype is not None else config.dtype_policy()
+        if not isinstance(self.dtype, str):
+            raise TypeError(
+                f"[{self.name}] dtype must be a name: expected one of {_arrays.FLOATS}, got dtype={dtype!r} "
+                f"({type(dtype).__name__}). Pass a str."
+            )
         if self.dtype not in _arrays.FLOATS:
             raise ValueError(
-                f"[{self.name}] dtype is not supported: expected one of {_arrays.FLOATS}, got dtype={self.dtype!r}."
+                f"[{self.name}] dtype is not supported: expected one of {_arrays.FLOATS}, got dtype={self.dtype!r}. "
+                "Use one of these."
             )
         self.declared_input_shape = _declared_input_shape(self.name, keywords)
-        unknown_keywords(self.name, keywords, ["name", "trainable", "dtype", "input_shape", "input_dim"])
+        unknown_keywords(self.name, keywords, _keywords_of(type(self)))
         self.built = False
         self.built_shape: Any = None
         self._weights: list[Variable] = []
@@ -74,8 +93,10 @@ class Layer:
 
     @staticmethod
     def _check_name(name: Any) -> None:
-        if name is not None and (not isinstance(name, str) or not name or "/" in name):
-            raise ValueError(f"[layer] name must be a non-empty str without '/': got name={name!r}.")
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"[layer] name must be a str: expected str, got name={name!r} ({type(name).__name__}). Pass a str.")
+        if name is not None and (not name or "/" in name):
+            raise ValueError(f"[layer] name must be a path's part: expected a str without '/', got name={name!r}. Rename it.")
 
     # What a subclass overrides.
 
@@ -212,8 +233,6 @@ class Layer:
     @classmethod
     def takes_training(cls) -> bool:
         """Whether ``call`` has an argument ``training``."""
-        from inspect import signature
-
         return "training" in signature(cls.call).parameters
 
     def compute_output_shape(self, input_shape: Any) -> Any:

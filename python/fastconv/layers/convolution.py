@@ -35,35 +35,22 @@ class _Convolution(Layer):
                 f"[{self.name}] images are (N, H, W, C): expected data_format='channels_last', got {data_format!r}. "
                 "Transpose the images."
             )
-        self.kernel_size = self._pair("kernel_size", kernel_size)
-        self.stride = self._pair("strides", strides)
-        self.dilation = self._pair("dilation_rate", dilation_rate)
-        self.padding = _numbers.as_padding(self.name, padding)
-        if isinstance(padding, str) and padding not in ("valid", "same", "same_lower"):
-            raise ValueError(
-                f"[{self.name}] padding is not known: expected numbers or one of valid, same, same_lower, got {padding!r}."
-            )
+        self.kernel_size = _numbers.as_counts(self.name, "kernel_size", kernel_size)
+        self.stride = _numbers.as_counts(self.name, "strides", strides)
+        self.dilation = _numbers.as_counts(self.name, "dilation_rate", dilation_rate)
+        self.padding = _numbers.as_layer_padding(self.name, padding)
         self.activation = activation
         self._function = activations.get(self.name, activation)
-        self.use_bias = use_bias
+        self.use_bias = _numbers.as_bool(self.name, "use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
         self.bias: Variable | None = None
 
-    def _pair(self, name: str, value: Any) -> tuple[int, int]:
-        pair = _numbers.as_pair(self.name, name, value)
-        if min(pair) < 1:
-            raise ValueError(f"[{self.name}] {name} must be at least 1: expected {name} >= 1, got {name}={value}.")
-        return pair
-
-    def _count(self, name: str, value: Any) -> int:
-        return self._pair(name, _numbers.as_int(self.name, name, value))[0]
-
     def _channels(self, input_shape: Any) -> int:
         if len(input_shape) != 4:
             raise ValueError(
-                f"[{self.name}] input must be images: rank 4 expected (N, H, W, C), got {len(input_shape)} (shape "
-                f"{input_shape}). Add Reshape, or a channel axis with x[..., None]."
+                f"[{self.name}] rank 4 expected, got {len(input_shape)}: expected images (N, H, W, C), got input of shape "
+                f"{input_shape}. Add Reshape, or a channel axis with x[..., None]."
             )
         return input_shape[3]
 
@@ -117,8 +104,8 @@ class Conv2D(_Convolution):
         super().__init__(
             kernel_size, strides, padding, dilation_rate, activation, use_bias, data_format=data_format, **keywords
         )
-        self.filters = self._count("filters", filters)
-        self.groups = self._count("groups", groups)
+        self.filters = _numbers.as_count(self.name, "filters", filters)
+        self.groups = _numbers.as_count(self.name, "groups", groups)
 
     def build(self, input_shape: Any) -> None:
         channels = self._channels(input_shape)
@@ -169,7 +156,7 @@ class DepthwiseConv2D(_Convolution):
         super().__init__(
             kernel_size, strides, padding, dilation_rate, activation, use_bias, data_format=data_format, **keywords
         )
-        self.depth_multiplier = self._count("depth_multiplier", depth_multiplier)
+        self.depth_multiplier = _numbers.as_count(self.name, "depth_multiplier", depth_multiplier)
 
     def build(self, input_shape: Any) -> None:
         channels = self._channels(input_shape)
@@ -199,7 +186,8 @@ class Conv2DTranspose(_Convolution):
         filters: number of output channels.
         kernel_size, strides, padding, dilation_rate, activation, use_bias: as in Keras.
         output_padding: extra rows and columns at the end; None as in Keras: "valid" gives
-            ``(H - 1) * stride + max(kernel, stride)``, "same" gives ``H * stride``.
+            ``(H - 1) * stride + max(kernel, stride)``, "same" gives ``H * stride``. A number with "same" gives
+            ``(H - 1) * stride + kernel % 2 + output_padding``.
 
     Input shape: (N, H, W, C). Output shape: (N, P, Q, filters). Weights: kernel (R, S, filters, C), bias.
     """
@@ -220,10 +208,10 @@ class Conv2DTranspose(_Convolution):
         super().__init__(
             kernel_size, strides, padding, dilation_rate, activation, use_bias, data_format=data_format, **keywords
         )
-        self.filters = self._count("filters", filters)
+        self.filters = _numbers.as_count(self.name, "filters", filters)
         self.output_padding = None
         if output_padding is not None:
-            self.output_padding = _numbers.as_pair(self.name, "output_padding", output_padding)
+            self.output_padding = _numbers.as_counts(self.name, "output_padding", output_padding, least=0)
 
     def build(self, input_shape: Any) -> None:
         self._build((*self.kernel_size, self.filters, self._channels(input_shape)), self.filters)
@@ -235,7 +223,8 @@ class Conv2DTranspose(_Convolution):
             extra = [max(s - e, 0) for s, e in zip(self.stride, effective, strict=True)]
             return 0, (extra[0], extra[1])
         if self.padding == "same" and self.output_padding is not None:
-            return (effective[0] // 2, effective[1] // 2), self.output_padding
+            (top, bottom), (left, right) = map(_same_crops, effective, self.output_padding)
+            return ((top, max(bottom, 0)), (left, max(right, 0))), (max(-bottom, 0), max(-right, 0))
         return self.padding, self.output_padding or (0, 0)
 
     def call(self, inputs: Any) -> Any:
@@ -254,3 +243,11 @@ class Conv2DTranspose(_Convolution):
     def get_config(self) -> dict[str, Any]:
         output_padding = list(self.output_padding) if self.output_padding else None
         return {**super().get_config(), "filters": self.filters, "output_padding": output_padding}
+
+
+def _same_crops(effective: int, output_padding: int) -> tuple[int, int]:
+    """Cells cut off before and after one axis: Keras's rule for "same" with an explicit ``output_padding``, which makes the
+    extent ``(H - 1) * stride + effective % 2 + output_padding``. A negative number adds cells."""
+    kept = effective + effective % 2 - 2 + output_padding
+    before = min((kept + 1) // 2, effective - 1)
+    return effective - 1 - before, effective - 1 - (kept - before)

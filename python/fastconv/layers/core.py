@@ -23,7 +23,7 @@ class InputLayer(Layer):
             keywords["input_shape"] = shape
         super().__init__(**keywords)
         if self.declared_input_shape is None:
-            raise ValueError(f"[{self.name}] shape must be given: expected the shape of one sample, e.g. (32, 32, 3).")
+            raise ValueError(f"[{self.name}] shape must be given: expected the shape of one sample, got None. Give e.g. (32, 32, 3).")
         self.output = SymbolicTensor(self.declared_input_shape, self.dtype, LayerCall(self, (), False))
 
     def call(self, inputs: Any) -> Any:
@@ -74,12 +74,10 @@ class Dense(Layer):
         **keywords: Any,
     ) -> None:
         super().__init__(**keywords)
-        self.units = _numbers.as_int(self.name, "units", units)
-        if self.units < 1:
-            raise ValueError(f"[{self.name}] units must be at least 1: expected units >= 1, got units={units}.")
+        self.units = _numbers.as_count(self.name, "units", units)
         self.activation = activation
         self._function = activations.get(self.name, activation)
-        self.use_bias = use_bias
+        self.use_bias = _numbers.as_bool(self.name, "use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
         self.bias: Variable | None = None
@@ -87,7 +85,7 @@ class Dense(Layer):
     def build(self, input_shape: Any) -> None:
         if len(input_shape) not in (2, 3):
             raise ValueError(
-                f"[{self.name}] input must be vectors: rank 2 expected, got {len(input_shape)} (shape {input_shape}). "
+                f"[{self.name}] rank 2 expected, got {len(input_shape)}: expected vectors (N, D), got input of shape {input_shape}. "
                 "Add Flatten or a global pooling layer before Dense."
             )
         self.kernel = self.add_weight((input_shape[-1], self.units), self.kernel_initializer, "kernel")
@@ -128,6 +126,11 @@ class Reshape(Layer):
         if not isinstance(target_shape, (tuple, list)):
             target_shape = (target_shape,)
         self.target_shape = tuple(_numbers.as_int(self.name, "target_shape", extent) for extent in target_shape)
+        if self.target_shape.count(-1) > 1 or any(extent < 1 and extent != -1 for extent in self.target_shape):
+            raise ValueError(
+                f"[{self.name}] target_shape must hold extents: expected ints >= 1, one of them may be -1, got "
+                f"target_shape={self.target_shape}. Count the cells of a sample."
+            )
 
     def call(self, inputs: Any) -> Any:
         cells = math.prod(inputs.shape[1:])
@@ -146,7 +149,7 @@ class Dropout(Layer):
         super().__init__(**keywords)
         self.rate = _numbers.as_float(self.name, "rate", rate)
         if not 0 <= self.rate < 1:
-            raise ValueError(f"[{self.name}] rate must be in [0, 1): expected 0 <= rate < 1, got rate={rate}.")
+            raise ValueError(f"[{self.name}] rate must be in [0, 1): expected 0 <= rate < 1, got rate={rate}. Use a smaller one.")
         self.seed = self.add_seed()
 
     def call(self, inputs: Any, training: bool = False) -> Any:

@@ -18,7 +18,8 @@ class _Merge(Layer):
     def build(self, input_shape: Any) -> None:
         if not isinstance(input_shape, list) or len(input_shape) < 2:
             raise ValueError(
-                f"[{self.name}] inputs must be a list of at least 2 tensors: expected [a, b, ...], got shape {input_shape}."
+                f"[{self.name}] inputs must be a list of at least 2 tensors: expected [a, b, ...], got shape {input_shape}. "
+                "Call the layer on a list."
             )
 
 
@@ -35,7 +36,7 @@ class Subtract(_Merge):
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         if len(input_shape) != 2:
-            raise ValueError(f"[{self.name}] inputs must be 2 tensors: expected [a, b], got {len(input_shape)}.")
+            raise ValueError(f"[{self.name}] inputs must be 2 tensors: expected [a, b], got {len(input_shape)}. Use Add.")
 
     def call(self, inputs: Any) -> Any:
         return ops.subtract(*inputs)
@@ -55,7 +56,7 @@ class Concatenate(_Merge):
         super().__init__(**keywords)
         self.axis = _numbers.as_int(self.name, "axis", axis)
         if self.axis == 0:
-            raise ValueError(f"[{self.name}] axis must not be the batch: expected axis != 0, got axis=0.")
+            raise ValueError(f"[{self.name}] axis must not be the batch: expected axis != 0, got axis=0. Use -1 for channels.")
 
     def call(self, inputs: Any) -> Any:
         return ops.concatenate(inputs, self.axis)
@@ -73,15 +74,16 @@ class ZeroPadding2D(Layer):
 
     def __init__(self, padding: Any = (1, 1), **keywords: Any) -> None:
         super().__init__(**keywords)
-        pads = _numbers.as_padding(self.name, padding)
+        pads = _numbers.as_layer_padding(self.name, padding)
         if isinstance(pads, str):
-            raise TypeError(f"[{self.name}] padding must be numbers: expected int or pairs, got padding={padding!r}.")
+            raise TypeError(f"[{self.name}] padding must be numbers: expected int or pairs, got padding={padding!r}. Pass ints.")
         self.padding = pads
 
     def build(self, input_shape: Any) -> None:
         if len(input_shape) != 4:
             raise ValueError(
-                f"[{self.name}] input must be images: rank 4 expected (N, H, W, C), got {len(input_shape)} ({input_shape})."
+                f"[{self.name}] rank 4 expected, got {len(input_shape)}: expected images (N, H, W, C), got {input_shape}. "
+                "Add Reshape, or a channel axis with x[..., None]."
             )
 
     def call(self, inputs: Any) -> Any:

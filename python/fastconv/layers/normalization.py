@@ -28,10 +28,10 @@ class _Normalization(Layer):
     ) -> None:
         super().__init__(**keywords)
         if axis != -1:
-            raise ValueError(f"[{self.name}] axis must be the last one: expected axis=-1, got axis={axis!r}.")
-        self.epsilon = _numbers.as_float(self.name, "epsilon", epsilon)
-        self.center = center
-        self.scale = scale
+            raise ValueError(f"[{self.name}] axis must be the last one: expected axis=-1, got axis={axis!r}. Transpose the data.")
+        self.epsilon = _numbers.as_positive(self.name, "epsilon", epsilon)
+        self.center = _numbers.as_bool(self.name, "center", center)
+        self.scale = _numbers.as_bool(self.name, "scale", scale)
         self.beta_initializer = initializers.get(beta_initializer)
         self.gamma_initializer = initializers.get(gamma_initializer)
         self.gamma: Variable | None = None
@@ -81,7 +81,7 @@ class BatchNormalization(_Normalization):
         **keywords: Any,
     ) -> None:
         super().__init__(axis, epsilon, center, scale, beta_initializer, gamma_initializer, **keywords)
-        self.momentum = _numbers.as_float(self.name, "momentum", momentum)
+        self.momentum = _numbers.as_float_in(self.name, "momentum", momentum, 0, 1)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
 

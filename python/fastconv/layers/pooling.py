@@ -45,14 +45,12 @@ class _Pooling2D(Layer):
         super().__init__(**keywords)
         if data_format not in (None, "channels_last"):
             raise ValueError(
-                f"[{self.name}] images are (N, H, W, C): expected data_format='channels_last', got {data_format!r}."
+                f"[{self.name}] images are (N, H, W, C): expected data_format='channels_last', got {data_format!r}. "
+                "Transpose the images."
             )
-        self.pool_size = _numbers.as_pair(self.name, "pool_size", pool_size)
-        self.stride = self.pool_size if strides is None else _numbers.as_pair(self.name, "strides", strides)
-        for name, pair in (("pool_size", self.pool_size), ("strides", self.stride)):
-            if min(pair) < 1:
-                raise ValueError(f"[{self.name}] {name} must be at least 1: expected {name} >= 1, got {name}={pair}.")
-        self.padding = _numbers.as_padding(self.name, padding)
+        self.pool_size = _numbers.as_counts(self.name, "pool_size", pool_size)
+        self.stride = self.pool_size if strides is None else _numbers.as_counts(self.name, "strides", strides)
+        self.padding = _numbers.as_layer_padding(self.name, padding)
         self.ceil_mode = _numbers.as_bool(self.name, "ceil_mode", ceil_mode)
 
     def call(self, inputs: Any) -> Any:
@@ -103,7 +101,8 @@ class _GlobalPooling2D(Layer):
         super().__init__(**keywords)
         if data_format not in (None, "channels_last"):
             raise ValueError(
-                f"[{self.name}] images are (N, H, W, C): expected data_format='channels_last', got {data_format!r}."
+                f"[{self.name}] images are (N, H, W, C): expected data_format='channels_last', got {data_format!r}. "
+                "Transpose the images."
             )
         self.keepdims = _numbers.as_bool(self.name, "keepdims", keepdims)
 

@@ -60,8 +60,7 @@ class AUC(ThresholdCounts):
         inner = np.arange(1, self.num_thresholds - 1) / (self.num_thresholds - 1)
         if thresholds is not None:
             self.thresholds = sorted(
-                _arguments.real("AUC", f"thresholds[{i}]", t, least=0, most=1)
-                for i, t in enumerate(thresholds)
+                _arguments.real("AUC", f"thresholds[{i}]", t, least=0, most=1) for i, t in enumerate(thresholds)
             )
             inner = np.array(self.thresholds)
         super().__init__(np.concatenate([[-_EPSILON], inner, [1 + _EPSILON]]), name, dtype)

@@ -135,9 +135,7 @@ class PerSample(Mean):
     def update_state(  # type: ignore[override]
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> None:
-        with np.errstate(
-            all="ignore"
-        ):  # an infinite or NaN score is a result, whatever the caller's settings
+        with np.errstate(all="ignore"):  # an infinite or NaN score is a result, whatever the caller's settings
             values = self._values(np.asarray(y_true), np.asarray(y_pred))
         super().update_state(values, sample_weight)
 

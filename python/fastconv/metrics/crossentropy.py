@@ -48,9 +48,7 @@ class _Smoothed(_Crossentropy):
         label_smoothing: float = 0.0,
     ):
         super().__init__(name, dtype, from_logits)
-        self.label_smoothing = _arguments.real(
-            type(self).__name__, "label_smoothing", label_smoothing, least=0, most=1
-        )
+        self.label_smoothing = _arguments.real(type(self).__name__, "label_smoothing", label_smoothing, least=0, most=1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "label_smoothing": self.label_smoothing}

@@ -35,7 +35,13 @@ def as_array(op: str, name: str, value: Any) -> np.ndarray:
         )
     if not isinstance(value, np.generic):
         if hasattr(value, "__array_interface__"):
-            return np.asarray(value)
+            try:
+                return np.asarray(value)
+            except Exception as error:
+                raise TypeError(
+                    f"[{op}] {name} must be an array: expected a readable __array_interface__, got {type(value).__name__} "
+                    f"({error}). Convert it with np.array."
+                ) from error
         if hasattr(value, "__dlpack__"):
             try:
                 return np.from_dlpack(value)
@@ -83,7 +89,13 @@ def empty(op: str, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
                 f"[{op}] {name} must fit into memory: expected at most 80 % of {free} free bytes, got {size} bytes for "
                 f"{name}.shape={tuple(shape)}. Use a smaller batch."
             )
-    return np.empty(shape, dtype)
+    try:
+        return np.empty(shape, dtype)
+    except (MemoryError, ValueError) as error:  # ValueError: more bytes than an address can count
+        raise MemoryError(
+            f"[{op}] {name} must fit into memory: expected room for {name}.shape={tuple(shape)}, got a refusal of {size} "
+            "bytes by the system. Use a smaller batch, or raise the limit of the process."
+        ) from error
 
 
 def free_bytes() -> int:
@@ -109,18 +121,20 @@ def free_bytes() -> int:
 def check_out(op: str, out: Any, shape: tuple[int, ...], dtype: str, inputs: list[np.ndarray | None]) -> np.ndarray:
     """``out`` if a result of this shape and dtype can be written into it."""
     if type(out) is not np.ndarray:
-        raise TypeError(f"[{op}] out must be an ndarray: expected numpy.ndarray, got {type(out).__name__}.")
+        raise TypeError(f"[{op}] out must be an ndarray: expected numpy.ndarray, got {type(out).__name__}. Use np.empty.")
     if out.dtype != np.dtype(dtype) or not out.dtype.isnative:
-        raise TypeError(f"[{op}] out must have the result's dtype: expected {dtype}, got out.dtype={out.dtype}.")
+        raise TypeError(f"[{op}] out must have the result's dtype: expected {dtype}, got out.dtype={out.dtype}. Allocate it with np.empty.")
     if out.shape != shape:
-        raise ValueError(f"[{op}] out must have the result's shape: expected {shape}, got out.shape={out.shape}.")
+        raise ValueError(f"[{op}] out must have the result's shape: expected {shape}, got out.shape={out.shape}. Allocate it with np.empty.")
     if not (out.flags.c_contiguous and out.flags.aligned and out.flags.writeable):
         raise ValueError(
             f"[{op}] out must be C-contiguous, aligned and writeable: expected such an array, got flags {_flags(out)}. "
             "Allocate it with np.empty."
         )
     if any(array is not None and np.may_share_memory(out, array) for array in inputs):
-        raise ValueError(f"[{op}] out must not overlap an input: expected separate memory. Allocate it with np.empty.")
+        raise ValueError(
+            f"[{op}] out must not overlap an input: expected separate memory, got shared bytes. Allocate it with np.empty."
+        )
     return out
 
 

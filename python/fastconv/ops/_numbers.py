@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 _INT64 = 2**63
+_MAX_WINDOW_NUMBER = 2**31 - 1  # as csrc/core/window.h has it
+_MODES = ("valid", "same", "same_lower")
 
 
 def as_int(op: str, name: str, value: Any) -> int:
@@ -57,11 +59,51 @@ def as_padding(op: str, value: Any) -> str | tuple[tuple[int, int], tuple[int, i
     return (height, height), (width, width)
 
 
+
+def as_count(op: str, name: str, value: Any) -> int:
+    """An int >= 1, for a layer that has no spec yet to judge it."""
+    number = as_int(op, name, value)
+    _check_bounds(op, name, (number,), 1, value)
+    return number
+
+
+def as_counts(op: str, name: str, value: Any, least: int = 1) -> tuple[int, int]:
+    """``(height, width)``, both >= ``least``, for a layer that has no spec yet to judge them."""
+    pair = as_pair(op, name, value)
+    _check_bounds(op, name, pair, least, value)
+    return pair
+
+
+def as_layer_padding(op: str, value: Any) -> str | tuple[tuple[int, int], tuple[int, int]]:
+    """:func:`as_padding` with a known mode or numbers >= 0, for a layer that has no spec yet to judge them."""
+    padding = as_padding(op, value)
+    if not isinstance(padding, str):
+        _check_bounds(op, "padding", (*padding[0], *padding[1]), 0, value)
+    elif padding not in _MODES:
+        raise ValueError(
+            f"[{op}] padding is not known: expected numbers or one of {', '.join(_MODES)} (lower case), got "
+            f"padding={value!r}. Use one of these."
+        )
+    return padding
+
+
+def _check_bounds(op: str, name: str, numbers: tuple[int, ...], least: int, given: Any) -> None:
+    if min(numbers) < least:
+        raise ValueError(
+            f"[{op}] {name} must be at least {least}: expected {name} >= {least}, got {name}={given}. Use {least} or more."
+        )
+    if max(numbers) > _MAX_WINDOW_NUMBER:
+        raise ValueError(
+            f"[{op}] {name} is too large: expected {name} <= {_MAX_WINDOW_NUMBER}, got {name}={given}. Use a smaller number."
+        )
+
+
 def as_bool(op: str, name: str, value: Any) -> bool:
     """True or False."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(
-            f"[{op}] {name} must be True or False: expected bool, got {name}={value!r} ({type(value).__name__})."
+            f"[{op}] {name} must be True or False: expected bool, got {name}={value!r} ({type(value).__name__}). "
+            "Pass one of them."
         )
     return bool(value)
 
@@ -70,9 +112,29 @@ def as_float(op: str, name: str, value: Any) -> float:
     """A finite float from a real number (bool, str and arrays are refused)."""
     if isinstance(value, (bool, np.bool_, str, bytes)) or np.ndim(value) != 0 or not hasattr(value, "__float__"):
         raise TypeError(
-            f"[{op}] {name} must be a number: expected float, got {name}={value!r} ({type(value).__name__})."
+            f"[{op}] {name} must be a number: expected float, got {name}={value!r} ({type(value).__name__}). "
+            "Pass an int or a float."
         )
     number = float(value)
     if not math.isfinite(number):
-        raise ValueError(f"[{op}] {name} must be finite: expected a finite number, got {name}={number}.")
+        raise ValueError(f"[{op}] {name} must be finite: expected a finite number, got {name}={number}. Use another one.")
+    return number
+
+
+def as_float_in(op: str, name: str, value: Any, least: float, most: float) -> float:
+    """A float in [least, most]."""
+    number = as_float(op, name, value)
+    if not least <= number <= most:
+        raise ValueError(
+            f"[{op}] {name} is out of range: expected {least:g} <= {name} <= {most:g}, got {name}={number}. "
+            "Use a number in that range."
+        )
+    return number
+
+
+def as_positive(op: str, name: str, value: Any) -> float:
+    """A float > 0."""
+    number = as_float(op, name, value)
+    if number <= 0:
+        raise ValueError(f"[{op}] {name} must be positive: expected {name} > 0, got {name}={number}. Use a larger number.")
     return number

@@ -329,7 +329,9 @@ def _lower_prelu_backward(dtype: str, shapes: tuple[Shape | None, ...]) -> Lower
     return Lowered(outputs, (Call("prelu_backward", spec, (0, 1, 2, 3, 4)),))
 
 
-PRELU: OpDef = register(OpDef("prelu", ("x", "alpha"), _lower_prelu, lambda g: apply(PRELU_BACKWARD, g.dys[0], *g.inputs)))
+PRELU: OpDef = register(
+    OpDef("prelu", ("x", "alpha"), _lower_prelu, lambda g: apply(PRELU_BACKWARD, g.dys[0], *g.inputs))
+)
 PRELU_BACKWARD: OpDef = register(OpDef("prelu_backward", ("dy", "x", "alpha"), _lower_prelu_backward))
 
 

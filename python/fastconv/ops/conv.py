@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import _cpu
-from fastconv.graph import is_symbolic
-from fastconv.ops import _numbers
+from fastconv.ops import _numbers, elementwise
 from fastconv.ops import activation as act
-from fastconv.ops import elementwise
+from fastconv.ops.fused import activated_backward, apply_activated
 from fastconv.ops.registry import (
     Call,
     Gradient,
@@ -67,20 +66,14 @@ def _lower_backward_weight(
 
 
 def _gradient(g: Gradient) -> tuple[Any, ...]:
-    x, w, bias = g.inputs
+    x, w, _ = g.inputs
     (dy,) = g.dys
-    attrs = dict(g.attrs)
-    activation = attrs.pop("activation", act.LINEAR)
-    if activation != act.LINEAR:
-        # dy is the cotangent of activation(z): take it back to z = conv(x, w) + bias first.
-        z = apply(FORWARD, x, w, bias, **attrs)
-        (dy,) = backward(act.FORWARD, dy, (z,), {"activation": activation}, (True,))
     dx = dw = dbias = None
     if g.needs[0]:
-        dx = apply(BACKWARD_INPUT, dy, w, x_shape=tuple(x.shape), **attrs)
+        dx = apply(BACKWARD_INPUT, dy, w, x_shape=tuple(x.shape), **g.attrs)
     if g.needs[1] or g.needs[2]:
         with_bias = bool(g.needs[2])
-        result = apply(BACKWARD_WEIGHT, x, dy, w_shape=tuple(w.shape), with_bias=with_bias, **attrs)
+        result = apply(BACKWARD_WEIGHT, x, dy, w_shape=tuple(w.shape), with_bias=with_bias, **g.attrs)
         dw, dbias = result if with_bias else (result, None)
     return dx, dw, dbias
 
@@ -131,12 +124,7 @@ def conv2d(
         array([4., 4., 4., 4.], dtype=float32)
     """
     attrs = _geometry("conv2d", stride, padding, dilation, groups)
-    kind = act.parse_activation("conv2d", activation)
-    if kind == act.LINEAR:
-        return apply(FORWARD, x, w, bias, out=out, **attrs)
-    if is_symbolic(x) or is_symbolic(w):
-        return act.activate(apply(FORWARD, x, w, bias, **attrs), kind)  # the plan fuses the two
-    return apply(FORWARD, x, w, bias, out=out, activation=kind, **attrs)
+    return apply_activated(FORWARD, (x, w, bias), activation, out, attrs)
 
 
 def conv2d_backward(
@@ -163,9 +151,8 @@ def conv2d_backward(
         ``(dx, dw, dbias)``; None where not needed. An empty batch gives dw and dbias of exact zeros.
     """
     attrs = _geometry("conv2d", stride, padding, dilation, groups)
-    attrs["activation"] = act.parse_activation("conv2d", activation)
     wanted = all_needs("conv2d", needs, _NAMES, (True, True, bias is not None))
-    return backward(FORWARD, dy, (x, w, bias), attrs, wanted)
+    return activated_backward(FORWARD, dy, (x, w, bias), activation, attrs, wanted)
 
 
 def _transpose_spec(dtype: str, x: Shape | None, w: Shape | None, g: dict[str, Any]) -> Any:

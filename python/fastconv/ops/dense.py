@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import _cpu
-from fastconv.graph import is_symbolic
 from fastconv.ops import activation as act
+from fastconv.ops.fused import activated_backward, apply_activated
 from fastconv.ops.registry import (
     Call,
     Gradient,
@@ -15,7 +15,6 @@ from fastconv.ops.registry import (
     Shape,
     all_needs,
     apply,
-    backward,
     expect_shape,
     register,
 )
@@ -46,11 +45,8 @@ def _lower_backward_weight(dtype: str, shapes: tuple[Shape | None, ...], *, w_sh
 
 
 def _gradient(g: Gradient) -> tuple[Any, ...]:
-    x, w, bias = g.inputs
+    x, w, _ = g.inputs
     (dy,) = g.dys
-    activation = g.attrs.get("activation", act.LINEAR)
-    if activation != act.LINEAR:
-        (dy,) = backward(act.FORWARD, dy, (apply(FORWARD, x, w, bias),), {"activation": activation}, (True,))
     dx = dw = dbias = None
     if g.needs[0]:
         dx = apply(BACKWARD_INPUT, dy, w, x_shape=tuple(x.shape))
@@ -90,18 +86,12 @@ def dense(x: Any, w: Any, bias: Any = None, *, activation: str | None = None, ou
         >>> fastconv.ops.dense(np.float32([[1, 2]]), np.float32([[1], [10]]))
         array([[21.]], dtype=float32)
     """
-    kind = act.parse_activation("dense", activation)
-    if kind == act.LINEAR:
-        return apply(FORWARD, x, w, bias, out=out)
-    if is_symbolic(x) or is_symbolic(w):
-        return act.activate(apply(FORWARD, x, w, bias), kind)  # the plan fuses the two
-    return apply(FORWARD, x, w, bias, out=out, activation=kind)
+    return apply_activated(FORWARD, (x, w, bias), activation, out, {})
 
 
 def dense_backward(
     dy: Any, x: Any, w: Any, bias: Any = None, *, activation: str | None = None, needs: Any = None
 ) -> tuple:
     """Gradients of :func:`dense` for the cotangent ``dy`` (..., U): ``(dx, dw, dbias)``, None where not needed."""
-    attrs = {"activation": act.parse_activation("dense", activation)}
     wanted = all_needs("dense", needs, ("x", "w", "bias"), (True, True, bias is not None))
-    return backward(FORWARD, dy, (x, w, bias), attrs, wanted)
+    return activated_backward(FORWARD, dy, (x, w, bias), activation, {}, wanted)

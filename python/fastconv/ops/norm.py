@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 
-def _spec(op: str, dtype: str, x: Shape | None, epsilon: float = 0.0, momentum: float = 0.0) -> Any:
+def _spec(op: str, dtype: str, x: Shape | None, epsilon: float = 1.0, momentum: float = 0.0) -> Any:
     return _cpu.NormSpec.make(dtype, op, x, epsilon, momentum)
 
 

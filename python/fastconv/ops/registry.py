@@ -16,7 +16,7 @@ import numpy as np
 
 from fastconv import _cpu
 from fastconv.graph import Node, Value, is_symbolic
-from fastconv.ops import _arrays
+from fastconv.ops import _arrays, _numbers
 
 Shape = tuple[int, ...]
 
@@ -104,7 +104,8 @@ def expect_rank(op: str, name: str, got: Shape, rank: int, axes: str) -> None:
     """ValueError unless an array has ``rank`` axes."""
     if len(got) != rank:
         raise ValueError(
-            f"[{op}] {name} must have {rank} dimensions {axes}: expected {rank}, got {len(got)} ({name}.shape={tuple(got)})."
+            f"[{op}] {name} must have {rank} dimensions {axes}: expected {rank}, got {len(got)} ({name}.shape={tuple(got)}). "
+            f"Reshape {name}."
         )
 
 
@@ -113,11 +114,11 @@ def all_needs(op: str, needs: Any, names: Sequence[str], default: Sequence[bool]
     if needs is None:
         return tuple(default)
     if not isinstance(needs, (tuple, list)) or len(needs) != len(names):
-        raise ValueError(
+        raise (ValueError if isinstance(needs, (tuple, list)) else TypeError)(
             f"[{op}] needs must say for each of ({', '.join(names)}) whether its gradient is wanted: expected {len(names)} "
-            f"bools, got needs={needs!r}."
+            f"bools, got needs={needs!r}. Pass a tuple."
         )
-    return tuple(bool(n) and d for n, d in zip(needs, default, strict=True))
+    return tuple(_numbers.as_bool(op, "needs", n) and d for n, d in zip(needs, default, strict=True))
 
 
 def input_names(op: OpDef, count: int) -> list[str]:
@@ -205,7 +206,10 @@ def _outputs(op: OpDef, lowered: Lowered, out: Any, inputs: list[np.ndarray | No
         return [_arrays.empty(op.name, "y", shape, dtype) for shape, dtype in lowered.outputs]
     given = (out,) if len(lowered.outputs) == 1 else out
     if not isinstance(given, tuple) or len(given) != len(lowered.outputs):
-        raise TypeError(f"[{op.name}] out must be a tuple of {len(lowered.outputs)} arrays, got {type(out).__name__}.")
+        raise TypeError(
+            f"[{op.name}] out must hold every result: expected a tuple of {len(lowered.outputs)} arrays, got {type(out).__name__}. "
+            "Pass one array per result."
+        )
     return [
         _arrays.check_out(op.name, o, shape, dtype, inputs)
         for o, (shape, dtype) in zip(given, lowered.outputs, strict=True)

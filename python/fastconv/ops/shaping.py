@@ -44,7 +44,7 @@ def _lower_reshape(dtype: str, shapes: tuple[Shape | None, ...], *, shape: Shape
     if not fits:
         raise ValueError(
             f"[reshape] shape must hold as many cells as x: expected {size} cells (one extent may be -1), got shape={shape}, "
-            f"x.shape={x}."
+            f"x.shape={x}. Count the cells of x."
         )
     resolved = tuple(size // known if extent == -1 else extent for extent in shape)
     return Lowered(((resolved, dtype),), view_of=0)
@@ -116,7 +116,7 @@ def _concatenated_shape(shapes: Sequence[Shape | None], axis: int) -> Shape:
     if not -len(first) <= axis < len(first):
         raise ValueError(
             f"[concatenate] axis must name one of the {len(first)} axes: expected {-len(first)} <= axis < {len(first)}, got "
-            f"axis={axis}."
+            f"axis={axis}. Use one of them."
         )
     axis %= len(first)
     total = 0
@@ -125,7 +125,7 @@ def _concatenated_shape(shapes: Sequence[Shape | None], axis: int) -> Shape:
         if len(shape) != len(first) or any(shape[k] != first[k] for k in range(len(first)) if k != axis):
             raise ValueError(
                 f"[concatenate] arrays must agree on every axis but {axis}: expected the shape of arrays[0] {first}, got "
-                f"arrays[{i}].shape={shape}."
+                f"arrays[{i}].shape={shape}. Pad or crop it."
             )
         total += shape[axis]
     return tuple(total if k == axis else extent for k, extent in enumerate(first))
@@ -170,7 +170,7 @@ def _as_arrays(arrays: Any) -> tuple[Any, ...]:
     if not isinstance(arrays, (tuple, list)) or not arrays:
         raise TypeError(
             f"[concatenate] arrays must be a list or tuple of at least one array: expected a list, got {type(arrays).__name__} "
-            f"of length {len(arrays) if isinstance(arrays, (tuple, list)) else 'unknown'}."
+            f"of length {len(arrays) if isinstance(arrays, (tuple, list)) else 'unknown'}. Pass [a, b]."
         )
     return tuple(arrays)
 
@@ -201,7 +201,7 @@ def _padded_shape(x: Shape, widths: Widths) -> Shape:
     if len(widths) != len(x) or any(w < 0 for pair in widths for w in pair):
         raise ValueError(
             f"[pad] pad_width must give (before, after) >= 0 for every axis: expected {len(x)} pairs, got pad_width={widths}, "
-            f"x.shape={x}."
+            f"x.shape={x}. Give one pair per axis."
         )
     return tuple(extent + before + after for extent, (before, after) in zip(x, widths, strict=True))
 

@@ -110,9 +110,7 @@ class Optimizer:
     @learning_rate.setter
     def learning_rate(self, value: float | LearningRateSchedule) -> None:
         rate = self._checked_rate(value)
-        if isinstance(self._learning_rate, LearningRateSchedule) and not isinstance(
-            rate, LearningRateSchedule
-        ):
+        if isinstance(self._learning_rate, LearningRateSchedule) and not isinstance(rate, LearningRateSchedule):
             raise TypeError(
                 f"[{self._op}] a schedule owns the learning rate: expected another schedule, got "
                 f"learning_rate={value!r}. Build the optimizer with a number to change it during training."

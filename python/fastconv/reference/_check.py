@@ -144,9 +144,7 @@ def channels(op: str, x: np.ndarray, **vectors: np.ndarray) -> None:
 # --- numbers ------------------------------------------------------------------------------------------------
 
 
-def integer(
-    op: str, name: str, value: Any, low: int | None = 0, given: Any = None, high: int = MAX_INT
-) -> int:
+def integer(op: str, name: str, value: Any, low: int | None = 0, given: Any = None, high: int = MAX_INT) -> int:
     """An int, or anything with ``__index__``, in ``[low, high]``; bool and float are refused."""
     given = value if given is None else given
     number = None

@@ -17,9 +17,7 @@ _FILTER_TRANSPOSE = ("kernel height", "kernel width", "out channels", "in channe
 _BIAS = ("out channels",)
 
 
-def _numbers(
-    op: str, stride: Any, dilation: Any, groups: Any
-) -> tuple[tuple[int, int], tuple[int, int], int]:
+def _numbers(op: str, stride: Any, dilation: Any, groups: Any) -> tuple[tuple[int, int], tuple[int, int], int]:
     return (
         _check.pair(op, "stride", stride, 1),
         _check.pair(op, "dilation", dilation, 1),
@@ -90,9 +88,7 @@ def transpose_args(
     if c % groups:
         _divides(op, "in channels", c, groups, x.shape)
     if bias is not None:
-        _check.shape(
-            op, "bias", bias, (k,), f"w out channels times groups, w.shape={w.shape}, groups={groups}"
-        )
+        _check.shape(op, "bias", bias, (k,), f"w out channels times groups, w.shape={w.shape}, groups={groups}")
     if padding in ("same", "same_lower") and any(extra):
         rule = "output_padding does not go with padding 'same', which fixes the output extent"
         _check.fail(
@@ -116,9 +112,7 @@ def transpose_args(
                 "A larger one adds rows nothing reaches.",
             )
     rows, cols = (
-        _transpose_axis(
-            op, x.shape[1 + i], w.shape[i], stride[i], dilation[i], pads and pads[i], padding, extra[i]
-        )
+        _transpose_axis(op, x.shape[1 + i], w.shape[i], stride[i], dilation[i], pads and pads[i], padding, extra[i])
         for i in range(2)
     )
     y_shape = (x.shape[0], rows.extent, cols.extent, k)

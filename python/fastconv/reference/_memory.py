@@ -17,9 +17,7 @@ def refuse_too_large(op: str, result: Sequence[int], *work: Sequence[int]) -> No
     total = 8 * sum(math.prod(extents) for extents in (result, *work))
     if total > _MAX_BYTES:
         got = f"{total} bytes, result shape {tuple(result)}"
-        _check.fail(
-            ValueError, op, "sizes are too large", f"at most {_MAX_BYTES} bytes", got, "Use smaller shapes."
-        )
+        _check.fail(ValueError, op, "sizes are too large", f"at most {_MAX_BYTES} bytes", got, "Use smaller shapes.")
     if total > _SMALL_BYTES and total > (free := _free_bytes()):
         got = f"{total} bytes for result shape {tuple(result)}"
         _check.fail(

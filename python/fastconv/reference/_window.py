@@ -132,11 +132,8 @@ def axes(
     if min(outs) < 1:
         rule = f"{what} {windows} larger than padded input {padded}"
         got = f"{what}={windows}, dilation={dilation}, padding={padding!r}, input {extents}"
-        _check.fail(
-            ValueError, op, rule, "(size - 1) * dilation + 1 <= padded input", got, "Pad more or shrink it."
-        )
+        _check.fail(ValueError, op, rule, "(size - 1) * dilation + 1 <= padded input", got, "Pad more or shrink it.")
     rows, cols = (
-        Axis(extents[i], windows[i], stride[i], dilation[i], pads[i][0], pads[i][1], outs[i])
-        for i in range(2)
+        Axis(extents[i], windows[i], stride[i], dilation[i], pads[i][0], pads[i][1], outs[i]) for i in range(2)
     )
     return rows, cols

@@ -54,9 +54,7 @@ _GELU_SCALE = math.sqrt(2 / math.pi)
 
 
 @_check.quiet
-def elementwise_forward(
-    op: str, x: np.ndarray, f: Callable[[np.ndarray], np.ndarray], axes: Any = None
-) -> np.ndarray:
+def elementwise_forward(op: str, x: np.ndarray, f: Callable[[np.ndarray], np.ndarray], axes: Any = None) -> np.ndarray:
     dtype = _check.arrays(op, x=(x, axes))
     refuse_too_large(op, x.shape, x.shape)
     return _check.cast(f(x.astype(np.float64)), dtype)
@@ -90,9 +88,7 @@ def relu6(x: np.ndarray) -> np.ndarray:
 
 def relu6_backward(dy: np.ndarray, x: np.ndarray, *, needs: Any = None) -> tuple[np.ndarray | None]:
     """``dy if 0 < x < 6 else 0``."""
-    return elementwise_backward(
-        "relu6_backward", dy, x, needs, lambda dy, x: np.where((x > 0) & (x < 6), dy, 0.0)
-    )
+    return elementwise_backward("relu6_backward", dy, x, needs, lambda dy, x: np.where((x > 0) & (x < 6), dy, 0.0))
 
 
 def leaky_relu(x: np.ndarray, negative_slope: float = 0.2) -> np.ndarray:
@@ -141,9 +137,7 @@ def _prelu(op: str, **named: Any) -> np.dtype:
     if alpha.ndim > x.ndim or any(a not in (1, n) for a, n in zip(alpha.shape, trailing, strict=True)):
         got = f"alpha.shape={alpha.shape}, x.shape={x.shape}"
         rule = "alpha must broadcast to the shape of x"
-        _check.fail(
-            ValueError, op, rule, "alpha extents 1 or those of x", got, "Use (C,) for one per channel."
-        )
+        _check.fail(ValueError, op, rule, "alpha extents 1 or those of x", got, "Use (C,) for one per channel.")
     refuse_too_large(op, x.shape, x.shape)
     return dtype
 
@@ -154,21 +148,15 @@ def elu(x: np.ndarray, alpha: float = 1.0) -> np.ndarray:
     return elementwise_forward("elu", x, lambda x: np.where(x > 0, x, alpha * np.expm1(x)))
 
 
-def elu_backward(
-    dy: np.ndarray, x: np.ndarray, *, alpha: float = 1.0, needs: Any = None
-) -> tuple[np.ndarray | None]:
+def elu_backward(dy: np.ndarray, x: np.ndarray, *, alpha: float = 1.0, needs: Any = None) -> tuple[np.ndarray | None]:
     """``dy if x > 0 else dy · alpha · exp(x)``."""
     alpha = _check.real("elu_backward", "alpha", alpha)
-    return elementwise_backward(
-        "elu_backward", dy, x, needs, lambda dy, x: np.where(x > 0, dy, dy * alpha * np.exp(x))
-    )
+    return elementwise_backward("elu_backward", dy, x, needs, lambda dy, x: np.where(x > 0, dy, dy * alpha * np.exp(x)))
 
 
 def selu(x: np.ndarray) -> np.ndarray:
     """``scale · elu(x, alpha)`` with the two constants that keep mean 0 and variance 1."""
-    return elementwise_forward(
-        "selu", x, lambda x: _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(x))
-    )
+    return elementwise_forward("selu", x, lambda x: _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(x)))
 
 
 def selu_backward(dy: np.ndarray, x: np.ndarray, *, needs: Any = None) -> tuple[np.ndarray | None]:
@@ -211,9 +199,7 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 
 def sigmoid_backward(dy: np.ndarray, x: np.ndarray, *, needs: Any = None) -> tuple[np.ndarray | None]:
     """``dy · σ(x) · σ(−x)``."""
-    return elementwise_backward(
-        "sigmoid_backward", dy, x, needs, lambda dy, x: dy * logistic(x) * logistic(-x)
-    )
+    return elementwise_backward("sigmoid_backward", dy, x, needs, lambda dy, x: dy * logistic(x) * logistic(-x))
 
 
 def silu(x: np.ndarray) -> np.ndarray:
@@ -223,9 +209,7 @@ def silu(x: np.ndarray) -> np.ndarray:
 
 def silu_backward(dy: np.ndarray, x: np.ndarray, *, needs: Any = None) -> tuple[np.ndarray | None]:
     """``dy · σ(x) · (1 + x · σ(−x))``."""
-    return elementwise_backward(
-        "silu_backward", dy, x, needs, lambda dy, x: dy * logistic(x) * (1 + x * logistic(-x))
-    )
+    return elementwise_backward("silu_backward", dy, x, needs, lambda dy, x: dy * logistic(x) * (1 + x * logistic(-x)))
 
 
 def hard_sigmoid(x: np.ndarray) -> np.ndarray:
@@ -279,9 +263,7 @@ def softplus_backward(dy: np.ndarray, x: np.ndarray, *, needs: Any = None) -> tu
 def threshold(x: np.ndarray, value: float = 0.0) -> np.ndarray:
     """``1 if x > value else 0``, the perceptron's step; ``value`` is rounded to the dtype of x first."""
     value = _check.real("threshold", "value", value)
-    return elementwise_forward(
-        "threshold", x, lambda x64: np.where(x64 > float(x.dtype.type(value)), 1.0, 0.0)
-    )
+    return elementwise_forward("threshold", x, lambda x64: np.where(x64 > float(x.dtype.type(value)), 1.0, 0.0))
 
 
 def threshold_backward(

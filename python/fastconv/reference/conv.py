@@ -72,9 +72,7 @@ def conv2d_backward(
 ) -> tuple[np.ndarray | None, ...]:
     """Gradients ``(dx, dw, dbias)`` of ``Σ dy · conv2d(x, w, bias, …)``."""
     op = "conv2d_backward"
-    dtype, rows, cols, groups = conv_args(
-        op, x, w, bias, stride, padding, dilation, groups, activation, dy=dy
-    )
+    dtype, rows, cols, groups = conv_args(op, x, w, bias, stride, padding, dilation, groups, activation, dy=dy)
     want = _check.needs(op, needs, (True, True, bias is not None))
     x64, w64, dz = _f64(x), _f64(w), _f64(dy)
     if activation is not None:
@@ -118,9 +116,7 @@ def conv2d_transpose(
         array([1., 2., 1.])
     """
     op = "conv2d_transpose"
-    dtype, rows, cols, groups = transpose_args(
-        op, x, w, bias, stride, padding, output_padding, dilation, groups
-    )
+    dtype, rows, cols, groups = transpose_args(op, x, w, bias, stride, padding, output_padding, dilation, groups)
     return _check.cast(_biased(_scatter(_f64(x), _f64(w), rows, cols, groups), bias), dtype)
 
 
@@ -140,16 +136,12 @@ def conv2d_transpose_backward(
 ) -> tuple[np.ndarray | None, ...]:
     """Gradients ``(dx, dw, dbias)`` of ``Σ dy · conv2d_transpose(x, w, bias, …)``."""
     op = "conv2d_transpose_backward"
-    dtype, rows, cols, groups = transpose_args(
-        op, x, w, bias, stride, padding, output_padding, dilation, groups, dy=dy
-    )
+    dtype, rows, cols, groups = transpose_args(op, x, w, bias, stride, padding, output_padding, dilation, groups, dy=dy)
     want = _check.needs(op, needs, (True, True, bias is not None))
     dy64 = _f64(dy)
     return (
         _check.cast(_correlate(dy64, _f64(w), rows, cols, groups), dtype) if want[0] else None,
-        _check.cast(_correlate_weight(dy64, _f64(x), w.shape, rows, cols, groups), dtype)
-        if want[1]
-        else None,
+        _check.cast(_correlate_weight(dy64, _f64(x), w.shape, rows, cols, groups), dtype) if want[1] else None,
         _check.cast(dy64.sum(axis=(0, 1, 2)), dtype) if want[2] else None,
     )
 

@@ -108,9 +108,7 @@ def categorical_crossentropy_backward(
 
 
 @_check.quiet
-def sparse_categorical_crossentropy(
-    y_true: np.ndarray, y_pred: np.ndarray, *, from_logits: bool = False
-) -> np.ndarray:
+def sparse_categorical_crossentropy(y_true: np.ndarray, y_pred: np.ndarray, *, from_logits: bool = False) -> np.ndarray:
     """:func:`categorical_crossentropy` with the class numbers instead of one-hot rows.
 
     Args:
@@ -198,9 +196,7 @@ def _categorical(
     _check.flag(op, "from_logits", from_logits)
     smoothing = _check.real(op, "label_smoothing", label_smoothing, 0.0, 1.0)
     t = y_true.astype(np.float64)
-    _refuse(
-        op, ~((t >= 0) & (t <= 1)), y_true, "class probabilities", "0 <= y_true <= 1", "Use one-hot rows."
-    )
+    _refuse(op, ~((t >= 0) & (t <= 1)), y_true, "class probabilities", "0 <= y_true <= 1", "Use one-hot rows.")
     sums = t.sum(axis=-1)
     bad = np.abs(sums - 1) > _SUM_TOLERANCE
     if bad.any():
@@ -208,9 +204,7 @@ def _categorical(
         label = row[0] if len(row) == 1 else row
         rule = f"y_true row {label} sums to {sums[row]:g}"
         got = f"sum {sums[row]:g}, y_true.shape={y_true.shape}"
-        _check.fail(
-            ValueError, op, rule, "every row to sum to 1", got, "Use one-hot rows, or binary_crossentropy."
-        )
+        _check.fail(ValueError, op, rule, "every row to sum to 1", got, "Use one-hot rows, or binary_crossentropy.")
     return dtype, t * (1 - smoothing) + smoothing / y_pred.shape[-1]
 
 
@@ -220,9 +214,7 @@ def _sparse(op: str, y_true: Any, y_pred: Any, from_logits: Any, **more: Any) ->
     dtype = _check.arrays(op, y_pred=(y_pred, None), **more)
     if y_true.dtype.kind not in "iu":
         rule = f"y_true dtype {y_true.dtype} is not supported"
-        _check.fail(
-            TypeError, op, rule, "integers", f"y_true.dtype={y_true.dtype}", "Use y_true.astype(np.int64)."
-        )
+        _check.fail(TypeError, op, rule, "integers", f"y_true.dtype={y_true.dtype}", "Use y_true.astype(np.int64).")
     predictions(op, y_pred)
     _check.flag(op, "from_logits", from_logits)
     if y_true.shape == (*y_pred.shape[:-1], 1):

@@ -15,9 +15,7 @@ __all__ = ["dense", "dense_backward"]
 
 
 @_check.quiet
-def dense(
-    x: np.ndarray, w: np.ndarray, bias: np.ndarray | None = None, *, activation: str | None = None
-) -> np.ndarray:
+def dense(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None = None, *, activation: str | None = None) -> np.ndarray:
     """``y = act(x @ w + bias)`` over the last axis of x.
 
     Args:

@@ -41,9 +41,7 @@ def add(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return _binary("add", a, b, np.add)
 
 
-def add_backward(
-    dy: np.ndarray, a: np.ndarray, b: np.ndarray, *, needs: Any = None
-) -> tuple[np.ndarray | None, ...]:
+def add_backward(dy: np.ndarray, a: np.ndarray, b: np.ndarray, *, needs: Any = None) -> tuple[np.ndarray | None, ...]:
     """``(dy, dy)``, each summed to the shape of its array."""
     return _binary_backward("add_backward", dy, a, b, needs, lambda dy, a, b: (dy, dy))
 
@@ -98,9 +96,7 @@ def _broadcast(op: str, a: np.ndarray, b: np.ndarray, **more: Any) -> tuple[np.d
         shape = np.broadcast_shapes(a.shape, b.shape)
     except ValueError:
         got = f"a.shape={a.shape}, b.shape={b.shape}"
-        _check.fail(
-            ValueError, op, "a and b must broadcast", "extents equal or 1", got, "Reshape one of them."
-        )
+        _check.fail(ValueError, op, "a and b must broadcast", "extents equal or 1", got, "Reshape one of them.")
     refuse_too_large(op, shape, a.shape, b.shape)
     return dtype, shape
 
@@ -124,9 +120,7 @@ def concatenate_backward(
     want = _check.needs(op, needs, (True,) * len(arrays))
     ends = np.cumsum([x.shape[axis] for x in arrays])[:-1]
     parts = np.split(dy, ends, axis=axis)
-    return tuple(
-        _check.cast(part, dtype) if wanted else None for part, wanted in zip(parts, want, strict=True)
-    )
+    return tuple(_check.cast(part, dtype) if wanted else None for part, wanted in zip(parts, want, strict=True))
 
 
 def _concatenate(op: str, arrays: Any, axis: Any, **more: Any) -> tuple[np.dtype, int, tuple[int, ...]]:
@@ -141,9 +135,7 @@ def _concatenate(op: str, arrays: Any, axis: Any, **more: Any) -> tuple[np.dtype
             "Pass a list.",
         )
     if not arrays:
-        _check.fail(
-            ValueError, op, "arrays must not be empty", "1 or more arrays", "0", "Pass at least one array."
-        )
+        _check.fail(ValueError, op, "arrays must not be empty", "1 or more arrays", "0", "Pass at least one array.")
     dtype = _check.arrays(op, **{f"arrays[{i}]": (x, None) for i, x in enumerate(arrays)}, **more)
     axis = _check.integer(op, "axis", axis, low=None)
     first = arrays[0].shape
@@ -162,9 +154,7 @@ def _concatenate(op: str, arrays: Any, axis: Any, **more: Any) -> tuple[np.dtype
         if x.ndim != len(first) or x.shape[:axis] + x.shape[axis + 1 :] != first[:axis] + first[axis + 1 :]:
             got = f"arrays[0].shape={first}, arrays[{i}].shape={x.shape}"
             rule = "arrays may differ in the joined axis only"
-            _check.fail(
-                ValueError, op, rule, f"equal extents but for axis {axis}", got, "Pad or crop them first."
-            )
+            _check.fail(ValueError, op, rule, f"equal extents but for axis {axis}", got, "Pad or crop them first.")
     return dtype, axis, (*first[:axis], sum(x.shape[axis] for x in arrays), *first[axis + 1 :])
 
 
@@ -254,9 +244,7 @@ def reshape_backward(
 def _reshape(op: str, shape: Any, **named: Any) -> tuple[np.dtype, tuple[int, ...]]:
     dtype = _check.arrays(op, **named)
     x = named["x"][0]
-    items = _check.sequence(
-        op, "shape", shape, len(shape) if isinstance(shape, (tuple, list, np.ndarray)) else 1
-    )
+    items = _check.sequence(op, "shape", shape, len(shape) if isinstance(shape, (tuple, list, np.ndarray)) else 1)
     extents = [_check.integer(op, "shape", item, low=-1, given=shape) for item in items]
     known = math.prod(n for n in extents if n != -1)
     if extents.count(-1) == 1 and known > 0 and x.size % known == 0:
@@ -264,7 +252,5 @@ def _reshape(op: str, shape: Any, **named: Any) -> tuple[np.dtype, tuple[int, ..
     if -1 in extents or math.prod(extents) != x.size:
         got = f"shape={shape}, x.shape={x.shape}"
         rule = "shape must hold every element of x"
-        _check.fail(
-            ValueError, op, rule, f"a product of {x.size} with at most one -1", got, "Change the extents."
-        )
+        _check.fail(ValueError, op, rule, f"a product of {x.size} with at most one -1", got, "Change the extents.")
     return dtype, tuple(extents)

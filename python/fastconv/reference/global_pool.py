@@ -25,9 +25,7 @@ def global_max_pool2d(x: np.ndarray) -> np.ndarray:
 
 
 @_check.quiet
-def global_max_pool2d_backward(
-    dy: np.ndarray, x: np.ndarray, *, needs: Any = None
-) -> tuple[np.ndarray | None]:
+def global_max_pool2d_backward(dy: np.ndarray, x: np.ndarray, *, needs: Any = None) -> tuple[np.ndarray | None]:
     """``(dx,)``: dy goes to the first largest cell of its channel, or to its first NaN."""
     op = "global_max_pool2d_backward"
     dtype = _arrays(op, x, dy)
@@ -35,9 +33,7 @@ def global_max_pool2d_backward(
         return (None,)
     n, h, w, c = x.shape
     dx = np.zeros((n, h * w, c), dtype)
-    first = (
-        x.astype(dtype).reshape(n, h * w, c).argmax(axis=1)
-    )  # the first of equals, and the first NaN of all
+    first = x.astype(dtype).reshape(n, h * w, c).argmax(axis=1)  # the first of equals, and the first NaN of all
     np.put_along_axis(dx, first[:, None], dy.astype(dtype)[:, None], axis=1)
     return (dx.reshape(x.shape),)
 
@@ -50,9 +46,7 @@ def global_avg_pool2d(x: np.ndarray) -> np.ndarray:
 
 
 @_check.quiet
-def global_avg_pool2d_backward(
-    dy: np.ndarray, x: np.ndarray, *, needs: Any = None
-) -> tuple[np.ndarray | None]:
+def global_avg_pool2d_backward(dy: np.ndarray, x: np.ndarray, *, needs: Any = None) -> tuple[np.ndarray | None]:
     """``(dx,)``: every cell gets ``dy / (H·W)``."""
     op = "global_avg_pool2d_backward"
     dtype = _arrays(op, x, dy)

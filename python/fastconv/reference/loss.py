@@ -13,7 +13,6 @@ import numpy as np
 
 from . import _check
 from ._memory import refuse_too_large
-from .activation import soft_plus
 
 __all__ = [
     "hinge",
@@ -150,9 +149,7 @@ def predictions(op: str, y_pred: np.ndarray) -> None:
     """Predictions need a last axis to average over, and room for the work."""
     if y_pred.ndim == 0 or y_pred.shape[-1] == 0:
         rule = "y_pred must have outputs on its last axis"
-        _check.fail(
-            ValueError, op, rule, "y_pred (…, C), C >= 1", f"y_pred.shape={y_pred.shape}", "Reshape y_pred."
-        )
+        _check.fail(ValueError, op, rule, "y_pred (…, C), C >= 1", f"y_pred.shape={y_pred.shape}", "Reshape y_pred.")
     refuse_too_large(op, y_pred.shape, y_pred.shape, y_pred.shape)
 
 

@@ -200,9 +200,7 @@ def _start(op: str, learning_rate: Any, weight_decay: Any, **named: Any) -> tupl
     dtype = _check.arrays(op, **{name: (x, None) for name, x in named.items()})
     for name, x in named.items():
         _check.shape(op, name, x, named["w"].shape, "w")
-    decay = _check.real(op, "weight_decay", weight_decay, 0.0) * _check.positive(
-        op, "learning_rate", learning_rate
-    )
+    decay = _check.real(op, "weight_decay", weight_decay, 0.0) * _check.positive(op, "learning_rate", learning_rate)
     w, *others = (x.astype(np.float64) for x in named.values())
     return dtype, w - w * decay, *others
 

@@ -218,9 +218,7 @@ def _norm_backward(case: Case, dy: np.ndarray, inputs: Inputs, u: float) -> tupl
     total = dx_hat
     if dy.size and (case.op == "layer_norm" or case.kwargs.get("training")):
         along = (dx_hat * inside).mean(axis=axes, keepdims=True)
-        along_x_hat = (dx_hat * inside).mean(axis=axes, keepdims=True) * np.abs(x_hat).max(
-            axis=axes, keepdims=True
-        )
+        along_x_hat = (dx_hat * inside).mean(axis=axes, keepdims=True) * np.abs(x_hat).max(axis=axes, keepdims=True)
         total = dx_hat + along + inside * along_x_hat
     dx = (n + _LIBM) * u * scale * total * inside
     dgamma = (n + count + _LIBM) * u * (dy * inside).sum(axis=rows)
@@ -232,8 +230,6 @@ def _loss_forward(case: Case, inputs: Inputs, u: float) -> Any:
     p = np.abs(inputs["y_pred"].astype(np.float64))
     loss = np.abs(_float64(case, inputs))
     slope = np.abs(
-        getattr(reference, f"{case.op}_backward")(
-            np.ones(loss.shape), *_widened(inputs).values(), **case.kwargs
-        )[1]
+        getattr(reference, f"{case.op}_backward")(np.ones(loss.shape), *_widened(inputs).values(), **case.kwargs)[1]
     )
     return (p.shape[-1] + _LIBM) * u * (2 + loss + (p * slope).sum(axis=-1) + 2 * p.max(axis=-1))

@@ -42,11 +42,5 @@ class Case:
 
     def _reach(self, axis: int) -> int:
         window, dilation = self.kwargs.get("pool_size", 1), self.kwargs.get("dilation", 1)
-        n = (
-            self.shapes["w"][axis]
-            if "w" in self.shapes
-            else window
-            if isinstance(window, int)
-            else window[axis]
-        )
+        n = self.shapes["w"][axis] if "w" in self.shapes else window if isinstance(window, int) else window[axis]
         return (n - 1) * (dilation if isinstance(dilation, int) else dilation[axis]) + 1

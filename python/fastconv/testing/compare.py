@@ -91,9 +91,7 @@ def _draw_targets(case: Case, inputs: Inputs, rng: np.random.Generator, dtype: A
         inputs["y_true"] = rng.integers(2, size=shape).astype(dtype)
     elif case.op == "kl_divergence":
         inputs["y_true"] = rng.dirichlet(np.ones(shape[-1]), shape[:-1]).astype(dtype)
-    if (
-        case.op.endswith("crossentropy") and not case.kwargs.get("from_logits")
-    ) or case.op == "kl_divergence":
+    if (case.op.endswith("crossentropy") and not case.kwargs.get("from_logits")) or case.op == "kl_divergence":
         inputs["y_pred"] = rng.uniform(0.05, 0.95, shape).astype(dtype)
 
 
@@ -117,11 +115,7 @@ def backward(ops: ModuleType, case: Case, dy: np.ndarray, inputs: Inputs, needs:
 def cotangent(y: Any, rng: np.random.Generator, exact: bool = False) -> np.ndarray:
     """A random dy for a result: never all ones, which would hide permutations."""
     y = y[0] if isinstance(y, tuple) else y
-    drawn = (
-        rng.integers(-_LARGEST, _LARGEST, y.shape, endpoint=True)
-        if exact
-        else rng.uniform(-2.0, 2.0, y.shape)
-    )
+    drawn = rng.integers(-_LARGEST, _LARGEST, y.shape, endpoint=True) if exact else rng.uniform(-2.0, 2.0, y.shape)
     return np.asarray(drawn, dtype=y.dtype)
 
 
@@ -155,9 +149,7 @@ def _report(actual: np.ndarray, expected: np.ndarray, wrong: np.ndarray, what: s
     limits = None if bound is None else np.broadcast_to(bound, wrong.shape)
     for at in map(tuple, np.argwhere(wrong)[:5]):
         limit = (
-            ""
-            if limits is None
-            else f", off by {abs(float(actual[at]) - float(expected[at])):.3g} > {limits[at]:.3g}"
+            "" if limits is None else f", off by {abs(float(actual[at]) - float(expected[at])):.3g} > {limits[at]:.3g}"
         )
         lines.append(f"  {tuple(map(int, at))}: got {actual[at]!r}, expected {expected[at]!r}{limit}")
     return "\n".join(lines)

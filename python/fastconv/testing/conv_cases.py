@@ -133,8 +133,7 @@ def _networks() -> list[Case]:
     ]
     vgg = ((32, 3, 64), (32, 64, 64), (16, 64, 128), (16, 128, 128), (8, 128, 256), (8, 256, 256))
     cases += [
-        conv(f"cifar_vgg.c{i}", (32, n, n, c), k, 3, "network", padding="same")
-        for i, (n, c, k) in enumerate(vgg, 1)
+        conv(f"cifar_vgg.c{i}", (32, n, n, c), k, 3, "network", padding="same") for i, (n, c, k) in enumerate(vgg, 1)
     ]
     resnet = (  # name, extent, in, out, window, stride
         ("c1", 224, 3, 64, 7, 2),
@@ -189,9 +188,7 @@ def _transposed() -> list[Case]:
         transpose("same_lower.s2", (1, 4, 5, 3), 5, 3, "hazard", padding="same_lower", stride=2),
         transpose("same.stride>window", (1, 4, 5, 3), 5, 2, "hazard", padding="same", stride=3),
         transpose("valid.stride>window", (1, 4, 5, 3), 5, 2, "hazard", padding="valid", stride=(3, 4)),
-        transpose(
-            "output_padding", (2, 4, 5, 3), 4, 3, "hazard", stride=(2, 3), padding=1, output_padding=(1, 2)
-        ),
+        transpose("output_padding", (2, 4, 5, 3), 4, 3, "hazard", stride=(2, 3), padding=1, output_padding=(1, 2)),
         transpose("asymmetric", (2, 5, 4, 3), 4, 4, "hazard", stride=2, padding=((0, 2), (3, 1))),
         transpose("dilation", (1, 4, 5, 3), 4, 3, "hazard", stride=2, dilation=(2, 3), padding=2),
         transpose("groups2", (2, 4, 4, 6), 4, 3, "hazard", groups=2, stride=2, padding=1),

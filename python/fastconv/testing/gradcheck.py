@@ -38,15 +38,11 @@ def gradcheck(
     wanted = tuple(needs) if needs is not None else (True,) * len(arrays)
     analytic = f_backward(dy, *arrays)
     assert len(analytic) >= len(arrays), f"expected {len(arrays)} gradients, got {len(analytic)}"
-    assert all(g is None for g in analytic[len(arrays) :]), (
-        "an optional array that was not given has a gradient"
-    )
+    assert all(g is None for g in analytic[len(arrays) :]), "an optional array that was not given has a gradient"
     for i, numeric in numeric_gradients(f, dy, arrays, wanted, eps).items():
         gradient = analytic[i]
         assert gradient is not None, f"gradient {i} is missing"
-        assert gradient.shape == numeric.shape, (
-            f"gradient {i}: shape {gradient.shape}, expected {numeric.shape}"
-        )
+        assert gradient.shape == numeric.shape, f"gradient {i}: shape {gradient.shape}, expected {numeric.shape}"
         np.testing.assert_allclose(gradient, numeric, rtol=rtol, atol=atol, err_msg=f"gradient {i}")
 
 

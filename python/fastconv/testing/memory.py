@@ -28,9 +28,7 @@ def guarded(array: np.ndarray, edge: Literal["end", "start"] = "end") -> np.ndar
 def guarded_empty(shape: tuple[int, ...], dtype: Any, edge: Literal["end", "start"] = "end") -> np.ndarray:
     """A NaN-poisoned array with a forbidden page at one edge; Linux and macOS only."""
     if edge not in ("end", "start"):
-        raise ValueError(
-            f"[guarded] edge must be one of 'end', 'start', got edge={edge!r}. Pass one of them."
-        )
+        raise ValueError(f"[guarded] edge must be one of 'end', 'start', got edge={edge!r}. Pass one of them.")
     dtype = np.dtype(dtype)
     count = int(np.prod(shape, dtype=np.int64))
     size, page = count * dtype.itemsize, mmap.PAGESIZE

@@ -22,9 +22,7 @@ def _dense() -> list[Case]:
         ("empty_batch", (0, 4), 3, _HAZARD),
         *((f"n{n}", (n, n), n, _TAIL) for n in _LENGTHS),
     ]
-    cases = [
-        Case("dense", name, {"x": x, "w": (x[-1], u), "bias": (u,)}, {}, tag) for name, x, u, tag in sizes
-    ]
+    cases = [Case("dense", name, {"x": x, "w": (x[-1], u), "bias": (u,)}, {}, tag) for name, x, u, tag in sizes]
     cases.append(Case("dense", "no_bias", {"x": (4, 6), "w": (6, 5)}, {}, _TYPICAL))
     for name in ("relu", "sigmoid", "softmax"):
         shapes = {"x": (4, 6), "w": (6, 5), "bias": (5,)}
@@ -62,9 +60,7 @@ def _activations() -> list[Case]:
         for kw in keywords[1:]:
             name = ".".join(f"{k}={v}" for k, v in kw.items())
             cases.append(Case(op, name, {"x": (3, 37)}, kw, _TYPICAL))
-    cases += [
-        Case(op, n, {"x": x}, {}, tag) for op in ("softmax", "log_softmax") for n, x, tag in shapes if x
-    ]
+    cases += [Case(op, n, {"x": x}, {}, tag) for op in ("softmax", "log_softmax") for n, x, tag in shapes if x]
     alphas = [
         ("channel", (2, 5, 6, 3), (3,)),
         ("one", (2, 5, 6, 3), (1,)),
@@ -92,23 +88,16 @@ def _norms() -> list[Case]:
         vectors = dict.fromkeys(("gamma", "beta", "mean", "var"), x[-1:])
         for training in (False, True):
             mode = "training" if training else "inference"
-            cases.append(
-                Case("batch_norm", f"{name}.{mode}", {"x": x, **vectors}, {"training": training}, tag)
-            )
+            cases.append(Case("batch_norm", f"{name}.{mode}", {"x": x, **vectors}, {"training": training}, tag))
         cases.append(Case("layer_norm", name, {"x": x, "gamma": x[-1:], "beta": x[-1:]}, {}, tag))
-    cases.append(
-        Case("layer_norm", "epsilon", {"x": (3, 8), "gamma": (8,), "beta": (8,)}, {"epsilon": 1e-5}, _TYPICAL)
-    )
+    cases.append(Case("layer_norm", "epsilon", {"x": (3, 8), "gamma": (8,), "beta": (8,)}, {"epsilon": 1e-5}, _TYPICAL))
     return cases
 
 
 def _dropout() -> list[Case]:
-    cases = [
-        Case("dropout", f"n{n}", {"x": (n,)}, {"rate": 0.5, "seed": 1}, _TAIL) for n in (1, 3, 4, 5, 8, 9, 33)
-    ]
+    cases = [Case("dropout", f"n{n}", {"x": (n,)}, {"rate": 0.5, "seed": 1}, _TAIL) for n in (1, 3, 4, 5, 8, 9, 33)]
     cases += [
-        Case("dropout", f"rate={r}", {"x": (6, 37)}, {"rate": r, "seed": 7}, _TYPICAL)
-        for r in (0.0, 0.2, 0.9, 1.0)
+        Case("dropout", f"rate={r}", {"x": (6, 37)}, {"rate": r, "seed": 7}, _TYPICAL) for r in (0.0, 0.2, 0.9, 1.0)
     ]
     cases.append(Case("dropout", "big_seed", {"x": (6, 37)}, {"rate": 0.5, "seed": 2**64 - 1}, _HAZARD))
     cases.append(Case("dropout", "empty_batch", {"x": (0, 3)}, {"rate": 0.5, "seed": 1}, _HAZARD))
@@ -128,11 +117,7 @@ def _arithmetic() -> list[Case]:
         ("n33", (33,), (1,)),
         ("empty_batch", (0, 3), (3,)),
     ]
-    return [
-        Case(op, n, {"a": a, "b": b}, {}, _TYPICAL)
-        for op in ("add", "subtract", "multiply")
-        for n, a, b in pairs
-    ]
+    return [Case(op, n, {"a": a, "b": b}, {}, _TYPICAL) for op in ("add", "subtract", "multiply") for n, a, b in pairs]
 
 
 def _moves() -> list[Case]:

@@ -17,10 +17,7 @@ def _windows() -> list[tuple[str, tuple, dict[str, Any], str]]:
         ("3x3.s1.p1", (2, 6, 7, 4), {"pool_size": 3, "stride": 1, "padding": 1}, "typical"),
         ("2x2.same", (2, 7, 5, 3), {"padding": "same"}, "typical"),
         ("2x3", (1, 8, 9, 5), {"pool_size": (2, 3), "stride": (1, 2)}, "typical"),
-        *(
-            (f"c{c}", (1, 6, 5, c), {"pool_size": 3, "stride": 2}, "tail")
-            for c in (1, 2, 3, 7, 8, 9, 15, 16, 17, 33)
-        ),
+        *((f"c{c}", (1, 6, 5, c), {"pool_size": 3, "stride": 2}, "tail") for c in (1, 2, 3, 7, 8, 9, 15, 16, 17, 33)),
         ("ceil", (2, 5, 5, 3), {"ceil_mode": True}, "hazard"),
         (
             "ceil.3x3.s2.p1",

@@ -28,18 +28,14 @@ def as_int(op: str, name: str, value: Any, low: int | None = None) -> int:
             f"[{op}] {name} must be a whole number: expected int, got {type(value).__name__}. Pass an int."
         ) from None
     if low is not None and number < low:
-        raise ValueError(
-            f"[{op}] {name} is too small: expected {name} >= {low}, got {name}={number}. Raise it."
-        )
+        raise ValueError(f"[{op}] {name} is too small: expected {name} >= {low}, got {name}={number}. Raise it.")
     return number
 
 
 def as_real(op: str, name: str, value: Any) -> float:
     """``value`` as a finite float; bool, str and arrays are refused."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-        raise TypeError(
-            f"[{op}] {name} must be a number: expected float, got {type(value).__name__}. Pass a float."
-        )
+        raise TypeError(f"[{op}] {name} must be a number: expected float, got {type(value).__name__}. Pass a float.")
     number = float(value)
     if not math.isfinite(number):
         raise ValueError(f"[{op}] {name} must be finite: got {name}={number}. Pass a finite number.")
@@ -56,13 +52,10 @@ def as_array(op: str, name: str, value: Any, kinds: str = "biuf", words: str = "
     try:
         array = np.asarray(value)
     except (ValueError, OverflowError) as error:  # a ragged list, or an int beyond every dtype
-        raise ValueError(
-            f"[{op}] {name} must form a regular array: {error}. Give every row one length."
-        ) from None
+        raise ValueError(f"[{op}] {name} must form a regular array: {error}. Give every row one length.") from None
     if array.dtype.kind not in kinds and array.size:  # what is empty holds nothing of a wrong kind
         raise TypeError(
-            f"[{op}] {name} must hold {words}: got dtype={array.dtype}, shape={array.shape}. Convert it "
-            f"with astype."
+            f"[{op}] {name} must hold {words}: got dtype={array.dtype}, shape={array.shape}. Convert it with astype."
         )
     return array
 
@@ -76,9 +69,7 @@ def same_rows(op: str, x: np.ndarray, y: np.ndarray, x_name: str = "x", y_name: 
     """Raise unless both arrays have rows, and equally many."""
     for name, array in ((x_name, x), (y_name, y)):
         if array.ndim == 0:
-            raise ValueError(
-                f"[{op}] {name} must have rows: expected at least 1 dimension, got {name}.shape=()."
-            )
+            raise ValueError(f"[{op}] {name} must have rows: expected at least 1 dimension, got {name}.shape=().")
     if len(x) != len(y):
         raise ValueError(
             f"[{op}] {x_name} and {y_name} must have equally many rows: got {len(x)} rows in {x_name} "

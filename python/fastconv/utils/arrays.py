@@ -59,9 +59,7 @@ def merge_channels(channels: Sequence[Any]) -> np.ndarray:
     """The inverse of :func:`split_channels`: C arrays (..., H, W) of one dtype become (..., H, W, C)."""
     op = "merge_channels"
     if isinstance(channels, str) or not isinstance(channels, (Sequence, np.ndarray)) or len(channels) == 0:
-        raise TypeError(
-            f"[{op}] channels must be a list of arrays: got {type(channels).__name__}. Pass [r, g, b]."
-        )
+        raise TypeError(f"[{op}] channels must be a list of arrays: got {type(channels).__name__}. Pass [r, g, b].")
     arrays = [as_array(op, f"channels[{i}]", channel) for i, channel in enumerate(channels)]
     for i, array in enumerate(arrays):
         if array.shape != arrays[0].shape or array.dtype != arrays[0].dtype or array.ndim < 2:
@@ -100,9 +98,7 @@ def normalize(x: Any, axis: int = -1, order: float = 2) -> np.ndarray:
     if not -array.ndim <= axis < array.ndim:
         raise ValueError(f"[{op}] axis must exist: got axis={axis} for x.shape={array.shape}.")
     if order < 1:
-        raise ValueError(
-            f"[{op}] order must be a norm's: expected order >= 1, got order={order}. Use 1 or 2."
-        )
+        raise ValueError(f"[{op}] order must be a norm's: expected order >= 1, got order={order}. Use 1 or 2.")
     dtype = np.float64 if array.dtype == np.float64 else np.float32
     if array.size == 0:
         return array.astype(dtype)

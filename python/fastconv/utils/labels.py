@@ -83,9 +83,7 @@ class LabelEncoder:
         """Learn the classes of ``y``, a 1-D array or list of strings or integers. Returns self."""
         labels = self._labels("fit", y)
         if labels.size == 0:
-            raise ValueError(
-                "[LabelEncoder.fit] y must hold labels: expected at least 1, got 0. Pass the labels."
-            )
+            raise ValueError("[LabelEncoder.fit] y must hold labels: expected at least 1, got 0. Pass the labels.")
         self.classes_ = np.unique(labels)
         return self
 
@@ -124,8 +122,7 @@ class LabelEncoder:
         if wrong.size:
             first = int(wrong[0])
             raise ValueError(
-                f"[{op}] class numbers must lie in [0, {len(classes)}): got {index.ravel()[first]} at index "
-                f"{first}."
+                f"[{op}] class numbers must lie in [0, {len(classes)}): got {index.ravel()[first]} at index {first}."
             )
         return classes[index.astype(np.intp)]
 
@@ -134,8 +131,7 @@ class LabelEncoder:
         labels = as_array(f"LabelEncoder.{method}", "y", y, "biuU", "strings or integers")
         if labels.ndim != 1:
             raise ValueError(
-                f"[LabelEncoder.{method}] y must be 1-D: expected shape (N,), got y.shape={labels.shape}. "
-                f"Use ravel()."
+                f"[LabelEncoder.{method}] y must be 1-D: expected shape (N,), got y.shape={labels.shape}. Use ravel()."
             )
         return labels
 

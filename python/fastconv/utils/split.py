@@ -54,9 +54,7 @@ def train_val_test_split(
         raise ValueError(f"[{op}] x must have rows: expected N >= 1, got x.shape={x.shape}. Pass samples.")
     shares = _shares(op, ratios)
     if not isinstance(stratify, (bool, np.bool_)):
-        raise TypeError(
-            f"[{op}] stratify must be True or False, got {type(stratify).__name__}. The labels are y."
-        )
+        raise TypeError(f"[{op}] stratify must be True or False, got {type(stratify).__name__}. The labels are y.")
     labels = _class_labels(op, y) if stratify else None
     train, val, test = split_indices(len(x), shares, as_rng(op, seed), labels)
     return (x[train], y[train]), (x[val], y[val]), (x[test], y[test])
@@ -96,9 +94,7 @@ def _whole(target: np.ndarray, total: int) -> np.ndarray:
 
 def _shares(op: str, ratios: Any) -> list[float]:
     if not isinstance(ratios, (Sequence, np.ndarray)) or isinstance(ratios, str):
-        raise TypeError(
-            f"[{op}] ratios must be three numbers: got {type(ratios).__name__}. Pass (0.8, 0.1, 0.1)."
-        )
+        raise TypeError(f"[{op}] ratios must be three numbers: got {type(ratios).__name__}. Pass (0.8, 0.1, 0.1).")
     shares = [as_real(op, f"ratios[{i}]", ratio) for i, ratio in enumerate(ratios)]
     if len(shares) != 3 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
         raise ValueError(

@@ -1,0 +1,60 @@
+// blocking.h — every machine number of the matrix kernels: register tiles per ISA, and how much is kept in L1
+// and L2.
+#pragma once
+
+#include <cstdint>
+
+#include "cpu/simd/vec.h"
+
+namespace fc::cpu::FC_ISA {
+
+// Register tile: kTileRows x kTileVectors accumulators, plus kTileVectors of B and one broadcast of A.
+#if FC_VECTOR_BYTES == 64
+inline constexpr int kTileRows = 6;
+inline constexpr int kTileVectors = 4;  // 24 + 4 + 1 of 32 registers
+inline constexpr int64_t kPanelBytes =
+    48 << 10;  // one packed block of B; streams from L2 (1 to 2 MiB on these CPUs)
+#elif FC_VECTOR_BYTES == 32
+inline constexpr int kTileRows = 6;
+inline constexpr int kTileVectors = 2;            // 12 + 2 + 1 of 16 registers
+inline constexpr int64_t kPanelBytes = 24 << 10;  // stays in L1 (32 KiB) beside the rows of A
+#else
+inline constexpr int kTileRows = 6;
+inline constexpr int kTileVectors = 2;  // 12 of 16 registers; no fma, so a product needs one more
+inline constexpr int64_t kPanelBytes = 16 << 10;
+#endif
+
+inline constexpr int64_t kPanelDepth =
+    kPanelBytes / (kTileVectors * FC_VECTOR_BYTES);  // rows of B in one block
+inline constexpr int64_t kRowBlock = 192;            // rows of the output that share one packed block of B
+inline constexpr int64_t kMinRowBlock = 48;          // not cut finer, even to make work for more threads
+inline constexpr int64_t kPixelBlock =
+    128;  // pixels summed in registers before a weight gradient tile is stored
+inline constexpr int64_t kMinChunkBlocks =
+    4;  // pixel blocks per partial weight gradient: keeps their sum cheap
+inline constexpr int64_t kWeightPartBytes = 512 << 10;  // weight gradient that one task updates: stays in L2
+inline constexpr int64_t kTasks = 32;  // independent pieces wanted, so that any number of threads balances
+
+constexpr int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+constexpr int64_t round_up(int64_t a, int64_t b) {
+  return ceil_div(a, b) * b;
+}
+constexpr int64_t smaller(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+constexpr int64_t larger(int64_t a, int64_t b) {
+  return a < b ? b : a;
+}
+
+// Part i of n items cut into `parts` nearly equal runs: [begin, end).
+struct Range {
+  int64_t begin, end;
+  int64_t size() const { return end - begin; }
+};
+constexpr Range part_of(int64_t n, int64_t parts, int64_t i) {
+  return {n * i / parts, n * (i + 1) / parts};
+}
+
+}  // namespace fc::cpu::FC_ISA

@@ -1,0 +1,49 @@
+// conv2d_backward_weight.cpp — gradients of the filter and of the bias.
+//
+// Math       dw[r,s,c,k] = Σ_{n,p,q} x[n, p·sh−pt+r·dh, q·sw−pl+s·dw, c] · dy[n,p,q,k],  dbias[k] = Σ_{n,p,q}
+// dy[n,p,q,k] Shapes     x (N,H,W,C)  dy (N,P,Q,K)  dw (R,S,C/g,K)  dbias (K) or null     C-contiguous
+// Blocking   outer products of pixel rows, see igemm_weight.h; numbers in blocking.h
+// Threads    over (pixel chunk, group, filter panels); chunks by shape alone, added in a fixed tree
+// Numerics   fma ascending in (n,p,q) within a chunk, then the tree
+// Workspace  conv2d_backward_weight_workspace(spec, threads) bytes: pointers, a panel of dy, one dw per chunk
+// Edges      a tap outside the image reads zeros; an empty batch gives zeros
+// Source     rows by pointer: Dukhan, The Indirect Convolution Algorithm, https://arxiv.org/abs/1907.02129
+#include "cpu/kernels/conv2d.h"
+#include "cpu/kernels/igemm_weight.h"
+
+namespace fc::cpu::FC_ISA {
+namespace {
+
+template <class T>
+IgemmWeight<T> problem(const Conv2dSpec& s, const T* x, const T* dy, T* dw, T* dbias) {
+  return {ImageRows<T>(x, s.N, forward_axis_h(s), forward_axis_w(s), s.C, s.group_channels(), true),
+          dy,
+          s.groups,
+          s.group_filters(),
+          dw,
+          dbias};
+}
+
+}  // namespace
+
+template <class T>
+size_t conv2d_backward_weight_workspace(const Conv2dSpec& s, int threads) {
+  if (is_depthwise(s)) return depthwise_backward_weight_workspace<T>(s, threads);
+  return igemm_weight_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads);
+}
+
+template <class T>
+void conv2d_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* dw, T* dbias,
+                            const Context& context) {
+  if (is_depthwise(s)) return depthwise_backward_weight(s, x, dy, dw, dbias, context);
+  igemm_weight(problem(s, x, dy, dw, dbias), context);
+}
+
+#define FC_INSTANTIATE(T)                                                      \
+  template size_t conv2d_backward_weight_workspace<T>(const Conv2dSpec&, int); \
+  template void conv2d_backward_weight<T>(const Conv2dSpec&, const T*, const T*, T*, T*, const Context&);
+FC_INSTANTIATE(float)
+FC_INSTANTIATE(double)
+#undef FC_INSTANTIATE
+
+}  // namespace fc::cpu::FC_ISA

@@ -1,0 +1,52 @@
+// conv2d_forward.cpp — 2-D cross-correlation, implicit GEMM over pointers; no im2col buffer.
+//
+// Math       y[n,p,q,k] = act(bias[k] + Σ_{r,s,c} x[n, p·sh−pt+r·dh, q·sw−pl+s·dw, c] · w[r,s,c,k])
+// Shapes     x (N,H,W,C)  w (R,S,C/g,K)  bias (K) or null  y (N,P,Q,K)     C-contiguous
+// Blocking   rows of the product are the pixels (n,p,q), see igemm.h; numbers in blocking.h
+// Threads    over (pixel block, group, filter panels); each y has one writer, so bits do not depend on the
+// count Numerics   one chain of fma per y, ascending in (r,s,c); then + bias, then the activation Workspace
+// conv2d_forward_workspace(spec, threads) bytes: pointers, one filter panel per thread, a row of zeros Edges
+// a tap outside the image reads zeros, so it adds 0·w: NaN where w is infinite, as in a zero-padded image
+// Source     Dukhan, The Indirect Convolution Algorithm, https://arxiv.org/abs/1907.02129
+#include "cpu/kernels/conv2d.h"
+#include "cpu/kernels/igemm.h"
+
+namespace fc::cpu::FC_ISA {
+namespace {
+
+template <class T>
+Igemm<T> problem(const Conv2dSpec& s, const T* x, const T* w, const T* bias, T* y) {
+  return {ImageRows<T>(x, s.N, forward_axis_h(s), forward_axis_w(s), s.C, s.group_channels(), true),
+          y,
+          s.P * s.Q * s.K,
+          s.Q * s.K,
+          s.K,
+          s.groups,
+          s.group_filters(),
+          {w, s.K},
+          {bias, s.activation}};
+}
+
+}  // namespace
+
+template <class T>
+size_t conv2d_forward_workspace(const Conv2dSpec& s, int threads) {
+  if (is_depthwise(s)) return depthwise_forward_workspace<T>(s, threads);
+  return igemm_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads);
+}
+
+template <class T>
+void conv2d_forward(const Conv2dSpec& s, const T* x, const T* w, const T* bias, T* y,
+                    const Context& context) {
+  if (is_depthwise(s)) return depthwise_forward(s, x, w, bias, y, context);
+  igemm(problem(s, x, w, bias, y), context);
+}
+
+#define FC_INSTANTIATE(T)                                              \
+  template size_t conv2d_forward_workspace<T>(const Conv2dSpec&, int); \
+  template void conv2d_forward<T>(const Conv2dSpec&, const T*, const T*, const T*, T*, const Context&);
+FC_INSTANTIATE(float)
+FC_INSTANTIATE(double)
+#undef FC_INSTANTIATE
+
+}  // namespace fc::cpu::FC_ISA

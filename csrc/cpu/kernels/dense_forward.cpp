@@ -1,0 +1,38 @@
+// dense_forward.cpp — fully connected layer.
+//
+// Math       y[m,n] = act(bias[n] + Σ_k x[m,k] · w[k,n])
+// Shapes     x (M,K)  w (K,N)  bias (N) or null  y (M,N)     C-contiguous
+// Blocking   igemm.h with one tap
+// Threads    over (row block, column panels): a batch of one still uses all threads
+// Numerics   one chain of fma per y, ascending in k; then + bias, then the activation
+// Workspace  dense_forward_workspace(spec, threads) bytes: row pointers and one panel of w per thread
+// Edges      an empty batch writes nothing
+#include "cpu/kernels/dense.h"
+#include "cpu/kernels/igemm.h"
+#include "cpu/kernels/table.h"
+
+namespace fc::cpu::FC_ISA {
+namespace {
+
+template <class T>
+Igemm<T> problem(const GemmSpec& s, const T* x, const T* w, const T* bias, T* y) {
+  return {matrix_rows(x, s.M, s.K), y, 0, 0, s.N, 1, s.N, {w, s.N}, {bias, s.activation}};
+}
+
+}  // namespace
+
+template <class T>
+size_t dense_forward_workspace(const GemmSpec& s, int threads) {
+  return igemm_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads);
+}
+
+template <class T>
+void dense_forward(const GemmSpec& s, const T* x, const T* w, const T* bias, T* y, const Context& context) {
+  igemm(problem(s, x, w, bias, y), context);
+}
+
+void add_dense_forward(KernelTable& table) {
+  FC_ADD_WITH_WORKSPACE(table, dense_forward);
+}
+
+}  // namespace fc::cpu::FC_ISA

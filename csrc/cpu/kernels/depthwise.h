@@ -1,0 +1,123 @@
+// depthwise.h — one line of a depthwise product, a vector of channels at a time; forward and backward input
+// alike.
+//
+// Math       out[j][c] = Σ_{r,s} lines[r][cell(j, s)][c] · w[r][s][c]
+// Blocking   kLinePositions x V accumulators; a filter vector is loaded once for kLinePositions positions
+// Numerics   one chain of fma per output, ascending in (r,s); taps outside the image are skipped
+// Edges      positions whose window crosses the left or right edge go one by one; last channels: partial
+// vectors
+#pragma once
+
+#include "cpu/kernels/axis.h"
+#include "cpu/kernels/epilogue.h"
+
+namespace fc::cpu::FC_ISA {
+
+inline constexpr int kLinePositions = 4;
+inline constexpr int kLineVectors = 2;
+
+template <class T>
+struct DepthwiseLine {
+  const T* const* lines;  // per tap row: cell 0 of its line, or null outside the image
+  int64_t taps_h;
+  Axis w;
+  int64_t channels;  // also the elements from one cell, and one filter tap, to the next
+  const T* filter;   // filter + r * filter_h + s * filter_w: the channels' weights
+  int64_t filter_h, filter_w;
+  T* out;
+  int64_t out_step;  // elements from one position to the next
+  Epilogue<T> epilogue;
+};
+
+// Positions j … j + M of channels c … c + V vectors. Edge: taps may lie outside. Whole: all lanes are
+// channels; else V is 1 and `tail` lanes are.
+template <class T, int M, int V, bool Whole, bool Edge>
+FC_INLINE void depthwise_tile(const DepthwiseLine<T>& line, int64_t j, int64_t c, int64_t tail) {
+  constexpr int64_t L = kLanes<T>;
+  const int64_t count = Whole ? L : tail;
+  Vec<T> sum[M][V];
+#pragma GCC unroll 4
+  for (int m = 0; m < M; ++m)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) sum[m][v] = Vec<T>{};
+  for (int64_t r = 0; r < line.taps_h; ++r) {
+    if (line.lines[r] == nullptr) continue;
+    for (int64_t s = 0; s < line.w.taps; ++s) {
+      const int64_t cell = line.w.cell(j, s);
+      if (Edge && !line.w.contains(cell)) continue;
+      const T* x = line.lines[r] + cell * line.channels + c;
+      const T* f = line.filter + r * line.filter_h + s * line.filter_w + c;
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) {
+        const Vec<T> weight = load_up_to(f + v * L, count);
+#pragma GCC unroll 4
+        for (int m = 0; m < M; ++m) {
+          const Vec<T> value = load_up_to(x + m * line.w.step * line.channels + v * L, count);
+          sum[m][v] = fma<T>(value, weight, sum[m][v]);
+        }
+      }
+    }
+  }
+  if (line.epilogue.bias != nullptr) {
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) {
+      const Vec<T> bias = load_up_to(line.epilogue.bias + c + v * L, count);
+#pragma GCC unroll 4
+      for (int m = 0; m < M; ++m) sum[m][v] += bias;
+    }
+  }
+  line.epilogue.activate(sum);
+#pragma GCC unroll 4
+  for (int m = 0; m < M; ++m)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) store_up_to(line.out + (j + m) * line.out_step + c + v * L, sum[m][v], count);
+}
+
+template <class T, int V, bool Whole>
+__attribute__((noinline)) void depthwise_channels(const DepthwiseLine<T>& line, int64_t c, int64_t tail) {
+  const Range in = line.w.inside_all();
+  int64_t j = 0;
+  for (; j < in.begin; ++j) depthwise_tile<T, 1, V, Whole, true>(line, j, c, tail);
+  for (; j + kLinePositions <= in.end; j += kLinePositions) {
+    depthwise_tile<T, kLinePositions, V, Whole, false>(line, j, c, tail);
+  }
+  for (; j < line.w.positions; ++j) depthwise_tile<T, 1, V, Whole, true>(line, j, c, tail);
+}
+
+template <class T>
+inline void depthwise_line(const DepthwiseLine<T>& line) {
+  constexpr int64_t L = kLanes<T>;
+  int64_t c = 0;
+  for (; c + kLineVectors * L <= line.channels; c += kLineVectors * L) {
+    depthwise_channels<T, kLineVectors, true>(line, c, L);
+  }
+  for (; c + L <= line.channels; c += L) depthwise_channels<T, 1, true>(line, c, L);
+  if (c < line.channels) depthwise_channels<T, 1, false>(line, c, line.channels - c);
+}
+
+// to[i·multiplier + m] = from[i]: what `multiplier` filters per channel read, laid out as one channel per
+// filter.
+template <class T>
+inline void repeat_channels(const T* from, int64_t n, int64_t multiplier, T* to) {
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t m = 0; m < multiplier; ++m) *to++ = from[i];
+  }
+}
+
+// Sets lines[r] to the image line that tap row r reads at `position`, its channels repeated into `repeated`
+// if needed.
+template <class T>
+inline void point_lines(const T* image, const Axis& h, int64_t position, int64_t cells_w, int64_t channels,
+                        int64_t multiplier, T* repeated, const T** lines) {
+  for (int64_t r = 0; r < h.taps; ++r) {
+    const int64_t cell = h.cell(position, r);
+    lines[r] = h.contains(cell) ? image + cell * cells_w * channels : nullptr;
+    if (multiplier > 1 && lines[r] != nullptr) {
+      T* to = repeated + r * cells_w * channels * multiplier;
+      repeat_channels(lines[r], cells_w * channels, multiplier, to);
+      lines[r] = to;
+    }
+  }
+}
+
+}  // namespace fc::cpu::FC_ISA

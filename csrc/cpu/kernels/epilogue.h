@@ -1,0 +1,68 @@
+// epilogue.h — what happens to a sum on its way to memory: bias, then activation.
+//
+// Activations of a few instructions run in registers; the others run over the finished block while it is in
+// L1.
+#pragma once
+
+#include "core/activation.h"
+#include "cpu/kernels/blocking.h"
+
+namespace fc::cpu::FC_ISA {
+
+// In place, serial; defined with the activation kernels.
+template <class T>
+void apply_activation(const Activation& activation, T* data, int64_t n);
+
+inline bool is_identity(const Activation& a) {
+  return a.kind == ActivationKind::linear && a.alpha == 1 && a.beta == 0;
+}
+
+inline bool fits_registers(const Activation& a) {
+  return is_identity(a) || a.kind == ActivationKind::relu || a.kind == ActivationKind::relu6 ||
+         a.kind == ActivationKind::leaky_relu;
+}
+
+template <class T>
+struct Epilogue {
+  const T* bias = nullptr;
+  Activation activation;
+
+  // Comparisons keep NaN: it is never < or >.
+  template <int M, int V>
+  FC_INLINE void activate(Vec<T> (&tile)[M][V]) const {
+    switch (activation.kind) {
+      case ActivationKind::relu:
+        return map(tile, [](Vec<T> v) { return v < T(0) ? Vec<T>{} : v; });
+      case ActivationKind::relu6:
+        return map(tile, [](Vec<T> v) {
+          v = v < T(0) ? Vec<T>{} : v;
+          return v > T(6) ? broadcast(T(6)) : v;
+        });
+      case ActivationKind::leaky_relu:
+        return map(tile, [slope = T(activation.alpha)](Vec<T> v) { return v < T(0) ? v * slope : v; });
+      default:
+        return;
+    }
+  }
+
+  // The activations that did not fit registers, over rows out[0..count) of `columns` elements each.
+  void finish(T* const* out, int64_t count, int64_t column, int64_t columns) const {
+    if (fits_registers(activation)) return;
+    for (int64_t i = 0, next; i < count; i = next) {
+      for (next = i + 1; next < count && out[next] == out[next - 1] + columns;)
+        ++next;  // neighbours in one call
+      apply_activation(activation, out[i] + column, (next - i) * columns);
+    }
+  }
+
+ private:
+  template <int M, int V, class F>
+  FC_INLINE static void map(Vec<T> (&tile)[M][V], const F& f) {
+#pragma GCC unroll 8
+    for (int i = 0; i < M; ++i)
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) tile[i][v] = f(tile[i][v]);
+  }
+};
+
+}  // namespace fc::cpu::FC_ISA

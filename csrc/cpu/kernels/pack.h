@@ -1,0 +1,34 @@
+// pack.h — copies a block of B to [depth][width], zero-padded to whole vectors.
+//
+// The zeros keep the lanes beyond the last column free of garbage; those lanes are never stored.
+#pragma once
+
+#include "cpu/kernels/blocking.h"
+
+namespace fc::cpu::FC_ISA {
+
+// to[k][j] = from[k * stride + j]
+template <class T>
+inline void pack_rows(const T* from, int64_t stride, int64_t depth, int64_t columns, int64_t width, T* to) {
+  for (int64_t k = 0; k < depth; ++k, from += stride, to += width) {
+    for_each_vector<T>(columns, [&](int64_t j, int64_t n) { store(to + j, load_up_to(from + j, n)); });
+  }
+}
+
+// to[k][j] = from[j * stride + k]: a few k at a time, so that both sides stay in few cache lines.
+template <class T>
+inline void pack_transposed(const T* from, int64_t stride, int64_t depth, int64_t columns, int64_t width,
+                            T* to) {
+  constexpr int64_t kStep = 16;
+  for (int64_t k0 = 0; k0 < depth; k0 += kStep) {
+    const int64_t end = smaller(k0 + kStep, depth);
+    for (int64_t j = 0; j < columns; ++j) {
+      for (int64_t k = k0; k < end; ++k) to[k * width + j] = from[j * stride + k];
+    }
+    for (int64_t k = k0; k < end; ++k) {
+      for (int64_t j = columns; j < width; ++j) to[k * width + j] = T(0);
+    }
+  }
+}
+
+}  // namespace fc::cpu::FC_ISA

@@ -1,0 +1,94 @@
+// tile.h — the register-tiled micro-kernel of every forward and backward-input product.
+//
+// Math       out[i][j] (+)= Σ_tap Σ_c rows[tap][i][c] · b[tap·depth + c][j]     i < M <= kTileRows, j <
+// V·lanes Blocking   M x V accumulators stay in registers over all taps; per step V loads of B, M broadcasts,
+// M·V fma Numerics   each output is one chain of fma, ascending in (tap, c): its bits do not depend on M, V
+// or the tile it is in Edges      M and V are template parameters, so no row beyond M is read; B is
+// zero-padded to whole vectors, only
+//            `columns` lanes are stored
+// Source     rows by pointer: Dukhan, The Indirect Convolution Algorithm, https://arxiv.org/abs/1907.02129
+#pragma once
+
+#include "cpu/kernels/epilogue.h"
+
+namespace fc::cpu::FC_ISA {
+
+template <class T>
+struct TileProduct {
+  const T* const* rows;  // rows[tap * row_stride + i]
+  int64_t row_stride;
+  int64_t taps;
+  int64_t offset, depth;  // elements [offset, offset + depth) of each row take part
+  const T* b;
+  int64_t b_stride;
+  T* const* out;  // out[i] + column
+  int64_t column, columns;
+  bool accumulate;              // out holds the sum so far
+  const Epilogue<T>* epilogue;  // on the last block of the sum, else null
+};
+
+template <class T, int M, int V>
+__attribute__((noinline)) void multiply_tile(const TileProduct<T>& t) {
+  constexpr int64_t L = kLanes<T>;
+  Vec<T> sum[M][V];
+  const int64_t tail = t.columns - (V - 1) * L;  // lanes of the last vector
+  const auto count = [tail](int v) { return v == V - 1 ? tail : L; };
+#pragma GCC unroll 8
+  for (int i = 0; i < M; ++i)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) sum[i][v] = Vec<T>{};
+  if (t.accumulate) {
+#pragma GCC unroll 8
+    for (int i = 0; i < M; ++i)
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) sum[i][v] = load_up_to(t.out[i] + t.column + v * L, count(v));
+  }
+
+  const T* b = t.b;
+  for (int64_t tap = 0; tap < t.taps; ++tap) {
+    const T* a[M];
+#pragma GCC unroll 8
+    for (int i = 0; i < M; ++i) a[i] = t.rows[tap * t.row_stride + i] + t.offset;
+    for (int64_t c = 0; c < t.depth; ++c, b += t.b_stride) {
+      Vec<T> column[V];
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) column[v] = load(b + v * L);
+#pragma GCC unroll 8
+      for (int i = 0; i < M; ++i) {
+        const Vec<T> value = broadcast(a[i][c]);
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) sum[i][v] = fma<T>(value, column[v], sum[i][v]);
+      }
+    }
+  }
+
+  if (t.epilogue != nullptr) {
+    if (t.epilogue->bias != nullptr) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        const Vec<T> bias = load_up_to(t.epilogue->bias + t.column + v * L, count(v));
+#pragma GCC unroll 8
+        for (int i = 0; i < M; ++i) sum[i][v] += bias;
+      }
+    }
+    t.epilogue->activate(sum);
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < M; ++i)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) store_up_to(t.out[i] + t.column + v * L, sum[i][v], count(v));
+}
+
+// multiply_tile<T, rows, vectors> for run-time sizes.
+template <class T, int M = kTileRows, int V = kTileVectors>
+FC_INLINE void multiply_tile(int64_t rows, int64_t vectors, const TileProduct<T>& t) {
+  if constexpr (V > 1) {
+    if (vectors < V) return multiply_tile<T, M, V - 1>(rows, vectors, t);
+  }
+  if constexpr (M > 1) {
+    if (rows < M) return multiply_tile<T, M - 1, V>(rows, vectors, t);
+  }
+  multiply_tile<T, M, V>(t);
+}
+
+}  // namespace fc::cpu::FC_ISA

@@ -1,0 +1,73 @@
+// tile_outer.h — the register-tiled micro-kernel of every weight gradient.
+//
+// Math       out[i][j] (+)= Σ_m rows[m][i] · b[m][j]     i < M <= kTileRows, j < V·lanes
+// Blocking   M x V accumulators stay in registers over all pixels m; per pixel V loads of b, M broadcasts,
+// M·V fma Numerics   each output is one chain of fma, ascending in m Edges      b is packed and zero-padded;
+// only `columns` lanes are loaded from and stored to out
+#pragma once
+
+#include "cpu/kernels/blocking.h"
+
+namespace fc::cpu::FC_ISA {
+
+template <class T>
+struct TileOuter {
+  const T* const* rows;
+  int64_t offset;  // of element 0 in each row
+  const T* b;      // [count][V·lanes]
+  int64_t count;
+  T* out;
+  int64_t out_stride, columns;
+  bool accumulate;
+};
+
+template <class T, int M, int V>
+__attribute__((noinline)) void multiply_outer(const TileOuter<T>& t) {
+  constexpr int64_t L = kLanes<T>;
+  const int64_t tail = t.columns - (V - 1) * L;
+  const auto count = [tail](int v) { return v == V - 1 ? tail : L; };
+  Vec<T> sum[M][V];
+#pragma GCC unroll 8
+  for (int i = 0; i < M; ++i)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) sum[i][v] = Vec<T>{};
+  if (t.accumulate) {
+#pragma GCC unroll 8
+    for (int i = 0; i < M; ++i)
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) sum[i][v] = load_up_to(t.out + i * t.out_stride + v * L, count(v));
+  }
+
+  const T* b = t.b;
+  for (int64_t m = 0; m < t.count; ++m, b += V * L) {
+    const T* a = t.rows[m] + t.offset;
+    Vec<T> column[V];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) column[v] = load(b + v * L);
+#pragma GCC unroll 8
+    for (int i = 0; i < M; ++i) {
+      const Vec<T> value = broadcast(a[i]);
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) sum[i][v] = fma<T>(value, column[v], sum[i][v]);
+    }
+  }
+
+#pragma GCC unroll 8
+  for (int i = 0; i < M; ++i)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) store_up_to(t.out + i * t.out_stride + v * L, sum[i][v], count(v));
+}
+
+// multiply_outer<T, rows, vectors> for run-time sizes.
+template <class T, int M = kTileRows, int V = kTileVectors>
+FC_INLINE void multiply_outer(int64_t rows, int64_t vectors, const TileOuter<T>& t) {
+  if constexpr (V > 1) {
+    if (vectors < V) return multiply_outer<T, M, V - 1>(rows, vectors, t);
+  }
+  if constexpr (M > 1) {
+    if (rows < M) return multiply_outer<T, M - 1, V>(rows, vectors, t);
+  }
+  multiply_outer<T, M, V>(t);
+}
+
+}  // namespace fc::cpu::FC_ISA

@@ -1,0 +1,157 @@
+"""Small networks that together use every layer, with data for them: what the tests of plans, gradients and threads walk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastconv import layers, models
+
+__all__ = ["ACTIVATIONS", "NETWORKS", "build", "inputs_for", "targets_for"]
+
+ACTIVATIONS = (
+    "relu",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "gelu",
+    "silu",
+    "hard_sigmoid",
+    "hard_swish",
+    "relu6",
+    "sigmoid",
+    "tanh",
+    "softplus",
+    "softmax",
+    "log_softmax",
+)
+
+
+def _mlp() -> Any:
+    x = layers.Input((6,))
+    y = layers.Dense(8, activation="tanh")(x)
+    y = layers.LayerNormalization()(y)
+    y = layers.Dropout(0.3)(y)
+    return models.Model(x, layers.Dense(3, activation="softmax")(y))
+
+
+def _cnn() -> Any:
+    return models.Sequential(
+        [
+            layers.Input((8, 7, 2)),
+            layers.Rescaling(0.5, offset=0.1),
+            layers.ZeroPadding2D(((1, 0), (0, 2))),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.BatchNormalization(momentum=0.8),
+            layers.Conv2D(6, (3, 2), strides=2, padding="same", groups=2, use_bias=False),
+            layers.PReLU(alpha_initializer="ones", shared_axes=[1, 2]),
+            layers.Dropout(0.25),
+            layers.Flatten(),
+            layers.Dense(3),
+            layers.Softmax(),
+        ]
+    )
+
+
+def _depthwise() -> Any:
+    return models.Sequential(
+        [
+            layers.Input((7, 6, 3)),
+            layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same"),
+            layers.LeakyReLU(),
+            layers.AveragePooling2D(3, strides=2, padding="same"),
+            layers.Conv2D(4, 2, dilation_rate=2, activation="silu"),
+            layers.ELU(),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(2, activation="sigmoid"),
+        ]
+    )
+
+
+def _upsampling() -> Any:
+    return models.Sequential(
+        [
+            layers.Input((12,)),
+            layers.Dense(12),
+            layers.Reshape((2, 2, 3)),
+            layers.Conv2DTranspose(4, 3, strides=2, padding="same", activation="gelu"),
+            layers.Conv2DTranspose(3, 2, strides=(3, 2)),
+            layers.GELU(approximate=True),
+            layers.MinPooling2D(2, strides=1),
+            layers.SumPooling2D((3, 2), ceil_mode=True),
+            layers.Activation("softplus"),
+            layers.GlobalMaxPooling2D(keepdims=True),
+            layers.Flatten(),
+            layers.Dense(2),
+        ]
+    )
+
+
+def _branches() -> Any:
+    """Two inputs, two outputs, one layer used twice, every way of merging, a residual connection."""
+    a, b = layers.Input((5,)), layers.Input((5,))
+    shared = layers.Dense(4, activation="sigmoid")
+    u, v = shared(a), shared(b)
+    added = layers.Add()([u, v, layers.Dense(4)(a)])
+    product = layers.Multiply()([added, layers.Subtract()([u, v])])
+    joined = layers.Concatenate()([product, v])
+    residual = layers.Add()([joined, layers.Dense(8, activation="relu")(joined)])
+    return models.Model([a, b], [layers.Dense(3, activation="softmax")(residual), layers.Dense(2)(product)])
+
+
+def _residual() -> Any:
+    x = layers.Input((6, 6, 2))
+    y = layers.Conv2D(4, 3, padding="same", use_bias=False)(x)
+    y = layers.ReLU()(layers.BatchNormalization()(y))
+    z = layers.BatchNormalization(scale=False)(layers.Conv2D(4, 3, padding="same", use_bias=False)(y))
+    y = layers.ReLU(max_value=6)(layers.Add()([y, z]))
+    return models.Model(x, layers.Dense(2)(layers.GlobalAveragePooling2D()(y)))
+
+
+def _activations() -> Any:
+    x = layers.Input((4,))
+    parts = [layers.Activation(name)(layers.Dense(3)(x)) for name in ACTIVATIONS]
+    return models.Model(x, layers.Dense(2)(layers.Concatenate()(parts)))
+
+
+NETWORKS: dict[str, Callable[[], Any]] = {
+    "mlp": _mlp,
+    "cnn": _cnn,
+    "depthwise": _depthwise,
+    "upsampling": _upsampling,
+    "branches": _branches,
+    "residual": _residual,
+    "activations": _activations,
+}
+
+
+def build(name: str, dtype: str = "float32", seed: int = 0) -> Any:
+    """The network called ``name``, weights drawn from ``seed`` in Keras's way, then moved off their round values."""
+    from fastconv import config, random
+
+    before = config.dtype_policy()
+    config.set_dtype_policy(dtype)
+    random.seed(seed)
+    try:
+        model = NETWORKS[name]()
+    finally:
+        config.set_dtype_policy(before)
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:  # biases of 0 and scales of 1 would hide mistakes
+        weight.array[...] += rng.uniform(0.05, 0.3, weight.shape).astype(dtype)
+    return model
+
+
+def inputs_for(model: Any, samples: int, seed: int = 1) -> list[np.ndarray]:
+    """One random array per input of a model."""
+    rng = np.random.default_rng(seed)
+    return [rng.uniform(-1, 1, (samples, *shape)).astype(model.dtype) for shape in model.input_shapes()]
+
+
+def targets_for(model: Any, samples: int, seed: int = 2) -> list[np.ndarray]:
+    """One distribution over the last axis per output: a target that every loss of arrays takes."""
+    rng = np.random.default_rng(seed)
+    return [rng.dirichlet(np.ones(t.shape[-1]), (samples, *t.shape[1:-1])).astype(model.dtype) for t in model.outputs]

@@ -1,0 +1,193 @@
+"""A plan computes what its nodes compute one by one: to the last bit without fusion, within rounding with it."""
+
+import numpy as np
+import pytest
+
+from fastconv import _cpu, layers, losses, models, ops
+from fastconv.autodiff import gradients
+from fastconv.graph import Value, nodes_behind, tracing
+from fastconv.models import plans
+from fastconv.ops.registry import apply
+from fastconv.plan import Plan
+from fastconv.plan.execute import Update
+from fastconv.testing.networks import NETWORKS, build, inputs_for, targets_for
+from fastconv.variables import Variable
+
+SAMPLES = 5
+
+
+class Graph:
+    """A model's training graph: forward, a loss per output, the gradient of every trainable weight."""
+
+    def __init__(self, model, training):
+        self.model = model
+        self.x, self.y = inputs_for(model, SAMPLES), targets_for(model, SAMPLES)
+        for i, seed in enumerate(model.seeds):
+            seed.array[0] = 1000 + i
+        variables = model.trainable_weights
+        with tracing() as assignments:
+            self.inputs = [Value(a.shape, model.dtype) for a in self.x]
+            outputs = plans.as_list(model.trace(self.inputs if len(self.x) > 1 else self.inputs[0], training))
+            self.targets = [Value(a.shape, model.dtype) for a in self.y]
+            per_sample = [
+                ops.mean_squared_error(target, output) for target, output in zip(self.targets, outputs, strict=True)
+            ]
+            self.cotangents = [Value(v.shape, v.dtype) for v in per_sample]
+            found = gradients(per_sample, self.cotangents, variables)
+        assert all(g is not None for g in found)
+        self.outputs = outputs
+        self.kept = [*outputs, *per_sample, *found, *(value for _, value in assignments)]
+        self.feeds = [*self.inputs, *self.targets, *self.cotangents]
+        weights = [np.linspace(-1, 2, SAMPLES).astype(model.dtype) for _ in self.cotangents]
+        self.data = [*self.x, *self.y, *weights]
+
+    def planned(self, **keywords):
+        plan = Plan(self.feeds, self.kept, **keywords)
+        for value, array in zip(self.feeds, self.data, strict=True):
+            plan.array(value)[...] = array
+        results = []
+        for _ in range(2):  # a second run on the same inputs gives the same: nothing it needs was overwritten
+            assert plan.run()
+            results.append([plan.array(v).copy() for v in self.kept])
+        same(*results)
+        return results[0]
+
+    def eager(self):
+        known = dict(zip(self.feeds, self.data, strict=True))
+        for node in nodes_behind(self.kept):
+            arguments = [None if v is None else known.get(v, getattr(v, "array", None)) for v in node.inputs]
+            result = apply(node.op, *arguments, **node.attrs)
+            known.update(zip(node.outputs, result if isinstance(result, tuple) else (result,), strict=True))
+        return [known[v] for v in self.kept]
+
+
+def same(first, second):
+    for i, (a, b) in enumerate(zip(first, second, strict=True)):
+        assert not np.isnan(a).any(), i
+        np.testing.assert_array_equal(a.view(np.uint8), b.view(np.uint8), err_msg=f"value {i}")
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_without_fusion_a_plan_equals_its_nodes_to_the_last_bit(name, dtype, training, guarded_results):
+    """The arena starts full of NaN, so a value read before it is written shows."""
+    graph = Graph(build(name, dtype), training)
+    same(graph.planned(fuse=False), graph.eager())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_with_fusion_a_plan_equals_its_nodes_up_to_rounding(name):
+    graph = Graph(build(name), True)
+    for fused, plain in zip(graph.planned(), graph.eager(), strict=True):
+        np.testing.assert_allclose(fused, plain, rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_calling_the_layers_on_arrays_gives_the_plan_s_outputs(name, training):
+    model = build(name)
+    graph = Graph(model, training)
+    planned = graph.planned(fuse=False)[: len(graph.outputs)]
+    same(planned, plans.as_list(model(graph.x if len(graph.x) > 1 else graph.x[0], training=training)))
+
+
+def test_the_networks_use_every_layer():
+    used = {type(layer).__name__ for name in NETWORKS for layer in build(name).layers} | {"InputLayer"}
+    public = {
+        name
+        for name in layers.__all__
+        if isinstance(getattr(layers, name), type) and issubclass(getattr(layers, name), layers.Layer)
+    }
+    assert public - {"Layer"} <= used
+
+
+def kernels(model_plan):
+    return [kernel for kernel, _ in model_plan.plan.program.steps]
+
+
+def test_activations_are_fused_into_products():
+    model = models.Sequential(
+        [layers.Input((6, 6, 1)), layers.Conv2D(2, 3, activation="relu"), layers.Flatten(), layers.Dense(3, "tanh")]
+    )
+    assert kernels(model._predict_plan(2)) == ["conv2d_forward", "dense_forward"]
+
+
+def test_softmax_is_fused_into_its_crossentropy():
+    model = models.Sequential([layers.Input((4,)), layers.Dense(3, activation="softmax", name="output")])
+    model.compile("sgd", "categorical_crossentropy")
+    steps = kernels(model._plan("train", 2))
+    assert "softmax_backward" not in steps
+    assert steps.count("loss_backward") == 1
+    model.set_weights([np.zeros((4, 3)), [-40, 0, -40]])  # unfused, a probability of e^-40 is clipped: gradient 0
+    _, found = model.gradients(np.ones((1, 4)), np.array([[1, 0, 0]]))
+    np.testing.assert_allclose(found["output/bias"], [-1, 1, 0], atol=1e-6)
+
+
+def test_a_result_that_others_read_is_not_fused_away():
+    x = layers.Input((3,))
+    y = layers.Dense(2)(x)
+    model = models.Model(x, [y, layers.ReLU()(y)])
+    plain, rectified = model.predict(np.linspace(-1, 1, 12).reshape(4, 3))
+    assert (plain < 0).any()
+    np.testing.assert_array_equal(rectified, np.maximum(plain, 0))
+
+
+def test_memory_is_used_again():
+    model = models.Sequential([layers.Input((256,)), *(layers.Dense(256, activation="relu") for _ in range(10))])
+    one = 32 * 256 * 4
+    arena = model._predict_plan(32).plan.arena_bytes
+    assert arena <= 4 * one  # the input and the output stay, two values alternate between them
+    model.compile("sgd", "mse")
+    train = model._plan("train", 32).plan.arena_bytes
+    assert train < 10 * (256 * 256 * 4 + 3 * one)  # all gradients, and less than three values per layer
+
+
+def test_inputs_survive_a_run():
+    """train_on_batch reads targets and outputs after the step, and a plan may be run again on the same data."""
+    model = build("cnn")
+    model.compile("sgd", "mse", metrics=["mae"])
+    x, (y,) = inputs_for(model, 4)[0], targets_for(model, 4)
+    model.train_on_batch(x, y)
+    plan = model._plan("train", 4)
+    np.testing.assert_array_equal(plan.inputs[0], x)
+    np.testing.assert_array_equal(plan.targets[0], y)
+
+
+def test_the_guard_keeps_updates_and_assignments_back():
+    weight, statistic = Variable(np.ones(3, np.float32), "w"), Variable(np.zeros(3, np.float32), "s", trainable=False)
+    with tracing():
+        x = Value((3,), "float32")
+        total = ops.weighted_total(ops.multiply(x, weight), x)
+        shifted = ops.add(x, weight)
+    plan = Plan([x], [], total, [_descent(weight, x)], [(statistic, shifted)])
+    plan.array(x)[...] = [np.inf, 1, 1]
+    assert plan.run() is False
+    np.testing.assert_array_equal(weight.array, 1)
+    np.testing.assert_array_equal(statistic.array, 0)
+    plan.array(x)[...] = [2, 1, 0]
+    assert plan.run() is True
+    np.testing.assert_array_equal(weight.array, [0, 0.5, 1])
+    np.testing.assert_array_equal(statistic.array, [3, 2, 1])
+
+
+def _descent(weight, gradient):
+    """A step of plain gradient descent at rate 0.5."""
+    hyper = np.zeros(8)
+    hyper[0] = 0.5
+    spec = _cpu.VectorSpec.make(weight.dtype, "sgd_update", weight.shape)
+    return Update("sgd_update", spec, [gradient, hyper, weight.array, None])
+
+
+@pytest.mark.parametrize("loss", ["binary_crossentropy", "sparse_categorical_crossentropy", "mse", "hinge"])
+def test_evaluating_and_training_report_one_loss(loss):
+    """Whatever is fused, the number a user sees is the loss of the probabilities."""
+    model = models.Sequential([layers.Input((4,)), layers.Dense(3, activation="softmax")])
+    if loss == "binary_crossentropy":
+        model = models.Sequential([layers.Input((4,)), layers.Dense(3, activation="sigmoid")])
+    model.compile("sgd", loss)
+    x = np.random.default_rng(0).normal(size=(6, 4))
+    y = np.arange(6) % 3 if loss.startswith("sparse") else np.eye(3)[np.arange(6) % 3]
+    expected = losses.get(loss)(y, model.predict(x))
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(expected, rel=1e-5)
+    assert model.train_on_batch(x, y) == pytest.approx(expected, rel=1e-5)

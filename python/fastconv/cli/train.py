@@ -1,0 +1,184 @@
+"""``fastconv train``: trains an image classifier; writes the model, its history and pictures of both."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import time
+from typing import Any
+
+import fastconv
+from fastconv import optimizers, random, zoo
+from fastconv.callbacks import CSVLogger, ModelCheckpoint
+from fastconv.cli import data, options
+from fastconv.cli.run_folder import RunFolder
+from fastconv.cli.scores import Scores, score
+from fastconv.models import load_model
+from fastconv.utils import train_val_test_split
+
+__all__ = ["add_parser", "run"]
+
+_VALIDATION_SHARE = 0.1
+_RECIPES = {
+    "digits": (40, 32),
+    "mnist": (5, 128),
+    "fashion_mnist": (10, 128),
+    "cifar10": (20, 64),
+}  # epochs, batch size
+_OTHER_RECIPE = (20, 32)
+_DEFAULTS = {"dataset": "digits", "model": "cnn", "optimizer": "adam", "seed": 0}
+_FIXED = ("dataset", "image_size", "model", "batch_size", "optimizer", "learning_rate", "seed")  # on a resume
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "train",
+        help="train a classifier on images",
+        description="Trains an image classifier and writes model.safetensors, history.csv, learning_curve.png and "
+        "confusion_matrix.png. Without arguments: a small CNN on the handwritten digits that ship with fastconv.",
+    )
+    data.add_dataset(parser, "digits")
+    parser.add_argument("--model", choices=tuple(zoo.ARCHITECTURES), help="architecture (default: cnn)")
+    parser.add_argument("--epochs", type=options.natural, metavar="N", help="default: fits the data set")
+    parser.add_argument("--batch-size", type=options.natural, metavar="N", help="default: fits the data set")
+    parser.add_argument(
+        "--optimizer", choices=("adam", "adamw", "sgd", "rmsprop", "adagrad"), help="optimizer (default: adam)"
+    )
+    parser.add_argument("--learning-rate", type=options.positive_real, metavar="X", help="default: the optimizer's")
+    parser.add_argument(
+        "--seed", type=options.non_negative, metavar="N", help="of weights, shuffles and dropout (default: 0)"
+    )
+    options.add_threads(parser)
+    parser.add_argument("--resume", action="store_true", help="continue the training in the output folder, bit for bit")
+    parser.add_argument(
+        "--output", metavar="DIR", help="where the files go; earlier ones are replaced (default: runs/DATASET-MODEL)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    options.apply_threads(args)
+    folder = RunFolder(args.output or _default_output(args))
+    settings = _resumed(args, folder) if args.resume else _new(args)
+    images = data.load(settings["dataset"], settings["image_size"])
+    settings["class_names"] = list(images.class_names)
+    _announce(settings, images)
+    folder.write_settings(settings)
+    _train(folder, settings, images, args.resume)
+    scores = score(load_model(folder.model, compile=False), images.x_test, images.y_test)
+    print(f"Test accuracy: {scores}")
+    _draw(folder, settings, scores)
+
+
+def _default_output(args: argparse.Namespace) -> str:
+    label = data.dataset_label(args.dataset or _DEFAULTS["dataset"])  # type: ignore[arg-type]
+    return f"runs/{label}-{args.model or _DEFAULTS['model']}"
+
+
+def _new(args: argparse.Namespace) -> dict[str, Any]:
+    settings = {name: getattr(args, name) for name in ("epochs", *_FIXED)}
+    settings.update({name: value for name, value in _DEFAULTS.items() if settings[name] is None})
+    recipe = _RECIPES.get(settings["dataset"], _OTHER_RECIPE)
+    for name, value in zip(("epochs", "batch_size"), recipe, strict=True):
+        if settings[name] is None:
+            settings[name] = value
+    return settings
+
+
+def _resumed(args: argparse.Namespace, folder: RunFolder) -> dict[str, Any]:
+    settings = folder.read_settings()
+    if not folder.model.exists() or not settings:
+        raise ValueError(
+            f"[train] there is nothing to resume: expected {folder.model} and run.json. Train without --resume."
+        )
+    for name in ("epochs", *_FIXED):
+        given = getattr(args, name)
+        if name not in settings:
+            raise ValueError(f"[train] {folder.settings} must hold {name!r}. Train without --resume.")
+        if name != "epochs" and given is not None and given != settings[name]:
+            raise ValueError(
+                f"[train] a training resumes with its own settings: expected --{name.replace('_', '-')} {settings[name]}, "
+                f"got {given}. Leave it out, or train anew without --resume."
+            )
+    if args.epochs is not None:
+        settings["epochs"] = args.epochs
+    return settings
+
+
+def _announce(settings: dict[str, Any], images: data.Images) -> None:
+    config = fastconv.show_config()
+    height, width, channels = images.shape
+    print(
+        f"{settings['dataset']}: {len(images.x_train):,} training and {len(images.x_test):,} test images of "
+        f"{height}x{width}x{channels}, {len(images.class_names)} classes"
+    )
+    print(
+        f"{settings['model']}: {settings['epochs']} epochs, batch size {settings['batch_size']}, "
+        f"{settings['optimizer']}, seed {settings['seed']}, {config['threads']} threads, {config['isa']}",
+        flush=True,
+    )
+
+
+def _train(folder: RunFolder, settings: dict[str, Any], images: data.Images, resume: bool) -> None:
+    x, y = images.x_train, images.y_train
+    shares = (1 - _VALIDATION_SHARE, _VALIDATION_SHARE, 0)
+    train, validation, _ = train_val_test_split(x, y, shares, stratify=True, seed=0)
+    steps = -(-len(train[0]) // settings["batch_size"])
+    if resume:
+        model = load_model(folder.model)
+        done = _epochs_done(model, folder, settings, steps)
+        folder.cut_history(done)
+    else:
+        random.seed(settings["seed"])
+        model, done = _compiled(settings, images), 0
+        folder.model.unlink(missing_ok=True)  # an older training's: not to be resumed with these settings
+    start = time.perf_counter()
+    try:
+        model.fit(
+            *train,
+            batch_size=settings["batch_size"],
+            epochs=settings["epochs"],
+            initial_epoch=done,
+            validation_data=validation if len(validation[0]) else None,
+            callbacks=[CSVLogger(folder.history, append=resume), ModelCheckpoint(folder.model)],
+        )
+    except KeyboardInterrupt:
+        if folder.model.exists():
+            raise KeyboardInterrupt(f"continue with: fastconv train --resume --output {folder.path}") from None
+        raise
+    print(f"Trained in {time.perf_counter() - start:.1f} s")
+
+
+def _compiled(settings: dict[str, Any], images: data.Images) -> Any:
+    optimizer = optimizers.get(settings["optimizer"])
+    if settings["learning_rate"] is not None:
+        optimizer.learning_rate = settings["learning_rate"]
+    model = zoo.build(settings["model"], images.shape, len(images.class_names))
+    model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def _epochs_done(model: Any, folder: RunFolder, settings: dict[str, Any], steps: int) -> int:
+    if not model.compiled:
+        raise ValueError(f"[train] {folder.model} must hold the optimizer's state. Train without --resume.")
+    done = model.optimizer.iterations // steps
+    if done >= settings["epochs"]:
+        raise ValueError(
+            f"[train] there is nothing left to train: {folder.path} has {done} of {settings['epochs']} epochs. "
+            "Raise --epochs."
+        )
+    return done
+
+
+def _draw(folder: RunFolder, settings: dict[str, Any], scores: Scores) -> None:
+    written = [folder.model.name, folder.history.name]
+    if importlib.util.find_spec("matplotlib") is None:
+        print("No pictures: they need matplotlib (pip install 'fastconv[plots]')")
+    else:
+        from fastconv import plots
+
+        title = f"{settings['model']} on {data.dataset_label(settings['dataset'])}"
+        plots.learning_curve(folder.read_history(), folder.learning_curve, title)
+        plots.confusion_matrix(scores.matrix, settings["class_names"], folder.confusion_matrix)
+        written += [folder.learning_curve.name, folder.confusion_matrix.name]
+    print(f"Wrote {folder.path}: {', '.join(written)}")

@@ -1,7 +1,7 @@
 """The numeric examples of the five course decks (course_cases.md, N1 to N28) that single operations can show.
 
 Where a slide is wrong (traps T1 to T12 there), the corrected numbers are asserted and the difference named.
-The examples that need a model (N11, N15, N16, N19, N21 to N23) or a data set (N24) are tested with those.
+The examples that need a model (N11, N15, N16, N19, N21 to N23) are in test_course_models.py; N24 counts a data set.
 """
 
 import itertools
@@ -9,10 +9,11 @@ import itertools
 import numpy as np
 import pytest
 
+from fastconv import ops as kernels
 from fastconv import reference
 
 
-@pytest.fixture(params=[pytest.param(reference, id="reference")])
+@pytest.fixture(params=[pytest.param(reference, id="reference"), pytest.param(kernels, id="ops")])
 def ops(request):
     """The modules that must give these numbers."""
     return request.param
@@ -204,9 +205,7 @@ def test_n14_centred_and_scaled(ops):
     """T7: with the population's standard deviation, as batch normalisation has it."""
     table = np.array([[28, 40000, 5], [47, 60000, 20], [35, 55000, 10]], np.float64)
     y, *_ = ops.batch_norm(table, np.ones(3), *np.zeros((3, 3)), training=True, epsilon=1e-12)
-    np.testing.assert_allclose(
-        y, [[-1.10, -1.37, -1.07], [1.32, 0.98, 1.34], [-0.21, 0.39, -0.27]], atol=0.005
-    )
+    np.testing.assert_allclose(y, [[-1.10, -1.37, -1.07], [1.32, 0.98, 1.34], [-0.21, 0.39, -0.27]], atol=0.005)
 
 
 @pytest.mark.parametrize("extents,count", [((256, 256, 3), 196_608), ((200, 200, 3), 120_000)])

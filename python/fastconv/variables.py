@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from fastconv.graph import Value
 
-__all__ = ["Variable"]
+__all__ = ["SizeOnly", "Variable", "are_sizes_only", "sizes_only"]
 
 _ALIGNMENT = 64
 
@@ -73,3 +76,50 @@ class Variable(Value):
 
     def __repr__(self) -> str:
         return f"<Variable {self.name} {self.dtype}{list(self.shape)}>"
+
+
+class SizeOnly(Variable):
+    """A variable without memory: it can be counted, and nothing else."""
+
+    def __init__(self, shape: Sequence[int], dtype: str, name: str, trainable: bool = True) -> None:
+        Value.__init__(self, shape, dtype, None, name)
+        self.trainable = trainable
+
+    @property
+    def array(self) -> np.ndarray:  # type: ignore[override]
+        """Nothing to give.
+
+        Raises:
+            RuntimeError: always.
+        """
+        raise RuntimeError(
+            f"[{self.name}] this weight was made without memory: expected a model built outside of layers.sizes_only(), got "
+            f"a description of shape {self.shape}. Build the model again."
+        )
+
+
+_sizes_only: ContextVar[bool] = ContextVar("fastconv_sizes_only", default=False)
+
+
+@contextmanager
+def sizes_only() -> Iterator[None]:
+    """Inside the block layers make weights without memory: a model of any size can be described, counted and printed, but
+    not run.
+
+    Example:
+        >>> from fastconv import layers, models
+        >>> with layers.sizes_only():
+        ...     model = models.Sequential([layers.Input((480_000,)), layers.Dense(480_000), layers.Dense(1)])
+        >>> f"{model.count_params():,}"
+        '230,400,960,001'
+    """
+    token = _sizes_only.set(True)
+    try:
+        yield
+    finally:
+        _sizes_only.reset(token)
+
+
+def are_sizes_only() -> bool:
+    """Whether weights are to be made without memory."""
+    return _sizes_only.get()

@@ -15,6 +15,7 @@ from fastconv.layers.pooling import (
     SumPooling2D,
 )
 from fastconv.layers.symbolic import SymbolicTensor
+from fastconv.variables import sizes_only
 
 __all__ = [
     "ELU",
@@ -49,4 +50,5 @@ __all__ = [
     "SumPooling2D",
     "SymbolicTensor",
     "ZeroPadding2D",
+    "sizes_only",
 ]

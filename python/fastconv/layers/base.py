@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import config, initializers
+from fastconv import config, initializers, variables
 from fastconv.graph import Value, tracing
 from fastconv.layers.symbolic import BatchShape, LayerCall, SymbolicTensor, as_batch_shape
 from fastconv.ops import _arrays, _numbers
@@ -136,9 +136,12 @@ class Layer:
             MemoryError: if the weight cannot be held (checked before anything is allocated).
         """
         extents = tuple(int(extent) for extent in shape)
-        _check_size(self.name, name, extents, self.dtype)
-        values = initializers.get(initializer)(extents, dtype=self.dtype)
-        variable = Variable(np.asarray(values, self.dtype), name, trainable)
+        if variables.are_sizes_only():
+            variable: Variable = variables.SizeOnly(extents, self.dtype, name, trainable)
+        else:
+            _check_size(self.name, name, extents, self.dtype)
+            values = initializers.get(initializer)(extents, dtype=self.dtype)
+            variable = Variable(np.asarray(values, self.dtype), name, trainable)
         self._weights.append(variable)
         return variable
 
@@ -183,7 +186,7 @@ class Layer:
 
     def count_params(self) -> int:
         """Number of weight elements."""
-        return sum(w.array.size for w in self.weights)
+        return sum(w.size for w in self.weights)
 
     def get_weights(self) -> list[np.ndarray]:
         """Copies of all weights, in Keras's order."""

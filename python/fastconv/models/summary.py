@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 __all__ = ["summary_text"]
 
 
@@ -22,10 +24,10 @@ def summary_text(model: Any) -> str:
         return f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}"
 
     weights = model.weights
-    total = sum(w.array.size for w in weights)
-    trainable = sum(w.array.size for w in model.trainable_weights)
-    biases = sum(w.array.size for w in weights if w.name in ("bias", "beta"))
-    nbytes = sum(w.array.nbytes for w in weights)
+    total = sum(w.size for w in weights)
+    trainable = sum(w.size for w in model.trainable_weights)
+    biases = sum(w.size for w in weights if w.name in ("bias", "beta"))
+    nbytes = sum(w.size * np.dtype(w.dtype).itemsize for w in weights)
     return "\n".join(
         [
             f'Model: "{model.name}"',

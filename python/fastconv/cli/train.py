@@ -20,7 +20,7 @@ __all__ = ["add_parser", "run"]
 
 _VALIDATION_SHARE = 0.1
 _RECIPES = {
-    "digits": (40, 32),
+    "digits": (60, 32),
     "mnist": (5, 128),
     "fashion_mnist": (10, 128),
     "cifar10": (20, 64),

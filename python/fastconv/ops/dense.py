@@ -48,6 +48,7 @@ def _lower_backward_weight(dtype: str, shapes: tuple[Shape | None, ...], *, w_sh
 def _gradient(g: Gradient) -> tuple[Any, ...]:
     x, w, bias = g.inputs
     (dy,) = g.dys
+    expect_shape("dense", "bias", None if bias is None else bias.shape, tuple(w.shape[1:]))
     activation = g.attrs.get("activation", act.LINEAR)
     if activation != act.LINEAR:
         (dy,) = backward(act.FORWARD, dy, (apply(FORWARD, x, w, bias),), {"activation": activation}, (True,))

@@ -35,6 +35,11 @@ Pool2dSpec Pool2dSpec::make(DType dtype, PoolKind kind, const Shape& x, const Pa
              "got padding=(",
              w.pad_before, ", ", w.pad_after, "), pool_size=", w.kernel, ", dilation=", w.dilation,
              ". Use less padding.");
+    FC_CHECK(every_window_sees_a_cell(w, output_extent(w, ceil_mode)), "[", op,
+             "] a window sees no real cell: expected every window to have a tap inside the input, got input "
+             "extent ",
+             w.extent, ", pool_size=", w.kernel, ", dilation=", w.dilation, ", padding=(", w.pad_before, ", ",
+             w.pad_after, "). Use less padding or dilation.");
   }
   for (int axis = 0; axis < 2; ++axis) {
     FC_CHECK(

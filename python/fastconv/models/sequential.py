@@ -31,7 +31,7 @@ class Sequential(Model):
         121
     """
 
-    def __init__(self, layers: Sequence[Layer] | None = None, name: str | None = None) -> None:
+    def __init__(self, layers: Sequence[Any] | None = None, name: str | None = None) -> None:
         super().__init__(name=name)
         self._added: list[Layer] = []
         if layers is not None and not isinstance(layers, (list, tuple)):

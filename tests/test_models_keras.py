@@ -231,7 +231,7 @@ def test_one_loss_for_several_outputs():
     rng = np.random.default_rng(8)
     x, y = rng.normal(size=(8, 5)).astype(np.float32), [rng.normal(size=(8, n)).astype(np.float32) for n in (3, 2)]
     for model in (ours, theirs):
-        model.compile("sgd", "mse", loss_weights=[1, 0.5])
+        model.compile("sgd", "mse")
         model.train_on_batch(x, y)
     for actual, expected in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         assert_close(actual, expected, 1e-6)

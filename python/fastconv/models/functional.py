@@ -67,8 +67,8 @@ class Model(Trainable):
     def input_shapes(self) -> list[tuple[int, ...]] | None:
         return [tuple(t.shape[1:]) for t in self.inputs] or None  # type: ignore[misc]
 
-    def output_count(self) -> int:
-        return len(self.outputs) or 1
+    def output_count(self) -> int | None:
+        return len(self.outputs) or None
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         return self.replay(inputs, training)

@@ -57,9 +57,9 @@ class Trainable(Layer):
         """Shape of one sample of each input, where the model knows it before it has seen data."""
         return None
 
-    def output_count(self) -> int:
-        """Number of outputs, as far as the model knows before it has seen data."""
-        return 1
+    def output_count(self) -> int | None:
+        """Number of outputs, where the model knows it before it has seen data."""
+        return None
 
     def trace(self, inputs: Any, training: bool) -> Any:
         """The model's outputs on a plan's values."""
@@ -90,7 +90,13 @@ class Trainable(Layer):
         if loss is None:
             raise ValueError("[compile] loss must be given: expected a name, an object or a function, got None.")
         chosen = optimizers.get(optimizer)
-        entries = as_list(loss) if isinstance(loss, (list, tuple)) else [loss] * self.output_count()
+        outputs = self.output_count()
+        entries = as_list(loss) if isinstance(loss, (list, tuple)) else [loss] * (outputs or 1)
+        if outputs is not None and len(entries) != outputs:
+            raise ValueError(
+                f"[compile] loss must have one entry per output: expected {outputs}, got {len(entries)}. Use None for an output "
+                "without a loss."
+            )
         found = [None if entry is None else loss_module.get(entry) for entry in entries]
         weights = [1.0] * len(found)
         if loss_weights is not None:

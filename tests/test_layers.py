@@ -5,6 +5,7 @@ import pytest
 
 import fastconv
 from fastconv import initializers, layers, models, ops
+from fastconv.models.plans import as_list
 from fastconv.testing.networks import NETWORKS, build, inputs_for
 
 
@@ -24,7 +25,7 @@ def test_every_model_comes_back_from_its_config(name):
     twin.set_weights(model.get_weights())
     x = inputs_for(model, 3)
     x = x if len(x) > 1 else x[0]
-    for a, b in zip(np.atleast_1d(model.predict(x)), np.atleast_1d(twin.predict(x)), strict=True):
+    for a, b in zip(as_list(model.predict(x)), as_list(twin.predict(x)), strict=True):
         np.testing.assert_array_equal(a, b)
 
 

@@ -67,6 +67,9 @@ class Model(Trainable):
     def input_shapes(self) -> list[tuple[int, ...]] | None:
         return [tuple(e for e in t.shape[1:] if e is not None) for t in self.inputs] or None
 
+    def output_count(self) -> int | None:
+        return len(self.outputs) or None
+
     def call(self, inputs: Any, training: bool = False) -> Any:
         return self.replay(inputs, training)
 

@@ -59,6 +59,10 @@ class Trainable(Layer):
         """Shape of one sample of each input, where the model knows it before it has seen data."""
         return None
 
+    def output_count(self) -> int | None:
+        """Number of outputs, where the model knows it before it has seen data."""
+        return None
+
     def trace(self, inputs: Any, training: bool) -> Any:
         """The model's outputs on a plan's values."""
         return self(inputs, training=training)
@@ -77,7 +81,7 @@ class Trainable(Layer):
 
         Args:
             optimizer: a name or an object of ``fastconv.optimizers``.
-            loss: a name, an object or a function; a list with one per output where there are several.
+            loss: a name, an object or a function, for every output; or a list with one per output (None for none).
             metrics: list of names or objects; they look at the first output (a list of lists: one list per output).
             loss_weights: factor of each output's loss.
 
@@ -92,7 +96,14 @@ class Trainable(Layer):
                 f"[compile] loss must be given: expected a name, an object or a function, got loss={loss!r}. For example 'mse'."
             )
         chosen = optimizers.get(optimizer)
-        found = [None if entry is None else loss_module.get(entry) for entry in as_list(loss)]
+        outputs = self.output_count()
+        entries = as_list(loss) if isinstance(loss, (list, tuple)) else [loss] * (outputs or 1)
+        if outputs is not None and len(entries) != outputs:
+            raise ValueError(
+                f"[compile] loss must have one entry per output: expected {outputs}, got {len(entries)}. Use None for an output "
+                "without a loss."
+            )
+        found = [None if entry is None else loss_module.get(entry) for entry in entries]
         weights = [1.0] * len(found)
         if loss_weights is not None:
             weights = [_numbers.as_float("compile", "loss_weights", w) for w in as_list(loss_weights)]

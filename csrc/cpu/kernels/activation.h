@@ -55,7 +55,8 @@ struct Elu {
     return dy * scale * (x > zero<T>() ? broadcast(T(1)) : alpha * exp<T>(x));
   }
   Vec<T> gradient_from_output(Vec<T> dy, Vec<T> y) const {
-    return dy * (y > zero<T>() ? scale : fma<T>(scale, alpha, y));  // alpha > 0 keeps the sign
+    // alpha > 0 keeps the sign; rounded like value(), so that the sum is 0 where that has saturated
+    return dy * (y > zero<T>() ? scale : scale * alpha + y);
   }
 };
 
@@ -107,8 +108,8 @@ struct HardSwish {
   Vec<T> value(Vec<T> x) const { return x * HardSigmoid<T>().value(x); }
   Vec<T> gradient(Vec<T> dy, Vec<T> x) const {
     const Vec<T> middle = dy * fma<T>(x, broadcast(T(1) / T(3)), broadcast(T(0.5)));
-    const Vec<T> below = x < broadcast(T(3)) ? middle : dy;
-    return x > broadcast(T(-3)) ? below : zero<T>();
+    const Vec<T> above = x >= broadcast(T(3)) ? dy : middle;
+    return x <= broadcast(T(-3)) ? zero<T>() : above;
   }
 };
 

@@ -28,9 +28,7 @@ CONVOLUTIONS = {
     "depthwise": lambda lib, k: lib.conv2d(X, DEPTHWISE, **{"groups": 3, **k}),
     "conv2d_transpose": lambda lib, k: lib.conv2d_transpose(X, TRANSPOSED, **k),
     "conv2d_backward": lambda lib, k: lib.conv2d_backward(f32(2, 6, 6, 4), X, W, **k),
-    "conv2d_transpose_backward": lambda lib, k: lib.conv2d_transpose_backward(
-        f32(2, 10, 10, 4), X, TRANSPOSED, **k
-    ),
+    "conv2d_transpose_backward": lambda lib, k: lib.conv2d_transpose_backward(f32(2, 10, 10, 4), X, TRANSPOSED, **k),
 }
 
 # What a pair of window settings may not be: (id, value, error, words after the argument's name).
@@ -209,7 +207,11 @@ CONSTRUCTION = [
 @pytest.mark.parametrize("argument,kind,value,error,words", CONSTRUCTION, ids=_ids(CONSTRUCTION))
 @pytest.mark.parametrize("layer", LAYERS)
 def test_convolution_layer_refuses(layer, argument, kind, value, error, words):
-    assert_refused(lambda: LAYERS[layer](**{"kernel_initializer" if argument == "initializer" else argument: value}), error, f"{argument}.*({words})|{words}.*{argument}")
+    assert_refused(
+        lambda: LAYERS[layer](**{"kernel_initializer" if argument == "initializer" else argument: value}),
+        error,
+        f"{argument}.*({words})|{words}.*{argument}",
+    )
 
 
 @pytest.mark.parametrize("kind,value,error,words", COUNTS, ids=[line[0] for line in COUNTS])

@@ -1,7 +1,7 @@
 """The numeric examples of the five course decks (course_cases.md, N1 to N28) that single operations can show.
 
 Where a slide is wrong (traps T1 to T12 there), the corrected numbers are asserted and the difference named.
-The examples that need a model (N11, N15, N16, N19, N21 to N23) or a data set (N24) are tested with those.
+The examples that need a model (N11, N15, N16, N19, N21 to N23) are in test_course_models.py; N24 counts a data set.
 """
 
 import itertools
@@ -9,10 +9,11 @@ import itertools
 import numpy as np
 import pytest
 
+from fastconv import ops as kernels
 from fastconv import reference
 
 
-@pytest.fixture(params=[pytest.param(reference, id="reference")])
+@pytest.fixture(params=[pytest.param(reference, id="reference"), pytest.param(kernels, id="ops")])
 def ops(request):
     """The modules that must give these numbers."""
     return request.param

@@ -6,6 +6,19 @@ namespace {
 
 constexpr const char* kNames[] = {"max", "min", "avg", "sum"};
 
+// Whether every window has a real cell. Pads are smaller than the window, so only taps that step over a whole
+// image (dilation > extent) can miss it.
+bool every_window_has_a_cell(const Window& w, int64_t positions) {
+  if (w.dilation <= w.extent) return true;
+  if (positions > w.extent * w.kernel) return false;  // a cell can be reached by `kernel` windows at most
+  for (int64_t p = 0; p < positions; ++p) {
+    const int64_t start = p * w.stride - w.pad_before;
+    const int64_t first_tap = start >= 0 ? 0 : (-start + w.dilation - 1) / w.dilation;
+    if (first_tap >= w.kernel || start + first_tap * w.dilation >= w.extent) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Pool2dSpec Pool2dSpec::make(DType dtype, PoolKind kind, const Shape& x, const Pair& pool_size,
@@ -22,6 +35,20 @@ Pool2dSpec Pool2dSpec::make(DType dtype, PoolKind kind, const Shape& x, const Pa
              "got padding=(",
              w.pad_before, ", ", w.pad_after, "), pool_size=", w.kernel, ", dilation=", w.dilation,
              ". Use less padding.");
+    FC_CHECK(every_window_sees_a_cell(w, output_extent(w, ceil_mode)), "[", op,
+             "] a window sees no real cell: expected every window to have a tap inside the input, got input "
+             "extent ",
+             w.extent, ", pool_size=", w.kernel, ", dilation=", w.dilation, ", padding=(", w.pad_before, ", ",
+             w.pad_after, "). Use less padding or dilation.");
+  }
+  for (int axis = 0; axis < 2; ++axis) {
+    FC_CHECK(
+        every_window_has_a_cell(windows[axis], output_extent(windows[axis], ceil_mode)), "[", op,
+        "] every window must cover a real cell: expected padding and dilation that leave none without, got "
+        "pool_size=",
+        windows[axis].kernel, ", dilation=", windows[axis].dilation, ", padding=(", windows[axis].pad_before,
+        ", ", windows[axis].pad_after, ") on an extent of ", windows[axis].extent,
+        ". Use less padding or dilation.");
   }
   Pool2dSpec s;
   s.dtype = dtype;

@@ -87,6 +87,20 @@ int64_t output_extent(const Window& w, bool ceil_mode) {
   return (positions - 1) * w.stride >= w.extent + w.pad_before ? positions - 1 : positions;
 }
 
+bool every_window_sees_a_cell(const Window& w, int64_t positions) {
+  if (w.dilation <= w.extent) return true;
+  // A window that starts at s < 0 has its first tap at or after cell 0 on cell s mod dilation.
+  int64_t first_tap = (w.dilation - w.pad_before % w.dilation) % w.dilation;
+  const int64_t step = w.stride % w.dilation;
+  int64_t start = -w.pad_before;
+  for (int64_t i = 0; i < positions && start < 0; ++i, start += w.stride) {
+    if (first_tap >= w.extent) return false;
+    first_tap += step;
+    if (first_tap >= w.dilation) first_tap -= w.dilation;
+  }
+  return true;
+}
+
 std::string pair_text(char letter, const Pair& value) {
   std::string text = letter + std::to_string(value[0]);
   if (value[1] != value[0]) text += "x" + std::to_string(value[1]);

@@ -46,6 +46,10 @@ std::array<Window, 2> resolve_windows(const std::string& op, const char* kernel_
 // in int64.
 void check_images(const std::string& op, const Shape& x);
 
+// Whether each of the first `positions` windows has a tap on a real cell. Dilation can jump over a small
+// image.
+bool every_window_sees_a_cell(const Window& window, int64_t positions);
+
 // "s2", "s2x1": a pair in a problem's text; "p1", "p0_1_0_1" (top, bottom, left, right): pads.
 std::string pair_text(char letter, const Pair& value);
 std::string pads_text(const std::array<Window, 2>& windows);

@@ -19,7 +19,7 @@ from fastconv.ops import (
     mean_squared_error,
     sparse_categorical_crossentropy,
 )
-from fastconv.ops.loss import check_labels
+from fastconv.ops.loss import check_labels, check_targets
 
 __all__ = [
     "BinaryCrossentropy",
@@ -45,7 +45,6 @@ __all__ = [
 ]
 
 _REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "none", None)
-_ONE_HOT_TOLERANCE = 1e-3
 
 
 class Loss:
@@ -213,6 +212,11 @@ class BinaryCrossentropy(_CrossEntropy):
             y_true, y_pred, from_logits=self.from_logits, label_smoothing=self.label_smoothing
         )
 
+    def prepare(self, name: str, targets: np.ndarray, sample_shape: tuple[int, ...]) -> np.ndarray:
+        targets = super().prepare(name, targets, sample_shape)
+        check_targets("binary_crossentropy", name, targets, self.name)
+        return targets
+
 
 class CategoricalCrossentropy(_CrossEntropy):
     """Cross-entropy of classes, targets one-hot."""
@@ -233,7 +237,7 @@ class CategoricalCrossentropy(_CrossEntropy):
 
     def prepare(self, name: str, targets: np.ndarray, sample_shape: tuple[int, ...]) -> np.ndarray:
         targets = super().prepare(name, targets, sample_shape)
-        check_one_hot(self.name, name, targets)
+        check_targets("categorical_crossentropy", name, targets, self.name)
         return targets
 
 
@@ -287,18 +291,6 @@ class FunctionLoss(Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return self.function(y_true, y_pred)
-
-
-def check_one_hot(op: str, name: str, targets: np.ndarray) -> None:
-    """ValueError naming the first row that is no distribution over classes."""
-    sums = targets.sum(-1, dtype=np.float64)
-    bad = (np.abs(sums - 1) > _ONE_HOT_TOLERANCE) | (targets < 0).any(-1)
-    if bad.any():
-        row = int(np.argmax(bad.ravel()))
-        raise ValueError(
-            f"[{op}] {name} rows must be distributions over classes: expected values >= 0 that sum to 1, got {name} row {row} "
-            f"sums to {sums.ravel()[row]:g}. One-hot encode the labels with utils.to_categorical."
-        )
 
 
 _CLASSES: dict[str, Any] = {

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.graph import Value
+from fastconv.ops import _arrays
 
 __all__ = ["SizeOnly", "Variable", "are_sizes_only", "sizes_only"]
 
@@ -44,14 +45,15 @@ class Variable(Value):
         """Overwrites the contents in place.
 
         Raises:
-            ValueError: if the shape differs or a float is not finite. TypeError: if the dtype does not convert safely.
+            ValueError: if the shape differs, or a float is not finite or too large for the dtype. TypeError: unless
+            ``value`` holds ints or floats.
         """
         self.array[...] = self.checked(value)
 
     def checked(self, value: Any) -> np.ndarray:
-        """``value`` as an array that may be assigned, or an error that says why not."""
-        array = np.asarray(value)
-        if array.dtype.kind not in "fiu":
+        """``value`` in this variable's dtype, or an error that says why it may not be assigned."""
+        array = _arrays.as_numbers("assign", self.name, value.array if isinstance(value, Variable) else value)
+        if array.dtype.kind == "b":
             raise TypeError(
                 f"[assign] {self.name} takes numbers: expected {self.dtype}, got dtype {array.dtype}. Convert the array."
             )
@@ -65,7 +67,9 @@ class Variable(Value):
                 f"[assign] {self.name} must be finite: expected no NaN or infinity, got "
                 f"{int((~np.isfinite(array)).sum())} such values. Check where the weights come from."
             )
-        return array
+        converted = np.empty(self.shape, self.dtype)
+        _arrays.assign("assign", self.name, converted, array)
+        return converted
 
     def numpy(self) -> np.ndarray:
         """A copy of the contents."""

@@ -165,7 +165,9 @@ class Softmax(Layer):
     def __init__(self, axis: int = -1, **keywords: Any) -> None:
         super().__init__(**keywords)
         if axis != -1:
-            raise ValueError(f"[{self.name}] axis must be the last one: expected axis=-1, got axis={axis!r}. Transpose the data.")
+            raise ValueError(
+                f"[{self.name}] axis must be the last one: expected axis=-1, got axis={axis!r}. Transpose the data."
+            )
 
     def call(self, inputs: Any) -> Any:
         return ops.softmax(inputs)

@@ -94,9 +94,13 @@ class Layer:
     @staticmethod
     def _check_name(name: Any) -> None:
         if name is not None and not isinstance(name, str):
-            raise TypeError(f"[layer] name must be a str: expected str, got name={name!r} ({type(name).__name__}). Pass a str.")
+            raise TypeError(
+                f"[layer] name must be a str: expected str, got name={name!r} ({type(name).__name__}). Pass a str."
+            )
         if name is not None and (not name or "/" in name):
-            raise ValueError(f"[layer] name must be a path's part: expected a str without '/', got name={name!r}. Rename it.")
+            raise ValueError(
+                f"[layer] name must be a path's part: expected a str without '/', got name={name!r}. Rename it."
+            )
 
     # What a subclass overrides.
 
@@ -201,13 +205,17 @@ class Layer:
         variables = self.weights
         if not isinstance(weights, (list, tuple)) or len(weights) != len(variables):
             got = len(weights) if isinstance(weights, (list, tuple)) else type(weights).__name__
-            raise ValueError(f"[set_weights] weights must be a list of {len(variables)} arrays: got {got}.")
+            raise (ValueError if isinstance(got, int) else TypeError)(
+                f"[set_weights] weights must be the model's: expected a list of {len(variables)} arrays, got {got}. "
+                "Use get_weights() of a model of the same architecture."
+            )
         checked = []
         for i, (variable, value) in enumerate(zip(variables, weights, strict=True)):
             try:
                 checked.append(variable.checked(value))
             except (ValueError, TypeError) as error:
-                message = f"[set_weights] weight {i} expected {variable.shape}, got {np.shape(value)}. {error}"
+                got = getattr(value, "shape", type(value).__name__)
+                message = f"[set_weights] weight {i} expected {variable.shape}, got {got}: {error}"
                 raise type(error)(message) from None
         for variable, array in zip(variables, checked, strict=True):
             variable.array[...] = array
@@ -261,7 +269,12 @@ class Layer:
         return SymbolicTensor(output, self.dtype, call)
 
     def _as_array(self, x: Any) -> np.ndarray:
-        return _arrays.contiguous(self.name, "inputs", np.asarray(x, self.dtype))
+        given = _arrays.as_numbers(self.name, "inputs", x)
+        if given.dtype == self.dtype:
+            return given
+        array = _arrays.empty(self.name, "inputs", given.shape, self.dtype)
+        _arrays.assign(self.name, "inputs", array, given)
+        return array
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name!r}>"

@@ -23,7 +23,9 @@ class InputLayer(Layer):
             keywords["input_shape"] = shape
         super().__init__(**keywords)
         if self.declared_input_shape is None:
-            raise ValueError(f"[{self.name}] shape must be given: expected the shape of one sample, got None. Give e.g. (32, 32, 3).")
+            raise ValueError(
+                f"[{self.name}] shape must be given: expected the shape of one sample, got None. Give e.g. (32, 32, 3)."
+            )
         self.output = SymbolicTensor(self.declared_input_shape, self.dtype, LayerCall(self, (), False))
 
     def call(self, inputs: Any) -> Any:
@@ -149,7 +151,9 @@ class Dropout(Layer):
         super().__init__(**keywords)
         self.rate = _numbers.as_float(self.name, "rate", rate)
         if not 0 <= self.rate < 1:
-            raise ValueError(f"[{self.name}] rate must be in [0, 1): expected 0 <= rate < 1, got rate={rate}. Use a smaller one.")
+            raise ValueError(
+                f"[{self.name}] rate must be in [0, 1): expected 0 <= rate < 1, got rate={rate}. Use a smaller one."
+            )
         self.seed = self.add_seed()
 
     def call(self, inputs: Any, training: bool = False) -> Any:

@@ -36,7 +36,9 @@ class Subtract(_Merge):
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         if len(input_shape) != 2:
-            raise ValueError(f"[{self.name}] inputs must be 2 tensors: expected [a, b], got {len(input_shape)}. Use Add.")
+            raise ValueError(
+                f"[{self.name}] inputs must be 2 tensors: expected [a, b], got {len(input_shape)}. Use Add."
+            )
 
     def call(self, inputs: Any) -> Any:
         return ops.subtract(*inputs)
@@ -56,7 +58,9 @@ class Concatenate(_Merge):
         super().__init__(**keywords)
         self.axis = _numbers.as_int(self.name, "axis", axis)
         if self.axis == 0:
-            raise ValueError(f"[{self.name}] axis must not be the batch: expected axis != 0, got axis=0. Use -1 for channels.")
+            raise ValueError(
+                f"[{self.name}] axis must not be the batch: expected axis != 0, got axis=0. Use -1 for channels."
+            )
 
     def call(self, inputs: Any) -> Any:
         return ops.concatenate(inputs, self.axis)
@@ -76,7 +80,9 @@ class ZeroPadding2D(Layer):
         super().__init__(**keywords)
         pads = _numbers.as_layer_padding(self.name, padding)
         if isinstance(pads, str):
-            raise TypeError(f"[{self.name}] padding must be numbers: expected int or pairs, got padding={padding!r}. Pass ints.")
+            raise TypeError(
+                f"[{self.name}] padding must be numbers: expected int or pairs, got padding={padding!r}. Pass ints."
+            )
         self.padding = pads
 
     def build(self, input_shape: Any) -> None:

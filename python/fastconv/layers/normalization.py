@@ -28,7 +28,9 @@ class _Normalization(Layer):
     ) -> None:
         super().__init__(**keywords)
         if axis != -1:
-            raise ValueError(f"[{self.name}] axis must be the last one: expected axis=-1, got axis={axis!r}. Transpose the data.")
+            raise ValueError(
+                f"[{self.name}] axis must be the last one: expected axis=-1, got axis={axis!r}. Transpose the data."
+            )
         self.epsilon = _numbers.as_positive(self.name, "epsilon", epsilon)
         self.center = _numbers.as_bool(self.name, "center", center)
         self.scale = _numbers.as_bool(self.name, "scale", scale)

@@ -61,10 +61,16 @@ class SymbolicTensor:
 def as_batch_shape(op: str, shape: Any) -> BatchShape:
     """``shape`` with an open batch axis, every other extent an int >= 1."""
     if not isinstance(shape, (tuple, list)) or not shape or shape[0] is not None:
-        raise ValueError(f"[{op}] input_shape must start with an open batch axis: expected (None, ...), got {shape!r}. Put None first.")
+        raise ValueError(
+            f"[{op}] input_shape must start with an open batch axis: expected (None, ...), got {shape!r}. Put None first."
+        )
     for extent in shape[1:]:
         if isinstance(extent, bool) or not hasattr(extent, "__index__"):
-            raise TypeError(f"[{op}] input_shape must hold ints: expected int, got {extent!r} in {tuple(shape)}. Pass whole numbers.")
+            raise TypeError(
+                f"[{op}] input_shape must hold ints: expected int, got {extent!r} in {tuple(shape)}. Pass whole numbers."
+            )
         if extent < 1:
-            raise ValueError(f"[{op}] input_shape must be positive: expected extents >= 1, got {tuple(shape)}. Only the batch is open.")
+            raise ValueError(
+                f"[{op}] input_shape must be positive: expected extents >= 1, got {tuple(shape)}. Only the batch is open."
+            )
     return (None, *(int(extent) for extent in shape[1:]))

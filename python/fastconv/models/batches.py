@@ -20,14 +20,11 @@ def as_data(where: str, name: str, value: Any) -> np.ndarray:
 
     They are converted to the model's dtype batch by batch (as Keras does, without scaling), never silently anything else.
     """
-    array = np.asarray(value) if isinstance(value, (list, tuple)) else _arrays.as_array(where, name, value)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(
-            f"[{where}] {name} must be numbers: expected a float, int or bool array, got dtype {array.dtype}. "
-            "Encode text and categories first (utils.to_categorical)."
-        )
+    array = _arrays.as_numbers(where, name, value)
     if array.ndim == 0:
-        raise ValueError(f"[{where}] {name} must hold samples along its first axis: expected rank >= 1, got a scalar.")
+        raise ValueError(
+            f"[{where}] {name} must hold samples along its first axis: expected rank >= 1, got a scalar. Wrap it in a list."
+        )
     return array
 
 

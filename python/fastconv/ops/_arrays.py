@@ -70,6 +70,49 @@ def check_dtype(op: str, name: str, array: np.ndarray, accepted: tuple[str, ...]
         )
 
 
+def as_floats(op: str, name: str, value: Any) -> np.ndarray:
+    """``value`` as an ndarray of float32 or float64, or TypeError."""
+    array = as_array(op, name, value)
+    check_dtype(op, name, array)
+    return array
+
+
+def as_numbers(op: str, name: str, value: Any) -> np.ndarray:
+    """An array of bool, ints or floats from an array or from (nested) lists of numbers.
+
+    Raises:
+        TypeError: for anything else. ValueError: for rows of different lengths.
+    """
+    if isinstance(value, (list, tuple)):
+        try:
+            array = np.asarray(value)
+        except ValueError as error:
+            raise ValueError(
+                f"[{op}] {name} must be rectangular: expected rows of one length, got a list that NumPy cannot stack "
+                f"({error}). Pad or cut the rows."
+            ) from error
+    else:
+        array = as_array(op, name, value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(
+            f"[{op}] {name} must be numbers: expected a float, int or bool array, got dtype {array.dtype}. "
+            "Encode text and categories first (utils.to_categorical)."
+        )
+    return array
+
+
+def assign(op: str, name: str, target: np.ndarray, values: np.ndarray) -> None:
+    """``target[...] = values`` with NumPy's conversion, but never from a finite number to infinity."""
+    try:
+        with np.errstate(over="raise", under="ignore", invalid="ignore"):
+            target[...] = values
+    except FloatingPointError:
+        raise ValueError(
+            f"[{op}] {name} must fit {target.dtype}: expected values up to {np.finfo(target.dtype).max:.3g}, got larger ones "
+            f"in {name}.dtype={values.dtype}. Scale them."
+        ) from None
+
+
 def contiguous(op: str, name: str, array: np.ndarray) -> np.ndarray:
     """The array itself if a kernel can read it, else a C-contiguous, aligned copy."""
     if array.flags.c_contiguous and array.flags.aligned:
@@ -121,11 +164,17 @@ def free_bytes() -> int:
 def check_out(op: str, out: Any, shape: tuple[int, ...], dtype: str, inputs: list[np.ndarray | None]) -> np.ndarray:
     """``out`` if a result of this shape and dtype can be written into it."""
     if type(out) is not np.ndarray:
-        raise TypeError(f"[{op}] out must be an ndarray: expected numpy.ndarray, got {type(out).__name__}. Use np.empty.")
+        raise TypeError(
+            f"[{op}] out must be an ndarray: expected numpy.ndarray, got {type(out).__name__}. Use np.empty."
+        )
     if out.dtype != np.dtype(dtype) or not out.dtype.isnative:
-        raise TypeError(f"[{op}] out must have the result's dtype: expected {dtype}, got out.dtype={out.dtype}. Allocate it with np.empty.")
+        raise TypeError(
+            f"[{op}] out must have the result's dtype: expected {dtype}, got out.dtype={out.dtype}. Allocate it with np.empty."
+        )
     if out.shape != shape:
-        raise ValueError(f"[{op}] out must have the result's shape: expected {shape}, got out.shape={out.shape}. Allocate it with np.empty.")
+        raise ValueError(
+            f"[{op}] out must have the result's shape: expected {shape}, got out.shape={out.shape}. Allocate it with np.empty."
+        )
     if not (out.flags.c_contiguous and out.flags.aligned and out.flags.writeable):
         raise ValueError(
             f"[{op}] out must be C-contiguous, aligned and writeable: expected such an array, got flags {_flags(out)}. "

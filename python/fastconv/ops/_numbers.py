@@ -59,7 +59,6 @@ def as_padding(op: str, value: Any) -> str | tuple[tuple[int, int], tuple[int, i
     return (height, height), (width, width)
 
 
-
 def as_count(op: str, name: str, value: Any) -> int:
     """An int >= 1, for a layer that has no spec yet to judge it."""
     number = as_int(op, name, value)
@@ -117,7 +116,9 @@ def as_float(op: str, name: str, value: Any) -> float:
         )
     number = float(value)
     if not math.isfinite(number):
-        raise ValueError(f"[{op}] {name} must be finite: expected a finite number, got {name}={number}. Use another one.")
+        raise ValueError(
+            f"[{op}] {name} must be finite: expected a finite number, got {name}={number}. Use another one."
+        )
     return number
 
 
@@ -136,5 +137,7 @@ def as_positive(op: str, name: str, value: Any) -> float:
     """A float > 0."""
     number = as_float(op, name, value)
     if number <= 0:
-        raise ValueError(f"[{op}] {name} must be positive: expected {name} > 0, got {name}={number}. Use a larger number.")
+        raise ValueError(
+            f"[{op}] {name} must be positive: expected {name} > 0, got {name}={number}. Use a larger number."
+        )
     return number

@@ -127,7 +127,7 @@ def _gradient(g: Gradient) -> tuple[Any, ...]:
     return (apply(BACKWARD, g.dys[0], g.inputs[0], activation=activation),)
 
 
-FORWARD = register(OpDef("activation", ("x",), _lower_forward, _gradient))
+FORWARD = register(OpDef("activation", ("x",), _lower_forward, _gradient, title="{activation[0]}"))
 BACKWARD = register(OpDef("activation_backward", ("dy", "x"), _lower_backward("activation_backward")))
 BACKWARD_FROM_OUTPUT = register(
     OpDef("activation_backward_from_output", ("dy", "y"), _lower_backward("activation_backward_from_output"))

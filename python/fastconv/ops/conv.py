@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import _cpu
-from fastconv.ops import _numbers, elementwise
+from fastconv.ops import _arrays, _numbers, elementwise
 from fastconv.ops import activation as act
 from fastconv.ops.fused import activated_backward, apply_activated
 from fastconv.ops.registry import (
@@ -66,8 +66,9 @@ def _lower_backward_weight(
 
 
 def _gradient(g: Gradient) -> tuple[Any, ...]:
-    x, w, _ = g.inputs
+    x, w, bias = g.inputs
     (dy,) = g.dys
+    expect_shape("conv2d", "bias", None if bias is None else bias.shape, tuple(w.shape[3:]))
     dx = dw = dbias = None
     if g.needs[0]:
         dx = apply(BACKWARD_INPUT, dy, w, x_shape=tuple(x.shape), **g.attrs)
@@ -208,9 +209,12 @@ def _transpose_attrs(stride: Any, padding: Any, output_padding: Any, dilation: A
     return attrs
 
 
-def _check_transpose_bias(w: Any, bias: Any, groups: int) -> None:
-    filters = w.shape[2] * groups
-    expect_shape("conv2d_transpose", "bias", getattr(bias, "shape", None), (filters,))
+def _checked_transpose_bias(w: Any, bias: Any, groups: int) -> Any:
+    """The bias that an addition takes, judged under its own name."""
+    if not is_symbolic(bias):
+        bias = _arrays.as_floats("conv2d_transpose", "bias", getattr(bias, "array", bias))
+    expect_shape("conv2d_transpose", "bias", bias.shape, (w.shape[2] * groups,))
+    return bias
 
 
 def conv2d_transpose(
@@ -245,8 +249,7 @@ def conv2d_transpose(
     if bias is None:
         return apply(TRANSPOSE, x, w, out=out, **attrs)
     y = apply(TRANSPOSE, x, w, **attrs)
-    _check_transpose_bias(w, bias, attrs["groups"])
-    return elementwise.add(y, bias, out=out)
+    return elementwise.add(y, _checked_transpose_bias(w, bias, attrs["groups"]), out=out)
 
 
 def conv2d_transpose_backward(
@@ -268,5 +271,5 @@ def conv2d_transpose_backward(
     dx, dw = backward(TRANSPOSE, dy, (x, w), attrs, wanted[:2])
     if not wanted[2]:
         return dx, dw, None
-    _check_transpose_bias(w, bias, attrs["groups"])
+    bias = _checked_transpose_bias(w, bias, attrs["groups"])
     return dx, dw, elementwise.add_backward(dy, dy, bias, needs=(False, True))[1]

@@ -45,8 +45,9 @@ def _lower_backward_weight(dtype: str, shapes: tuple[Shape | None, ...], *, w_sh
 
 
 def _gradient(g: Gradient) -> tuple[Any, ...]:
-    x, w, _ = g.inputs
+    x, w, bias = g.inputs
     (dy,) = g.dys
+    expect_shape("dense", "bias", None if bias is None else bias.shape, tuple(w.shape[1:]))
     dx = dw = dbias = None
     if g.needs[0]:
         dx = apply(BACKWARD_INPUT, dy, w, x_shape=tuple(x.shape))

@@ -47,11 +47,12 @@ def _as_seed(seed: Any) -> Any:
         return seed
     if isinstance(seed, (bool, np.bool_)) or not hasattr(seed, "__index__"):
         raise TypeError(
-            f"[dropout] seed must be an int: expected 0 <= seed < 2**64, got seed={seed!r} ({type(seed).__name__})."
+            f"[dropout] seed must be an int: expected 0 <= seed < 2**64, got seed={seed!r} ({type(seed).__name__}). "
+            "Pass a whole number."
         )
     number = operator.index(seed)
     if not 0 <= number < 2**64:
-        raise ValueError(f"[dropout] seed must fit 64 bits: expected 0 <= seed < 2**64, got seed={number}.")
+        raise ValueError(f"[dropout] seed must fit 64 bits: expected 0 <= seed < 2**64, got seed={number}. Reduce it.")
     return np.array([number], np.uint64)
 
 

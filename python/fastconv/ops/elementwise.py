@@ -51,7 +51,7 @@ def _gradient(g: Gradient) -> tuple[Any, ...]:
     return (result, None) if needs[0] else (None, result)
 
 
-FORWARD = register(OpDef("binary", ("a", "b"), _lower_forward, _gradient))
+FORWARD = register(OpDef("binary", ("a", "b"), _lower_forward, _gradient, title="{kind}"))
 BACKWARD = register(OpDef("binary_backward", ("dy", "a", "b"), _lower_backward))
 
 

@@ -67,15 +67,68 @@ def _gradient(op: OpDef) -> Any:
     return lambda g: (None, apply(op, g.dys[0], *g.inputs, **g.attrs))
 
 
+_SUM_TOLERANCE = 1e-3  # of a row of class probabilities around 1
 _LABELS: dict[str, tuple[str, ...]] = {"labels": ("int64",)}
-BACKWARD = register(OpDef("loss_backward", ("dloss", "y_true", "y_pred"), _lower_backward))
-FORWARD = register(OpDef("loss", ("y_true", "y_pred"), _lower_forward, _gradient(BACKWARD)))
+BACKWARD = register(
+    OpDef(
+        "loss_backward",
+        ("dloss", "y_true", "y_pred"),
+        _lower_backward,
+        title="{kind}_backward",
+        check=lambda arrays, attrs: check_targets(attrs["kind"], "y_true", arrays[1]),
+    )
+)
+FORWARD = register(
+    OpDef(
+        "loss",
+        ("y_true", "y_pred"),
+        _lower_forward,
+        _gradient(BACKWARD),
+        title="{kind}",
+        check=lambda arrays, attrs: check_targets(attrs["kind"], "y_true", arrays[0]),
+    )
+)
 SPARSE_BACKWARD = register(
-    OpDef("sparse_loss_backward", ("dloss", "labels", "y_pred"), _lower_backward, dtypes=_LABELS)
+    OpDef(
+        "sparse_loss_backward", ("dloss", "labels", "y_pred"), _lower_backward, dtypes=_LABELS, title="{kind}_backward"
+    )
 )
 SPARSE = register(
-    OpDef("sparse_loss", ("labels", "y_pred"), _lower_forward, _gradient(SPARSE_BACKWARD), dtypes=_LABELS)
+    OpDef(
+        "sparse_loss", ("labels", "y_pred"), _lower_forward, _gradient(SPARSE_BACKWARD), dtypes=_LABELS, title="{kind}"
+    )
 )
+
+
+def check_targets(kind: str, name: str, targets: np.ndarray, where: str = "") -> None:
+    """ValueError naming the first target that a cross-entropy has no meaning for; other losses take any.
+
+    Args:
+        kind: the loss. name: the argument's. targets: its values. where: what messages begin with, the loss by default.
+    """
+    where = where or kind
+    if kind == "binary_crossentropy":
+        _refuse_target(where, name, targets, "probabilities")
+    if kind == "categorical_crossentropy":
+        _refuse_target(where, name, targets, "distributions over classes")
+        sums = targets.sum(-1, dtype=np.float64)
+        bad = np.abs(sums - 1) > _SUM_TOLERANCE
+        if bad.any():
+            row = int(bad.argmax())
+            raise ValueError(
+                f"[{where}] {name} rows must be distributions over classes: expected values >= 0 that sum to 1, got {name} row "
+                f"{row} sums to {sums.flat[row]:g}. One-hot encode the labels with utils.to_categorical."
+            )
+
+
+def _refuse_target(where: str, name: str, targets: np.ndarray, what: str) -> None:
+    bad = ~((targets >= 0) & (targets <= 1))  # NaN is bad, too
+    if bad.any():
+        index = tuple(int(i) for i in np.unravel_index(bad.argmax(), bad.shape))
+        raise ValueError(
+            f"[{where}] {name} must hold {what}: expected values in [0, 1], got {name} value {targets[index]} at index "
+            f"{index[0] if len(index) == 1 else index}. Scale or encode the targets."
+        )
 
 
 def _attrs(kind: str, from_logits: Any = False, label_smoothing: Any = 0.0, delta: Any = 1.0) -> dict[str, Any]:
@@ -263,7 +316,7 @@ def sparse_categorical_crossentropy(y_true: Any, y_pred: Any, *, from_logits: bo
     """
     op = "sparse_categorical_crossentropy"
     if not is_symbolic(y_pred):
-        y_pred = _arrays.as_array(op, "y_pred", y_pred)
+        y_pred = _arrays.as_floats(op, "y_pred", y_pred)
     labels = _as_labels(op, y_true, y_pred)
     return apply(SPARSE, labels, y_pred, out=out, **_attrs(op, from_logits))
 
@@ -274,5 +327,5 @@ def sparse_categorical_crossentropy_backward(
     """Gradient of :func:`sparse_categorical_crossentropy`: ``(None, dy_pred)``."""
     op = "sparse_categorical_crossentropy"
     if not is_symbolic(y_pred):
-        y_pred = _arrays.as_array(op, "y_pred", y_pred)
+        y_pred = _arrays.as_floats(op, "y_pred", y_pred)
     return _backward(dy, _as_labels(op, y_true, y_pred), y_pred, _attrs(op, from_logits), needs)

@@ -137,7 +137,9 @@ def batch_norm(
     Numerics: statistics are accumulated in float64 in a fixed order.
     """
     eps = _numbers.as_float("batch_norm", "epsilon", epsilon)
-    keep = _numbers.as_float("batch_norm", "momentum", momentum)
+    keep = _numbers.as_float_in(
+        "batch_norm", "momentum", momentum, 0, 1
+    )  # inference has no use for it, yet it must be one
     if not _numbers.as_bool("batch_norm", "training", training):
         return apply(INFERENCE, x, gamma, beta, mean, var, epsilon=eps)
     return apply(TRAINING, x, gamma, beta, mean, var, epsilon=eps, momentum=keep)[:3]

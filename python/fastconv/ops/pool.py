@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import _cpu
+from fastconv.graph import is_symbolic
 from fastconv.ops import _arrays, _numbers
 from fastconv.ops.registry import (
     Call,
@@ -67,8 +68,8 @@ def _gradient(g: Gradient) -> tuple[Any, ...]:
     return (apply(BACKWARD, g.dys[0], g.inputs[0], **g.attrs),)
 
 
-FORWARD = register(OpDef("pool2d", ("x",), _lower_forward, _gradient))
-BACKWARD = register(OpDef("pool2d_backward", ("dy", "x"), _lower_backward))
+FORWARD = register(OpDef("pool2d", ("x",), _lower_forward, _gradient, title="{kind}_pool2d"))
+BACKWARD = register(OpDef("pool2d_backward", ("dy", "x"), _lower_backward, title="{kind}_pool2d_backward"))
 
 
 def _attrs(
@@ -202,9 +203,14 @@ def avg_pool2d_backward(
 
 def _global_attrs(kind: str, x: Any) -> tuple[dict[str, Any], int, int]:
     op = f"global_{kind}_pool2d"
-    shape = x.shape if hasattr(x, "shape") else _arrays.as_array(op, "x", x).shape
+    shape = x.shape if is_symbolic(x) else _arrays.as_floats(op, "x", x).shape
     expect_rank(op, "x", shape, 4, "(N, H, W, C)")
     n, h, w, c = shape
+    if min(h, w, c) < 1:
+        raise ValueError(
+            f"[{op}] x height, width and channels must be at least 1: expected only N = 0, got x.shape={tuple(shape)}. "
+            "Check the layers before."
+        )
     return _attrs(kind, (h, w), None, 0, 1, False), n, c
 
 
@@ -233,5 +239,7 @@ def global_avg_pool2d_backward(dy: Any, x: Any, *, needs: Any = None) -> tuple:
 
 
 def _as_one_window(op: str, dy: Any, n: int, c: int) -> Any:
-    expect_shape(op, "dy", getattr(dy, "shape", None), (n, c))
+    if not is_symbolic(dy):
+        dy = _arrays.as_floats(op, "dy", dy)
+    expect_shape(op, "dy", dy.shape, (n, c))
     return reshape(dy, (n, 1, 1, c))

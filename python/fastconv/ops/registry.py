@@ -56,13 +56,23 @@ class Gradient:
 
 @dataclass(frozen=True)
 class OpDef:
-    """An operation. ``inputs`` are the array arguments in order ("bias?" may be None, "*arrays" is any number of them)."""
+    """An operation. ``inputs`` are the array arguments in order ("bias?" may be None, "*arrays" is any number of them).
+
+    ``title`` is what a user calls it where one op serves several functions: a format of the settings. ``check`` refuses
+    values of eager arrays that no shape shows (the data of a plan are checked when they are given to fit).
+    """
 
     name: str
     inputs: tuple[str, ...]
     lower: Callable[..., Lowered]  # (dtype, shapes, **attrs)
     gradient: Callable[[Gradient], tuple[Any, ...]] | None = None
     dtypes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of inputs that are not of the op's float type
+    title: str = ""
+    check: Callable[[Sequence[Any], dict[str, Any]], None] | None = None  # (arrays, settings)
+
+    def where(self, attrs: dict[str, Any]) -> str:
+        """The name that messages begin with."""
+        return self.title.format(**attrs) if self.title else self.name
 
     def lowered(self, dtype: str, shapes: Sequence[Shape | None], attrs: dict[str, Any]) -> Lowered:
         """``lower``, remembered: the same problem is validated and planned once."""
@@ -145,7 +155,7 @@ def _record(op: OpDef, inputs: Sequence[Any], attrs: dict[str, Any]) -> Any:
     for name, x in zip(input_names(op, len(inputs)), inputs, strict=True):
         if x is not None and not isinstance(x, Value):
             raise TypeError(
-                f"[{op.name}] {name} must be symbolic like the other inputs: expected a Value or a Variable, got "
+                f"[{op.where(attrs)}] {name} must be symbolic like the other inputs: expected a Value or a Variable, got "
                 f"{type(x).__name__}. Hold constants in a layer's weights."
             )
         values.append(x)
@@ -153,7 +163,7 @@ def _record(op: OpDef, inputs: Sequence[Any], attrs: dict[str, Any]) -> Any:
             dtype = dtype or x.dtype
             if x.dtype != dtype:
                 raise TypeError(
-                    f"[{op.name}] all inputs must have one dtype: expected {dtype}, got {name}.dtype={x.dtype}. "
+                    f"[{op.where(attrs)}] all inputs must have one dtype: expected {dtype}, got {name}.dtype={x.dtype}. "
                     "Give every layer the same dtype."
                 )
     lowered = op.lowered(dtype, [None if v is None else v.shape for v in values], attrs)
@@ -162,64 +172,68 @@ def _record(op: OpDef, inputs: Sequence[Any], attrs: dict[str, Any]) -> Any:
 
 def _run(op: OpDef, inputs: Sequence[Any], attrs: dict[str, Any], out: Any) -> Any:
     names = input_names(op, len(inputs))
-    arrays = _checked(op, inputs)
-    dtype = _common_dtype(op, names, arrays)
+    where = op.where(attrs)
+    arrays = _checked(op, where, inputs)
+    dtype = _common_dtype(op, where, names, arrays)
     lowered = op.lowered(dtype, [None if a is None else a.shape for a in arrays], attrs)
+    if op.check is not None:
+        op.check(arrays, attrs)
     if lowered.view_of is not None:
-        return _reshaped(op, arrays[lowered.view_of], lowered.outputs[0][0], out)
-    ready = [None if a is None else _arrays.contiguous(op.name, name, a) for name, a in zip(names, arrays, strict=True)]
-    registers = ready + _outputs(op, lowered, out, arrays)
-    registers += [_arrays.empty(op.name, "scratch", shape, kind) for shape, kind in lowered.scratch]
+        return _reshaped(where, arrays[lowered.view_of], lowered.outputs[0][0], out)
+    ready = [None if a is None else _arrays.contiguous(where, name, a) for name, a in zip(names, arrays, strict=True)]
+    registers = ready + _outputs(where, lowered, out, arrays)
+    registers += [_arrays.empty(where, "scratch", shape, kind) for shape, kind in lowered.scratch]
     for call in lowered.calls:
         _cpu.run(call.kernel, call.spec, [None if i is None else registers[i] for i in call.tensors])
     return _unpack(registers[len(ready) : len(ready) + len(lowered.outputs)])
 
 
-def _checked(op: OpDef, inputs: Sequence[Any]) -> list[np.ndarray | None]:
+def _checked(op: OpDef, where: str, inputs: Sequence[Any]) -> list[np.ndarray | None]:
     """The inputs as arrays of an accepted kind and dtype; None stays None where the op allows it."""
     names = input_names(op, len(inputs))
     optional = {name[:-1] for name in op.inputs if name.endswith("?")}
     return [
-        None if x is None and name in optional else _check(op, name, x) for name, x in zip(names, inputs, strict=True)
+        None if x is None and name in optional else _check(op, where, name, x)
+        for name, x in zip(names, inputs, strict=True)
     ]
 
 
-def _check(op: OpDef, name: str, value: Any) -> np.ndarray:
-    array = _arrays.as_array(op.name, name, getattr(value, "array", value) if isinstance(value, Value) else value)
-    _arrays.check_dtype(op.name, name, array, op.dtypes.get(name, _arrays.FLOATS))
+def _check(op: OpDef, where: str, name: str, value: Any) -> np.ndarray:
+    array = _arrays.as_array(where, name, getattr(value, "array", value) if isinstance(value, Value) else value)
+    _arrays.check_dtype(where, name, array, op.dtypes.get(name, _arrays.FLOATS))
     return array
 
 
-def _common_dtype(op: OpDef, names: list[str], arrays: list[np.ndarray | None]) -> str:
+def _common_dtype(op: OpDef, where: str, names: list[str], arrays: list[np.ndarray | None]) -> str:
     found = [(n, a.dtype.name) for n, a in zip(names, arrays, strict=True) if a is not None and n not in op.dtypes]
     for name, dtype in found:
         if dtype != found[0][1]:
             raise TypeError(
-                f"[{op.name}] all arrays must have one dtype: expected {found[0][1]} as {found[0][0]}, got "
+                f"[{where}] all arrays must have one dtype: expected {found[0][1]} as {found[0][0]}, got "
                 f"{name}.dtype={dtype}. Convert one of them with .astype."
             )
     return found[0][1]
 
 
-def _outputs(op: OpDef, lowered: Lowered, out: Any, inputs: list[np.ndarray | None]) -> list[np.ndarray]:
+def _outputs(where: str, lowered: Lowered, out: Any, inputs: list[np.ndarray | None]) -> list[np.ndarray]:
     if out is None:
-        return [_arrays.empty(op.name, "y", shape, dtype) for shape, dtype in lowered.outputs]
+        return [_arrays.empty(where, "y", shape, dtype) for shape, dtype in lowered.outputs]
     given = (out,) if len(lowered.outputs) == 1 else out
     if not isinstance(given, tuple) or len(given) != len(lowered.outputs):
         raise TypeError(
-            f"[{op.name}] out must hold every result: expected a tuple of {len(lowered.outputs)} arrays, got {type(out).__name__}. "
+            f"[{where}] out must hold every result: expected a tuple of {len(lowered.outputs)} arrays, got {type(out).__name__}. "
             "Pass one array per result."
         )
     return [
-        _arrays.check_out(op.name, o, shape, dtype, inputs)
+        _arrays.check_out(where, o, shape, dtype, inputs)
         for o, (shape, dtype) in zip(given, lowered.outputs, strict=True)
     ]
 
 
-def _reshaped(op: OpDef, array: np.ndarray | None, shape: Shape, out: Any) -> np.ndarray:
+def _reshaped(where: str, array: np.ndarray | None, shape: Shape, out: Any) -> np.ndarray:
     """A result that never aliases its input: eager callers may write into it."""
     assert array is not None
-    result = _outputs(op, Lowered(((shape, array.dtype.name),)), out, [array])[0]
+    result = _outputs(where, Lowered(((shape, array.dtype.name),)), out, [array])[0]
     result[...] = array.reshape(shape)
     return result
 
@@ -238,11 +252,15 @@ def backward(
     again, and only if the rule asks for them.
     """
     if op.gradient is None:
-        raise TypeError(f"[{op.name}] has no gradient: expected a differentiable op on the way to the weights.")
+        raise TypeError(
+            f"[{op.where(attrs)}] there is no gradient: expected a differentiable op on the way to the weights, got "
+            f"{op.name}. Use another op."
+        )
     dys = dys if isinstance(dys, tuple) else (dys,)
     if not any(is_symbolic(x) for x in (*inputs, *dys)):  # a rule looks at shapes before any kernel does
-        inputs = _checked(op, inputs)
-        dys = tuple(None if dy is None and len(dys) > 1 else _check(op, "dy", dy) for dy in dys)
+        where = op.where(attrs)
+        dys = tuple(None if dy is None and i > 0 else _check(op, where, "dy", dy) for i, dy in enumerate(dys))
+        inputs = _checked(op, where, inputs)
 
     @functools.cache
     def forward_outputs() -> tuple[Any, ...]:

@@ -261,9 +261,11 @@ def softplus_backward(dy: np.ndarray, x: np.ndarray, *, needs: Any = None) -> tu
 
 
 def threshold(x: np.ndarray, value: float = 0.0) -> np.ndarray:
-    """``1 if x > value else 0``, the perceptron's step; ``value`` is rounded to the dtype of x first."""
+    """``1 if x > value else 0``, the perceptron's step; NaN stays NaN; ``value`` is rounded to the dtype of x first."""
     value = _check.real("threshold", "value", value)
-    return elementwise_forward("threshold", x, lambda x64: np.where(x64 > float(x.dtype.type(value)), 1.0, 0.0))
+    return elementwise_forward(
+        "threshold", x, lambda x64: np.where(np.isnan(x64), x64, x64 > float(x.dtype.type(value)))
+    )
 
 
 def threshold_backward(

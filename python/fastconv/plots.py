@@ -181,11 +181,11 @@ def _caption(truth: int | None, guess: int | None, class_names: Sequence[str] | 
 def _figure(width: float, height: float) -> Any:
     try:
         from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError:
         raise ImportError("[plots] matplotlib is needed: pip install 'fastconv[plots]'") from None
-    figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
-    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
-    return figure
+    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
+    return Figure(figsize=(width, height), dpi=_DPI, layout=layout, facecolor="white")
 
 
 def _finish(figure: Any, title: str | None, path: str | os.PathLike[str] | None) -> Any:
@@ -202,14 +202,15 @@ def _finish_curve(axes: Any, name: str, curves: list[Any]) -> None:
 
     axes.set_title(name.replace("_", " "), fontsize=10, color=_INK, loc="left", fontweight="bold")
     axes.set_xlabel("epoch", fontsize=9, color=_INK)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     values = np.concatenate([np.asarray(curve, float) for curve in curves])
     if "loss" in name and values.min() > 0 and values.max() > 10 * values.min():
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(color=_GRID, lw=0.8)
     axes.set_axisbelow(True)
-    axes.tick_params(length=0, labelsize=8, colors=_INK)
+    axes.tick_params(which="both", length=0, labelsize=8, colors=_INK)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(_GRID)
     axes.legend(frameon=False, fontsize=9, labelcolor=_INK)
@@ -219,12 +220,8 @@ def _label_classes(axes: Any, names: list[str]) -> None:
     step = -(-len(names) // 50)  # more labels than this would overlap
     ticks = range(0, len(names), step)
     shown = [names[i] for i in ticks]
-    axes.set_xticks(
-        ticks,
-        shown,
-        rotation=45 if max(map(len, shown)) > 2 else 0,
-        ha="right" if max(map(len, shown)) > 2 else "center",
-    )
+    slanted = sum(map(len, shown)) > 3 * len(shown) and len(shown) > 2
+    axes.set_xticks(ticks, shown, rotation=45 if slanted else 0, ha="right" if slanted else "center")
     axes.set_yticks(ticks, shown)
     axes.set_xlabel("predicted class", fontsize=9, color=_INK)
     axes.set_ylabel("true class", fontsize=9, color=_INK)

@@ -55,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _fail(command: str, text: str, status: int) -> int:
+    if sys.stdout.isatty():
+        print()  # leaves the line of a progress bar
     print(f"fastconv {command}: {_one_line(text)}", file=sys.stderr)
     return status
 

@@ -97,7 +97,9 @@ def read_only(a):
 
 def absurd_unit_strides(a):
     """Axes of extent 1 may have any stride; a view of a view shows one (pytorch#195394)."""
-    return np.lib.stride_tricks.as_strided(a.copy(), a.shape, [s if n > 1 else 1 << 40 for n, s in zip(a.shape, a.strides)])
+    return np.lib.stride_tricks.as_strided(
+        a.copy(), a.shape, [s if n > 1 else 1 << 40 for n, s in zip(a.shape, a.strides)]
+    )
 
 
 class Subclass(np.ndarray):
@@ -160,7 +162,9 @@ def test_broadcast_arrays(isa):
     np.testing.assert_array_equal(ops.conv2d(wide, W), ops.conv2d(wide.copy(), W))
     np.testing.assert_array_equal(ops.max_pool2d(wide), ops.max_pool2d(wide.copy()))
     dy = np.broadcast_to(np.float32(1), (4, 5, 7, 5))
-    for got, wanted in zip(ops.conv2d_backward(dy, wide, W), ops.conv2d_backward(dy.copy(), wide.copy(), W), strict=True):
+    for got, wanted in zip(
+        ops.conv2d_backward(dy, wide, W), ops.conv2d_backward(dy.copy(), wide.copy(), W), strict=True
+    ):
         assert (got is None) == (wanted is None)
         if got is not None:
             np.testing.assert_array_equal(got, wanted)

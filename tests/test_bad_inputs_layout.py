@@ -98,11 +98,7 @@ def read_only(a):
 def absurd_unit_strides(a):
     """Axes of extent 1 may have any stride; a view of a view shows one (pytorch#195394)."""
     return np.lib.stride_tricks.as_strided(
-<<<<<<< HEAD
         a.copy(), a.shape, [s if n > 1 else 1 << 40 for n, s in zip(a.shape, a.strides, strict=True)]
-=======
-        a.copy(), a.shape, [s if n > 1 else 1 << 40 for n, s in zip(a.shape, a.strides, strict=True)]
->>>>>>> h/badin
     )
 
 

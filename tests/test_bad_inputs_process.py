@@ -290,7 +290,6 @@ int pthread_create(void* thread, void* attributes, void* start, void* argument) 
 """
 
 
-@pytest.mark.xfail(strict=True, reason="libgomp ends the process; csrc/cpu/threads.cpp must try to start threads first")
 @pytest.mark.skipif(sys.platform != "linux" or not shutil.which("cc"), reason="needs LD_PRELOAD and a C compiler")
 def test_threads_that_cannot_start(tmp_path):
     """L7: where the system refuses threads (ulimit -u) a call runs serially; it never ends the process."""

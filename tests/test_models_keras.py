@@ -221,6 +221,22 @@ def test_every_loss(loss, activation):
         assert_close(actual, expected, 1e-6)
 
 
+def test_one_loss_for_several_outputs():
+    def build(k):
+        x = k.layers.Input((5,))
+        y = k.layers.Dense(4, activation="tanh")(x)
+        return k.Model(x, [k.layers.Dense(3)(y), k.layers.Dense(2)(y)])
+
+    ours, theirs = pair(build)
+    rng = np.random.default_rng(8)
+    x, y = rng.normal(size=(8, 5)).astype(np.float32), [rng.normal(size=(8, n)).astype(np.float32) for n in (3, 2)]
+    for model in (ours, theirs):
+        model.compile("sgd", "mse")
+        model.train_on_batch(x, y)
+    for actual, expected in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        assert_close(actual, expected, 1e-6)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_hundred_steps_give_keras_s_loss_curve(name):
     """The three networks of test_models_reference.py."""

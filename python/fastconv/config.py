@@ -52,10 +52,13 @@ def set_num_threads(n: int) -> None:
 def _choose(setting: str, value: Any, accepted: tuple[str, ...]) -> None:
     if not isinstance(value, str):
         raise TypeError(
-            f"[set_{setting}] {setting} must be a str: expected one of {accepted}, got {type(value).__name__}."
+            f"[set_{setting}] {setting} must be a str: expected one of {accepted}, got {type(value).__name__}. "
+            "Pass its name."
         )
     if value not in accepted:
-        raise ValueError(f"[set_{setting}] {setting} is not known: expected one of {accepted}, got {value!r}.")
+        raise ValueError(
+            f"[set_{setting}] {setting} is not known: expected one of {accepted}, got {value!r}. Use one of them."
+        )
     _settings[setting] = value
 
 
@@ -81,7 +84,7 @@ def set_dtype_policy(policy: str) -> None:
     if policy in _CUDA_POLICIES:
         raise DeviceError(
             f"[set_dtype_policy] {policy} needs the CUDA module, which this build does not have: expected one of "
-            f"{_POLICIES}, got {policy!r}."
+            f"{_POLICIES}, got {policy!r}. Install a CUDA build."
         )
     _choose("dtype_policy", policy, _POLICIES)
 
@@ -99,15 +102,17 @@ def set_device(device: str) -> None:
     """
     if isinstance(device, str) and (device == "cuda" or (device.startswith("cuda:") and device[5:].isdigit())):
         raise DeviceError(
-            f"[set_device] {device} needs the CUDA module: expected fastconv._cuda, which this build does not have. "
+            f"[set_device] {device} needs the CUDA module: expected fastconv._cuda, got a build without it. "
             "Install a CUDA build, or use set_device('cpu')."
         )
     if not isinstance(device, str):
         raise TypeError(
-            f"[set_device] device must be a str: expected one of cpu, cuda, cuda:N, got {type(device).__name__}."
+            f"[set_device] device must be a str: expected one of cpu, cuda, cuda:N, got {type(device).__name__}. Pass a str."
         )
     if device != "cpu":
-        raise ValueError(f"[set_device] device is not known: expected one of cpu, cuda, cuda:N, got device={device!r}.")
+        raise ValueError(
+            f"[set_device] device is not known: expected one of cpu, cuda, cuda:N, got device={device!r}. Use 'cpu'."
+        )
 
 
 def show_config() -> dict[str, Any]:

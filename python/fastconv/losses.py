@@ -9,6 +9,7 @@ import numpy as np
 
 from fastconv import ops
 from fastconv.ops import (
+    _arrays,
     _numbers,
     binary_crossentropy,
     categorical_crossentropy,
@@ -63,7 +64,8 @@ class Loss:
     def __init__(self, name: str, reduction: str | None = "sum_over_batch_size") -> None:
         if reduction not in _REDUCTIONS:
             raise ValueError(
-                f"[{name}] reduction is not known: expected one of {_REDUCTIONS}, got reduction={reduction!r}."
+                f"[{name}] reduction is not known: expected one of {_REDUCTIONS}, got reduction={reduction!r}. "
+                "Use one of these."
             )
         self.name = name
         self.reduction = reduction
@@ -82,10 +84,10 @@ class Loss:
         Returns:
             A float, or an array with ``reduction=None``.
         """
-        prediction = np.asarray(y_pred)
+        prediction = _arrays.as_numbers(self.name, "y_pred", y_pred)
         if prediction.dtype.kind in "iub":
             prediction = prediction.astype(np.float32)
-        targets = self.prepare("y_true", np.asarray(y_true), prediction.shape[1:])
+        targets = self.prepare("y_true", _arrays.as_numbers(self.name, "y_true", y_true), prediction.shape[1:])
         targets = np.ascontiguousarray(targets, np.int64 if self.takes_labels else prediction.dtype)
         values = self.call(targets, prediction)
         if sample_weight is not None:
@@ -102,7 +104,8 @@ class Loss:
         """
         if targets.dtype.kind not in "fiub":
             raise TypeError(
-                f"[{self.name}] {name} must be numbers: expected a numeric array, got dtype {targets.dtype}."
+                f"[{self.name}] {name} must be numbers: expected a numeric array, got dtype {targets.dtype}. "
+                "Encode text first."
             )
         if targets.shape[1:] != sample_shape and (*targets.shape[1:], 1) == sample_shape:
             targets = targets[..., None]  # (N,) for a model with one output, as Keras takes it
@@ -114,7 +117,9 @@ class Loss:
             )
         if targets.dtype.kind == "f" and not np.isfinite(targets).all():
             row = int(np.argwhere(~np.isfinite(targets))[0][0])
-            raise ValueError(f"[{self.name}] {name} must be finite: expected no NaN or infinity, got one in row {row}.")
+            raise ValueError(
+                f"[{self.name}] {name} must be finite: expected no NaN or infinity, got one in row {row}. Clean the data."
+            )
         return targets
 
     def get_config(self) -> dict[str, Any]:
@@ -129,7 +134,7 @@ class MeanSquaredError(Loss):
         self, reduction: str | None = "sum_over_batch_size", name: str = "mean_squared_error", half: bool = False
     ):
         super().__init__(name, reduction)
-        self.half = half
+        self.half = _numbers.as_bool(name, "half", half)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         loss = ops.mean_squared_error(y_true, y_pred)
@@ -154,7 +159,7 @@ class Huber(Loss):
 
     def __init__(self, delta: float = 1.0, reduction: str | None = "sum_over_batch_size", name: str = "huber_loss"):
         super().__init__(name, reduction)
-        self.delta = _numbers.as_float(name, "delta", delta)
+        self.delta = _numbers.as_positive(name, "delta", delta)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return ops.huber(y_true, y_pred, delta=self.delta)
@@ -189,7 +194,7 @@ class _CrossEntropy(Loss):
     def __init__(self, name: str, reduction: str | None, from_logits: bool, label_smoothing: float = 0.0):
         super().__init__(name, reduction)
         self.from_logits = _numbers.as_bool(name, "from_logits", from_logits)
-        self.label_smoothing = _numbers.as_float(name, "label_smoothing", label_smoothing)
+        self.label_smoothing = _numbers.as_float_in(name, "label_smoothing", label_smoothing, 0, 1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "from_logits": self.from_logits, "label_smoothing": self.label_smoothing}
@@ -327,13 +332,13 @@ def get(identifier: Any) -> Loss:
         cls = _BY_CLASS_NAME.get(identifier.get("class", ""))
         if cls is None:
             raise ValueError(
-                f"[loss] loss class is not known: expected one of {', '.join(_BY_CLASS_NAME)}, got {identifier}."
+                f"[loss] loss class is not known: expected one of {', '.join(_BY_CLASS_NAME)}, got {identifier}. Use one of these."
             )
         return cls(**identifier.get("config", {}))
     if isinstance(identifier, type) or not callable(identifier):
         raise TypeError(
             f"[loss] loss must be a name, a Loss object or a function: expected one of these, got {identifier!r} "
-            f"({type(identifier).__name__})."
+            f"({type(identifier).__name__}). For example 'mse'."
         )
     for name in _CLASSES:
         if identifier is getattr(ops, name, None):

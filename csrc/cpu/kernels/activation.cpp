@@ -4,8 +4,8 @@
 // Shapes     any, all tensors alike, C-contiguous
 // Blocking   one pass, a register at a time, in blocks that fit into L1
 // Threads    over blocks; elements are independent
-// Numerics   float: see simd/math.h; body and tail run the same vector code
-// Edges      NaN gives NaN; a zero slope times a NaN cotangent is NaN
+// Numerics   simd/math.h; body and tail run the same vector code, so a result does not depend on its place
+// Edges      NaN in x gives NaN in y; where relu and its kin are flat dx is 0 whatever dy is
 #include "cpu/kernels/activation.h"
 
 #include "core/elementwise_spec.h"
@@ -23,14 +23,14 @@ void run_activation(const F& f, const T* x, T* y, int64_t n) {
       n, [&](int64_t i, int64_t count) { store_up_to(y + i, f.value(load_up_to(x + i, count)), count); });
 }
 
-// dx = dy * slope(saved)
-template <class T, class Slope>
+// dx = gradient(dy, saved), where saved is x or y
+template <class T, class Gradient>
 void run_gradient(const ActivationSpec& s, const T* dy, const T* saved, T* dx, const Context& context,
-                  const Slope& slope) {
+                  const Gradient& gradient) {
   parallel_blocks(context.threads, s.n, kBlock, [&](int64_t begin, int64_t end) {
     for_each_vector<T>(end - begin, [&](int64_t offset, int64_t count) {
       const int64_t i = begin + offset;
-      store_up_to(dx + i, load_up_to(dy + i, count) * slope(load_up_to(saved + i, count)), count);
+      store_up_to(dx + i, gradient(load_up_to(dy + i, count), load_up_to(saved + i, count)), count);
     });
   });
 }
@@ -47,7 +47,7 @@ void activation_forward(const ActivationSpec& s, const T* x, T* y, const Context
 template <class T>
 void activation_backward(const ActivationSpec& s, const T* dy, const T* x, T* dx, const Context& context) {
   with_activation<T>(s.activation, [&](const auto& f) {
-    run_gradient(s, dy, x, dx, context, [&](Vec<T> v) { return f.slope(v); });
+    run_gradient(s, dy, x, dx, context, [&](Vec<T> g, Vec<T> v) { return f.gradient(g, v); });
   });
 }
 
@@ -55,8 +55,8 @@ template <class T>
 void activation_backward_from_output(const ActivationSpec& s, const T* dy, const T* y, T* dx,
                                      const Context& context) {
   with_activation<T>(s.activation, [&](const auto& f) {
-    if constexpr (requires { f.slope_from_output(Vec<T>{}); }) {  // the registry asks for no other kind
-      run_gradient(s, dy, y, dx, context, [&](Vec<T> v) { return f.slope_from_output(v); });
+    if constexpr (requires { f.gradient_from_output(Vec<T>{}, Vec<T>{}); }) {  // ops ask for no other kind
+      run_gradient(s, dy, y, dx, context, [&](Vec<T> g, Vec<T> v) { return f.gradient_from_output(g, v); });
     }
   });
 }

@@ -1,6 +1,9 @@
-// activation.h — every activation as a function object: its value, its derivative, and where it can be had
-// the derivative from the output alone. One dispatch from ActivationKind to the object serves all kernels and
+// activation.h — every activation as a function object: value(x), gradient(dy, x) and, where the output alone
+// tells the derivative, gradient_from_output(dy, y). One dispatch from ActivationKind serves all kernels and
 // fused epilogues.
+//
+// NaN passes through every value(): comparisons are written so that a NaN takes the branch that returns it.
+// Gradients that are zero by definition are chosen, not multiplied: an infinite dy meets no 0 * dy.
 #pragma once
 
 #include "core/activation.h"
@@ -8,42 +11,39 @@
 
 namespace fc::cpu::FC_ISA {
 
-// NaN passes through every function: comparisons are written so that a NaN takes the branch that returns it.
-
 template <class T>
 struct Linear {
   Vec<T> scale, offset;
   Vec<T> value(Vec<T> x) const { return fma<T>(scale, x, offset); }
-  Vec<T> slope(Vec<T>) const { return scale; }
-  Vec<T> slope_from_output(Vec<T>) const { return scale; }
+  Vec<T> gradient(Vec<T> dy, Vec<T>) const { return dy * scale; }
+  Vec<T> gradient_from_output(Vec<T> dy, Vec<T>) const { return dy * scale; }
 };
 
 template <class T>
 struct Relu {
   Vec<T> value(Vec<T> x) const { return x < zero<T>() ? zero<T>() : x; }
-  Vec<T> slope(Vec<T> x) const { return x > zero<T>() ? broadcast(T(1)) : zero<T>(); }
-  Vec<T> slope_from_output(Vec<T> y) const { return slope(y); }
+  Vec<T> gradient(Vec<T> dy, Vec<T> x) const { return x > zero<T>() ? dy : zero<T>(); }
+  Vec<T> gradient_from_output(Vec<T> dy, Vec<T> y) const { return gradient(dy, y); }
 };
 
 template <class T>
 struct Relu6 {
-  Vec<T> value(Vec<T> x) const {
-    const Vec<T> y = x < zero<T>() ? zero<T>() : x;
-    return y > broadcast(T(6)) ? broadcast(T(6)) : y;
-  }
-  Vec<T> slope(Vec<T> x) const {
-    const Vec<T> below = x < broadcast(T(6)) ? broadcast(T(1)) : zero<T>();
+  Vec<T> value(Vec<T> x) const { return clamp<T>(x, T(0), T(6)); }
+  Vec<T> gradient(Vec<T> dy, Vec<T> x) const {
+    const Vec<T> below = x < broadcast(T(6)) ? dy : zero<T>();
     return x > zero<T>() ? below : zero<T>();
   }
-  Vec<T> slope_from_output(Vec<T> y) const { return slope(y); }
+  Vec<T> gradient_from_output(Vec<T> dy, Vec<T> y) const { return gradient(dy, y); }
 };
 
 template <class T>
 struct LeakyRelu {
-  Vec<T> leak;
-  Vec<T> value(Vec<T> x) const { return x < zero<T>() ? leak * x : x; }
-  Vec<T> slope(Vec<T> x) const { return x > zero<T>() ? broadcast(T(1)) : leak; }
-  Vec<T> slope_from_output(Vec<T> y) const { return slope(y); }  // the sign is kept: leak > 0
+  Vec<T> slope;
+  Vec<T> value(Vec<T> x) const { return x > zero<T>() ? x : slope * x; }
+  Vec<T> gradient(Vec<T> dy, Vec<T> x) const { return x > zero<T>() ? dy : slope * dy; }
+  Vec<T> gradient_from_output(Vec<T> dy, Vec<T> y) const {
+    return gradient(dy, y);
+  }  // slope > 0 keeps the sign
 };
 
 // scale * (x > 0 ? x : alpha * (exp(x) - 1)): elu with scale 1, selu with its two constants.
@@ -51,52 +51,54 @@ template <class T>
 struct Elu {
   Vec<T> alpha, scale;
   Vec<T> value(Vec<T> x) const { return scale * (x > zero<T>() ? x : alpha * expm1<T>(x)); }
-  Vec<T> slope(Vec<T> x) const { return scale * (x > zero<T>() ? broadcast(T(1)) : alpha * exp<T>(x)); }
-  Vec<T> slope_from_output(Vec<T> y) const { return y > zero<T>() ? scale : fma<T>(scale, alpha, y); }
+  Vec<T> gradient(Vec<T> dy, Vec<T> x) const {
+    return dy * scale * (x > zero<T>() ? broadcast(T(1)) : alpha * exp<T>(x));
+  }
+  Vec<T> gradient_from_output(Vec<T> dy, Vec<T> y) const {
+    // alpha > 0 keeps the sign; rounded like value(), so that the sum is 0 where that has saturated
+    return dy * (y > zero<T>() ? scale : scale * alpha + y);
+  }
 };
 
 template <class T>
 struct Gelu {
-  Vec<T> value(Vec<T> x) const {
-    return broadcast(T(0.5)) * x * (broadcast(T(1)) + erf<T>(x * broadcast(T(0.70710678118654752440))));
-  }
-  Vec<T> slope(Vec<T> x) const {
-    const Vec<T> cdf =
-        broadcast(T(0.5)) * (broadcast(T(1)) + erf<T>(x * broadcast(T(0.70710678118654752440))));
-    const Vec<T> pdf = broadcast(T(0.39894228040143267794)) * exp<T>(broadcast(T(-0.5)) * x * x);
-    return fma<T>(x, pdf, cdf);
+  Vec<T> value(Vec<T> x) const { return x * Normal<T>(x).cdf; }
+  Vec<T> gradient(Vec<T> dy, Vec<T> x) const {
+    const Normal<T> normal(x);
+    return dy * fma<T>(x, normal.density, normal.cdf);
   }
 };
 
-// 0.5 x (1 + tanh(u)), u = sqrt(2/pi) (x + 0.044715 x^3)
+// 0.5 x (1 + tanh(u / 2)) = x logistic(u), u = 2 sqrt(2/pi) (x + 0.044715 x^3)
 template <class T>
 struct GeluTanh {
-  static constexpr T kScale = T(0.79788456080286535588), kCube = T(0.044715);
-  Vec<T> inner(Vec<T> x) const { return broadcast(kScale) * fma<T>(broadcast(kCube) * x * x, x, x); }
-  Vec<T> value(Vec<T> x) const { return broadcast(T(0.5)) * x * (broadcast(T(1)) + tanh<T>(inner(x))); }
-  Vec<T> slope(Vec<T> x) const {
-    const Vec<T> one = broadcast(T(1)), half = broadcast(T(0.5));
-    const Vec<T> t = tanh<T>(inner(x));
-    const Vec<T> du = broadcast(kScale) * fma<T>(broadcast(3 * kCube) * x, x, one);
-    return half * (one + t) + half * x * (one - t * t) * du;
+  static constexpr T kScale = T(1.59576912160573071176), kCube = T(0.044715);
+  static Vec<T> inner(Vec<T> x) { return broadcast(kScale) * fma<T>(broadcast(kCube) * x * x, x, x); }
+  Vec<T> value(Vec<T> x) const { return x * logistic<T>(inner(x)); }
+  Vec<T> gradient(Vec<T> dy, Vec<T> x) const {
+    const Vec<T> near = clamp<T>(x, T(-32), T(32));  // beyond, the logistic is 0 or 1 and x^2 might overflow
+    const Vec<T> u = inner(near), s = logistic<T>(u);
+    const Vec<T> du = broadcast(kScale) * fma<T>(broadcast(3 * kCube) * near, near, broadcast(T(1)));
+    return dy * s * fma<T>(near * du, logistic<T>(-u), broadcast(T(1)));
   }
 };
 
 template <class T>
 struct Silu {
-  Vec<T> value(Vec<T> x) const { return x * sigmoid<T>(x); }
-  Vec<T> slope(Vec<T> x) const {
-    const Vec<T> s = sigmoid<T>(x), one = broadcast(T(1));
-    return s * (one + x * (one - s));
+  Vec<T> value(Vec<T> x) const { return x * logistic<T>(x); }
+  Vec<T> gradient(Vec<T> dy, Vec<T> x) const {
+    return dy * logistic<T>(x) * fma<T>(x, logistic<T>(-x), broadcast(T(1)));
   }
 };
 
 template <class T>
 struct HardSigmoid {
-  Vec<T> value(Vec<T> x) const { return Relu6<T>().value(x + broadcast(T(3))) / broadcast(T(6)); }
-  Vec<T> slope(Vec<T> x) const { return Relu6<T>().slope(x + broadcast(T(3))) / broadcast(T(6)); }
-  Vec<T> slope_from_output(Vec<T> y) const {
-    const Vec<T> below = y < broadcast(T(1)) ? broadcast(T(1) / T(6)) : zero<T>();
+  Vec<T> value(Vec<T> x) const { return clamp<T>(x + broadcast(T(3)), T(0), T(6)) / broadcast(T(6)); }
+  Vec<T> gradient(Vec<T> dy, Vec<T> x) const {
+    return magnitude<T>(x) < broadcast(T(3)) ? dy / broadcast(T(6)) : zero<T>();
+  }
+  Vec<T> gradient_from_output(Vec<T> dy, Vec<T> y) const {
+    const Vec<T> below = y < broadcast(T(1)) ? dy / broadcast(T(6)) : zero<T>();
     return y > zero<T>() ? below : zero<T>();
   }
 };
@@ -104,21 +106,30 @@ struct HardSigmoid {
 template <class T>
 struct HardSwish {
   Vec<T> value(Vec<T> x) const { return x * HardSigmoid<T>().value(x); }
-  Vec<T> slope(Vec<T> x) const { return fma<T>(x, HardSigmoid<T>().slope(x), HardSigmoid<T>().value(x)); }
+  Vec<T> gradient(Vec<T> dy, Vec<T> x) const {
+    const Vec<T> middle = dy * fma<T>(x, broadcast(T(1) / T(3)), broadcast(T(0.5)));
+    const Vec<T> above = x >= broadcast(T(3)) ? dy : middle;
+    return x <= broadcast(T(-3)) ? zero<T>() : above;
+  }
 };
 
 template <class T>
 struct Sigmoid {
-  Vec<T> value(Vec<T> x) const { return sigmoid<T>(x); }
-  Vec<T> slope(Vec<T> x) const { return slope_from_output(sigmoid<T>(x)); }
-  Vec<T> slope_from_output(Vec<T> y) const { return y * (broadcast(T(1)) - y); }
+  Vec<T> value(Vec<T> x) const { return logistic<T>(x); }
+  Vec<T> gradient(Vec<T> dy, Vec<T> x) const { return dy * logistic<T>(x) * logistic<T>(-x); }
+  Vec<T> gradient_from_output(Vec<T> dy, Vec<T> y) const { return dy * y * (broadcast(T(1)) - y); }
 };
 
 template <class T>
 struct Tanh {
   Vec<T> value(Vec<T> x) const { return tanh<T>(x); }
-  Vec<T> slope(Vec<T> x) const { return slope_from_output(tanh<T>(x)); }
-  Vec<T> slope_from_output(Vec<T> y) const { return broadcast(T(1)) - y * y; }
+  Vec<T> gradient(Vec<T> dy, Vec<T> x) const {  // 4 s(2x) s(-2x): 1 - tanh^2 would cancel far out
+    const Vec<T> twice = x + x;
+    return dy * broadcast(T(4)) * logistic<T>(twice) * logistic<T>(-twice);
+  }
+  Vec<T> gradient_from_output(Vec<T> dy, Vec<T> y) const {
+    return dy * (broadcast(T(1)) - y) * (broadcast(T(1)) + y);
+  }
 };
 
 // max(x, 0) + log(1 + exp(-|x|))
@@ -126,11 +137,10 @@ template <class T>
 struct Softplus {
   Vec<T> value(Vec<T> x) const {
     const Vec<T> positive = x < zero<T>() ? zero<T>() : x;
-    const Vec<T> minus_magnitude = x < zero<T>() ? x : -x;
-    return positive + log1p_unit<T>(exp<T>(minus_magnitude));
+    return positive + log1p_unit<T>(exp<T>(-magnitude<T>(x)));
   }
-  Vec<T> slope(Vec<T> x) const { return sigmoid<T>(x); }
-  Vec<T> slope_from_output(Vec<T> y) const { return -expm1<T>(-y); }
+  Vec<T> gradient(Vec<T> dy, Vec<T> x) const { return dy * logistic<T>(x); }
+  Vec<T> gradient_from_output(Vec<T> dy, Vec<T> y) const { return -dy * expm1<T>(-y); }
 };
 
 template <class T>
@@ -140,7 +150,7 @@ struct Threshold {
     const Vec<T> step = x > at ? broadcast(T(1)) : zero<T>();
     return x == x ? step : x;
   }
-  Vec<T> slope(Vec<T>) const { return zero<T>(); }
+  Vec<T> gradient(Vec<T>, Vec<T>) const { return zero<T>(); }
 };
 
 // Calls f with the function object of `activation`.
@@ -181,7 +191,7 @@ inline void with_activation(const Activation& activation, const F& f) {
   }
 }
 
-// data[i] = activation(data[i]) for i < n, bit for bit as activation_forward.
+// data[i] = activation(data[i]) for i < n, bit for bit as activation_forward; serial.
 template <class T>
 void apply_activation(const Activation& activation, T* data, int64_t n);
 

@@ -25,16 +25,17 @@ struct Axis {
   // Positions whose cell under `tap` lies inside.
   Range inside(int64_t tap) const {
     const int64_t at0 = first + tap * tap_step;
-    const int64_t begin = at0 >= 0 ? 0 : smaller(ceil_step(-at0), positions);
-    const int64_t end = at0 >= cells ? begin : larger(smaller(ceil_step(cells - at0), positions), begin);
+    const int64_t begin = at0 >= 0 ? 0 : min_of(ceil_step(-at0), positions);
+    const int64_t end = at0 >= cells ? begin : max_of(min_of(ceil_step(cells - at0), positions), begin);
     return {begin, end};
   }
   // Positions whose whole window lies inside; never outside [0, positions].
   Range inside_all() const {
     const Range a = inside(0), b = inside(taps - 1);
-    const int64_t begin = larger(a.begin, b.begin);
-    return {begin, larger(smaller(a.end, b.end), begin)};
+    const int64_t begin = max_of(a.begin, b.begin);
+    return {begin, max_of(min_of(a.end, b.end), begin)};
   }
+  bool has_edges() const { return inside_all().size() < positions; }
 
  private:
   int64_t ceil_step(int64_t distance) const { return step == 1 ? distance : ceil_div(distance, step); }
@@ -68,7 +69,7 @@ inline PhaseAxis phase_axis(const Axis& forward, int64_t phase) {
   const int64_t tap_stride = stride / a;
   PhaseAxis p{
       {forward.positions, ceil_div(forward.cells - phase, stride), 0, 1, 0, -(dilation / a)}, 0, tap_stride};
-  for (int64_t r = 0; r < smaller(tap_stride, forward.taps); ++r) {
+  for (int64_t r = 0; r < min_of(tap_stride, forward.taps); ++r) {
     if ((phase + pad - r * dilation) % stride == 0) {
       p.first_tap = r;
       p.axis.first = (phase + pad - r * dilation) / stride;

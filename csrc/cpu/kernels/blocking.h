@@ -4,48 +4,44 @@
 
 #include <cstdint>
 
+#include "cpu/kernels/work.h"
 #include "cpu/simd/vec.h"
 
 namespace fc::cpu::FC_ISA {
 
-// Register tile: kTileRows x kTileVectors accumulators, plus kTileVectors of B and one broadcast of A.
+// Register tile: kTileRows x kTileVectors sums, plus kTileVectors of B and one broadcast of A.
+// kPanelBytes: one block of B, [depth][kTileVectors vectors], that all row tiles pass over.
+inline constexpr int kTileRows = 6;
 #if FC_VECTOR_BYTES == 64
-inline constexpr int kTileRows = 6;
-inline constexpr int kTileVectors = 4;  // 24 + 4 + 1 of 32 registers
-inline constexpr int64_t kPanelBytes =
-    48 << 10;  // one packed block of B; streams from L2 (1 to 2 MiB on these CPUs)
+inline constexpr int kTileVectors = 4;            // 24 + 4 + 1 of 32 registers
+inline constexpr int64_t kPanelBytes = 48 << 10;  // streams from L2, 1 to 2 MiB on these CPUs
 #elif FC_VECTOR_BYTES == 32
-inline constexpr int kTileRows = 6;
 inline constexpr int kTileVectors = 2;            // 12 + 2 + 1 of 16 registers
-inline constexpr int64_t kPanelBytes = 24 << 10;  // stays in L1 (32 KiB) beside the rows of A
+inline constexpr int64_t kPanelBytes = 24 << 10;  // stays in L1, 32 KiB, beside the rows of A
 #else
-inline constexpr int kTileRows = 6;
-inline constexpr int kTileVectors = 2;  // 12 of 16 registers; no fma, so a product needs one more
+inline constexpr int kTileVectors = 2;  // 12 of 16 registers; without fma a product needs one more
 inline constexpr int64_t kPanelBytes = 16 << 10;
 #endif
+inline constexpr int64_t kPanelDepth = kPanelBytes / (kTileVectors * FC_VECTOR_BYTES);
 
-inline constexpr int64_t kPanelDepth =
-    kPanelBytes / (kTileVectors * FC_VECTOR_BYTES);  // rows of B in one block
-inline constexpr int64_t kRowBlock = 192;            // rows of the output that share one packed block of B
-inline constexpr int64_t kMinRowBlock = 48;          // not cut finer, even to make work for more threads
-inline constexpr int64_t kPixelBlock =
-    128;  // pixels summed in registers before a weight gradient tile is stored
-inline constexpr int64_t kMinChunkBlocks =
-    4;  // pixel blocks per partial weight gradient: keeps their sum cheap
-inline constexpr int64_t kWeightPartBytes = 512 << 10;  // weight gradient that one task updates: stays in L2
+// Forward and backward input.
+inline constexpr int64_t kRowBlock = 192;    // rows of the output that share one packed block of B
+inline constexpr int64_t kMinRowBlock = 48;  // not cut finer, even to make work for more threads
+inline constexpr int64_t kStreamDepth =
+    16;  // rows of an unpacked B read side by side: hardware prefetches so many
+inline constexpr int64_t kStreamRuns = 8;  // runs of columns when B is not packed: long ones stream better
+
+// Weight gradients.
+inline constexpr int64_t kPixelBlock = 128;    // pixels summed in registers before a tile is stored
+inline constexpr int64_t kMinChunkBlocks = 4;  // pixel blocks per partial sum: adding them stays cheap
+inline constexpr int64_t kWeightPartBytes = 512 << 10;  // what one task updates: stays in L2
+inline constexpr int64_t kPanelRunBytes = 128 << 10;    // panels of dy packed at a time
+inline constexpr int64_t kMinRowRun = 48;  // channels that a task takes from each pixel, at least
+
 inline constexpr int64_t kTasks = 32;  // independent pieces wanted, so that any number of threads balances
 
-constexpr int64_t ceil_div(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
 constexpr int64_t round_up(int64_t a, int64_t b) {
   return ceil_div(a, b) * b;
-}
-constexpr int64_t smaller(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-constexpr int64_t larger(int64_t a, int64_t b) {
-  return a < b ? b : a;
 }
 
 // Part i of n items cut into `parts` nearly equal runs: [begin, end).

@@ -34,7 +34,7 @@ void pack_weights(const GemmSpec& s, const T* w, T* packed, int threads) {
     const int64_t panel = task / runs, n = task % runs * kRun;
     const Range vectors = panels.vectors_of(panel);
     const int64_t width = vectors.size() * kLanes<T>;
-    pack_transposed(w + panels.column_of(panel) * s.N + n, s.N, smaller(kRun, s.N - n),
+    pack_transposed(w + panels.column_of(panel) * s.N + n, s.N, min_of(kRun, s.N - n),
                     panels.columns_of(panel), width, packed + vectors.begin * kLanes<T> * s.N + n * width);
   });
 }

@@ -32,8 +32,8 @@ struct Workspace {
   };
 
   Workspace(const Conv2dSpec& s, int threads, void* base) {
-    chunk_lines = larger(ceil_div(s.N * s.P, kTasks), kMinChunkLines);
-    chunks = larger(ceil_div(s.N * s.P, chunk_lines), 1);
+    chunk_lines = max_of(ceil_div(s.N * s.P, kTasks), kMinChunkLines);
+    chunks = max_of(ceil_div(s.N * s.P, chunk_lines), 1);
     WorkspaceCutter cutter(base);
     sums = cutter.take<T>(chunks * (s.R * s.S + 1) * s.K);
     WorkspaceCutter one(nullptr);
@@ -96,7 +96,7 @@ void add_channels(const Conv2dSpec& s, const Axis& w, const T* const* lines, con
   for (int64_t r = 0; r < s.R; ++r) {
     if (lines[r] == nullptr) continue;
     for (int64_t tap = 0; tap < s.S; tap += kTapTile) {
-      add_tap_run<T, V, Whole>(smaller(kTapTile, s.S - tap), w, tap, lines[r], dy, s.K, c, tail,
+      add_tap_run<T, V, Whole>(min_of(kTapTile, s.S - tap), w, tap, lines[r], dy, s.K, c, tail,
                                sums + r * s.S * s.K);
     }
   }
@@ -140,7 +140,7 @@ void depthwise_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* 
     T* sums = workspace.sums + chunk * sums_size;
     for (int64_t i = 0; i < sums_size; ++i) sums[i] = T(0);
     const int64_t begin = chunk * workspace.chunk_lines,
-                  end = smaller(begin + workspace.chunk_lines, s.N * s.P);
+                  end = min_of(begin + workspace.chunk_lines, s.N * s.P);
     for (int64_t line = begin; line < end; ++line) {
       point_lines(x + line / s.P * s.H * s.W * s.C, axis_h, line % s.P, s.W, s.C, s.K / s.C, scratch.repeated,
                   scratch.lines);

@@ -4,8 +4,9 @@
 // Shapes     any; seed u64 (1)
 // Threads    over blocks; the mask depends on (seed, i) alone, so neither thread count nor vector width shows
 // Numerics   kept iff a 32-bit random word >= floor(rate * 2^32)
-// Source     Srivastava et al. 2014; Philox4x32-10 of Salmon et al. 2011, "Parallel random numbers: as easy
-// as 1, 2, 3"
+// Edges      a dropped NaN is 0
+// Source     Srivastava et al. 2014, "Dropout"
+//            Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3" (Philox4x32-10)
 #include "core/elementwise_spec.h"
 #include "cpu/kernels/table.h"
 #include "cpu/parallel.h"

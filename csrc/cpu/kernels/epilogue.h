@@ -4,14 +4,9 @@
 // L1.
 #pragma once
 
-#include "core/activation.h"
-#include "cpu/kernels/blocking.h"
+#include "cpu/kernels/activation.h"
 
 namespace fc::cpu::FC_ISA {
-
-// In place, serial; defined with the activation kernels.
-template <class T>
-void apply_activation(const Activation& activation, T* data, int64_t n);
 
 inline bool is_identity(const Activation& a) {
   return a.kind == ActivationKind::linear && a.alpha == 1 && a.beta == 0;
@@ -27,19 +22,15 @@ struct Epilogue {
   const T* bias = nullptr;
   Activation activation;
 
-  // Comparisons keep NaN: it is never < or >.
   template <int M, int V>
   FC_INLINE void activate(Vec<T> (&tile)[M][V]) const {
     switch (activation.kind) {
       case ActivationKind::relu:
-        return map(tile, [](Vec<T> v) { return v < T(0) ? Vec<T>{} : v; });
+        return map(tile, Relu<T>{});
       case ActivationKind::relu6:
-        return map(tile, [](Vec<T> v) {
-          v = v < T(0) ? Vec<T>{} : v;
-          return v > T(6) ? broadcast(T(6)) : v;
-        });
+        return map(tile, Relu6<T>{});
       case ActivationKind::leaky_relu:
-        return map(tile, [slope = T(activation.alpha)](Vec<T> v) { return v < T(0) ? v * slope : v; });
+        return map(tile, LeakyRelu<T>{broadcast(T(activation.alpha))});
       default:
         return;
     }
@@ -61,7 +52,7 @@ struct Epilogue {
 #pragma GCC unroll 8
     for (int i = 0; i < M; ++i)
 #pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) tile[i][v] = f(tile[i][v]);
+      for (int v = 0; v < V; ++v) tile[i][v] = f.value(tile[i][v]);
   }
 };
 

@@ -42,6 +42,15 @@ struct ImageRows {
     }
   }
 
+  // Whether some tap of some position lies outside.
+  bool has_edges() const { return h.has_edges() || w.has_edges(); }
+  // The same rows, one pointer per tap.
+  ImageRows one_by_one() const {
+    ImageRows all = *this;
+    all.merged = false;
+    return all;
+  }
+
   int64_t positions() const { return images * h.positions * w.positions; }
   int64_t taps() const { return merged ? h.taps : h.taps * w.taps; }
   int64_t depth() const { return merged ? w.taps * channels : channels; }
@@ -70,7 +79,7 @@ struct ImageRows {
   void for_each_segment(int64_t first, int64_t count, const F& f) const {
     int64_t q = first % w.positions, line = first / w.positions;
     for (int64_t at = 0; at < count; ++line, q = 0) {
-      const int64_t length = smaller(w.positions - q, count - at);
+      const int64_t length = min_of(w.positions - q, count - at);
       f(line / h.positions, line % h.positions, Range{q, q + length}, at);
       at += length;
     }
@@ -79,8 +88,8 @@ struct ImageRows {
  private:
   void point_tap(const T* line, int64_t tap, Range q, const T* zeros, const T** rows) const {
     const Range in = line ? w.inside(tap) : Range{q.end, q.end};
-    const int64_t begin = smaller(larger(in.begin, q.begin), q.end),
-                  end = larger(smaller(in.end, q.end), begin);
+    const int64_t begin = min_of(max_of(in.begin, q.begin), q.end),
+                  end = max_of(min_of(in.end, q.end), begin);
     const T** row = rows;
     for (int64_t i = q.begin; i < begin; ++i) *row++ = zeros;
     const T* from = line + (begin < end ? w.cell(begin, tap) * pixel : 0);

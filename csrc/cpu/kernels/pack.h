@@ -21,7 +21,7 @@ inline void pack_transposed(const T* from, int64_t stride, int64_t depth, int64_
                             T* to) {
   constexpr int64_t kStep = 16;
   for (int64_t k0 = 0; k0 < depth; k0 += kStep) {
-    const int64_t end = smaller(k0 + kStep, depth);
+    const int64_t end = min_of(k0 + kStep, depth);
     for (int64_t j = 0; j < columns; ++j) {
       for (int64_t k = k0; k < end; ++k) to[k * width + j] = from[j * stride + k];
     }
@@ -29,6 +29,19 @@ inline void pack_transposed(const T* from, int64_t stride, int64_t depth, int64_
       for (int64_t j = columns; j < width; ++j) to[k * width + j] = T(0);
     }
   }
+}
+
+// Whether a packed block has neither infinities nor NaN: 0 * v is 0 then.
+template <class T>
+inline bool all_finite(const T* block, int64_t n) {
+  Vec<T> total[4] = {};
+  int64_t i = 0;
+  for (; i + 4 * kLanes<T> <= n; i += 4 * kLanes<T>) {
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) total[j] = fma<T>(load(block + i + j * kLanes<T>), Vec<T>{}, total[j]);
+  }
+  for (; i < n; i += kLanes<T>) total[0] = fma<T>(load(block + i), Vec<T>{}, total[0]);
+  return sum<T>(total[0] + total[1] + total[2] + total[3]) == T(0);
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -15,10 +15,10 @@ struct Phase {
 // f(phase) for every phase with taps. At most R x S of the stride_h x stride_w phases have any.
 template <class F>
 void for_each_phase(const Conv2dSpec& s, const F& f) {
-  for (int64_t h = 0; h < smaller(s.stride_h, s.H); ++h) {
+  for (int64_t h = 0; h < min_of(s.stride_h, s.H); ++h) {
     const PhaseAxis axis_h = phase_axis(forward_axis_h(s), h);
     if (axis_h.axis.taps == 0) continue;
-    for (int64_t w = 0; w < smaller(s.stride_w, s.W); ++w) {
+    for (int64_t w = 0; w < min_of(s.stride_w, s.W); ++w) {
       const PhaseAxis axis_w = phase_axis(forward_axis_w(s), w);
       if (axis_w.axis.taps > 0) f(Phase{h, w, axis_h, axis_w});
     }
@@ -28,7 +28,7 @@ void for_each_phase(const Conv2dSpec& s, const F& f) {
 inline bool every_pixel_has_taps(const Conv2dSpec& s) {
   int64_t phases = 0;
   for_each_phase(s, [&](const Phase&) { ++phases; });
-  return phases == smaller(s.stride_h, s.H) * smaller(s.stride_w, s.W);
+  return phases == min_of(s.stride_h, s.H) * min_of(s.stride_w, s.W);
 }
 
 // Zeros for the pixels of phases without taps; the others are written by their phase.

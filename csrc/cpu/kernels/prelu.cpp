@@ -1,9 +1,11 @@
 // prelu.cpp — leaky relu with a learned slope per trailing cell.
 //
-// Math       y = x < 0 ? alpha * x : x;  dx = dy * (x > 0 ? 1 : alpha);  dalpha = Σ_outer dy * x where x < 0
+// Math       y = x > 0 ? x : alpha x;  dx = x > 0 ? dy : alpha dy;  dalpha = Σ_outer (x > 0 ? 0 : dy x)
 // Shapes     x, y (outer, inner)  alpha (inner)
-// Threads    forward and dx over rows; dalpha over columns, each column summed by one thread in ascending
-// order Numerics   dalpha is accumulated in double Source     He et al. 2015, "Delving Deep into Rectifiers"
+// Threads    y and dx over rows; dalpha over columns, each summed by one thread from the first row down
+// Numerics   dalpha is accumulated in double
+// Edges      a NaN in x shows up in y and dalpha
+// Source     He et al. 2015, "Delving Deep into Rectifiers"
 #include "core/elementwise_spec.h"
 #include "cpu/kernels/table.h"
 #include "cpu/parallel.h"
@@ -16,7 +18,7 @@ void prelu_forward(const PreluSpec& s, const T* x, const T* alpha, T* y, const C
   parallel_for(context.threads, s.outer, [&](int64_t row) {
     const T* xr = x + row * s.inner;
     T* yr = y + row * s.inner;
-    for (int64_t i = 0; i < s.inner; ++i) yr[i] = xr[i] < 0 ? alpha[i] * xr[i] : xr[i];
+    for (int64_t i = 0; i < s.inner; ++i) yr[i] = xr[i] > 0 ? xr[i] : alpha[i] * xr[i];
   });
 }
 

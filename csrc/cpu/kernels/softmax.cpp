@@ -6,6 +6,8 @@
 // Threads    over blocks of rows; a row is one thread's
 // Numerics   sums run over lanes in a fixed order: a row's bits depend on its width alone
 // Edges      a row with NaN, with +inf, or of -inf alone gives NaN, as the formula does
+#include <math.h>
+
 #include "core/norm_spec.h"
 #include "cpu/kernels/table.h"
 #include "cpu/parallel.h"
@@ -14,10 +16,17 @@
 namespace fc::cpu::FC_ISA {
 namespace {
 
+// The largest of a row without NaN; a NaN shows up in the sum whatever this returns.
 template <class T>
 T row_max(const T* x, int64_t width) {
   T best = x[0];
-  for (int64_t i = 1; i < width; ++i) best = x[i] > best ? x[i] : best;  // a NaN shows up in the sum
+  int64_t i = 0;
+  if (width >= kLanes<T>) {
+    Vec<T> lanes = load(x);
+    for (i = kLanes<T>; i + kLanes<T> <= width; i += kLanes<T>) lanes = max_or_second<T>(load(x + i), lanes);
+    for (int64_t lane = 0; lane < kLanes<T>; ++lane) best = lanes[lane] > best ? lanes[lane] : best;
+  }
+  for (; i < width; ++i) best = x[i] > best ? x[i] : best;
   return best;
 }
 
@@ -49,20 +58,16 @@ void for_each_row(const NormSpec& s, const Context& context, const F& f) {
 }
 
 template <class T>
-T sum_of_exp(const T* x, T max, int64_t width) {
-  return row_sum<T>(width, [&](int64_t i, int64_t count) {
-    return first_lanes<T>(exp<T>(load_up_to(x + i, count) - broadcast(max)), count);
-  });
-}
-
-template <class T>
 void softmax_forward(const NormSpec& s, const T* x, T* y, const Context& context) {
   for_each_row<T>(s, context, [&](int64_t at) {
-    const T max = row_max(x + at, s.width);
-    const T total = sum_of_exp(x + at, max, s.width);
+    const Vec<T> max = broadcast(row_max(x + at, s.width));
+    const T total = row_sum<T>(s.width, [&](int64_t i, int64_t count) {
+      const Vec<T> e = exp<T>(load_up_to(x + at + i, count) - max);
+      store_up_to(y + at + i, e, count);
+      return first_lanes<T>(e, count);
+    });
     for_each_vector<T>(s.width, [&](int64_t i, int64_t count) {
-      const Vec<T> e = exp<T>(load_up_to(x + at + i, count) - broadcast(max));
-      store_up_to(y + at + i, e / broadcast(total), count);
+      store_up_to(y + at + i, load_up_to(y + at + i, count) / broadcast(total), count);
     });
   });
 }
@@ -70,11 +75,11 @@ void softmax_forward(const NormSpec& s, const T* x, T* y, const Context& context
 template <class T>
 void softmax_backward(const NormSpec& s, const T* dy, const T* y, T* dx, const Context& context) {
   for_each_row<T>(s, context, [&](int64_t at) {
-    const T mean = row_sum<T>(s.width, [&](int64_t i, int64_t count) {
+    const T total = row_sum<T>(s.width, [&](int64_t i, int64_t count) {
       return load_up_to(dy + at + i, count) * load_up_to(y + at + i, count);
     });
     for_each_vector<T>(s.width, [&](int64_t i, int64_t count) {
-      const Vec<T> centred = load_up_to(dy + at + i, count) - broadcast(mean);
+      const Vec<T> centred = load_up_to(dy + at + i, count) - broadcast(total);
       store_up_to(dx + at + i, load_up_to(y + at + i, count) * centred, count);
     });
   });
@@ -83,10 +88,13 @@ void softmax_backward(const NormSpec& s, const T* dy, const T* y, T* dx, const C
 template <class T>
 void log_softmax_forward(const NormSpec& s, const T* x, T* y, const Context& context) {
   for_each_row<T>(s, context, [&](int64_t at) {
-    const T max = row_max(x + at, s.width);
-    const T log_total = std::log(sum_of_exp(x + at, max, s.width));
+    const Vec<T> max = broadcast(row_max(x + at, s.width));
+    const T total = row_sum<T>(s.width, [&](int64_t i, int64_t count) {
+      return first_lanes<T>(exp<T>(load_up_to(x + at + i, count) - max), count);
+    });
+    const Vec<T> log_total = broadcast(static_cast<T>(log(static_cast<double>(total))));
     for_each_vector<T>(s.width, [&](int64_t i, int64_t count) {
-      store_up_to(y + at + i, load_up_to(x + at + i, count) - broadcast(max) - broadcast(log_total), count);
+      store_up_to(y + at + i, load_up_to(x + at + i, count) - max - log_total, count);
     });
   });
 }

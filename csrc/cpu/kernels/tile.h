@@ -9,6 +9,7 @@
 // Source     rows by pointer: Dukhan, The Indirect Convolution Algorithm, https://arxiv.org/abs/1907.02129
 #pragma once
 
+#include "cpu/kernels/blocking.h"
 #include "cpu/kernels/epilogue.h"
 
 namespace fc::cpu::FC_ISA {

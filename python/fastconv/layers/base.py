@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from inspect import signature
 from typing import Any
 
@@ -52,6 +55,22 @@ def _keywords_of(cls: type) -> list[str]:
         if "__init__" in vars(base) and base is not object:
             names += [p.name for p in signature(base).parameters.values() if p.kind is not p.VAR_KEYWORD]
     return list(dict.fromkeys(names))
+
+
+_budget: ContextVar[list[int] | None] = ContextVar("fastconv_weight_budget", default=None)
+
+
+@contextmanager
+def weights_within(elements: int) -> Iterator[None]:
+    """Inside the block layers may make weights of ``elements`` elements together: those that a file holds for them.
+
+    A config that names a huge layer is refused before anything is allocated.
+    """
+    token = _budget.set([elements])
+    try:
+        yield
+    finally:
+        _budget.reset(token)
 
 
 class Layer:
@@ -259,7 +278,8 @@ class Layer:
         for i, x in enumerate(leaves):
             if not isinstance(x, SymbolicTensor):
                 raise TypeError(
-                    f"[{self.name}] all inputs must be symbolic: expected SymbolicTensor, got {type(x).__name__} at {i}."
+                    f"[{self.name}] all inputs must be symbolic: expected SymbolicTensor, got {type(x).__name__} at {i}. "
+                    "Start from layers.Input."
                 )
         as_list = isinstance(inputs, (list, tuple))
         output = self.compute_output_shape([x.shape for x in leaves] if as_list else leaves[0].shape)
@@ -300,9 +320,15 @@ def _declared_input_shape(name: str, keywords: dict[str, Any]) -> BatchShape | N
 
 def _check_size(layer: str, name: str, shape: tuple[int, ...], dtype: str) -> None:
     """MemoryError before a weight of absurd size is drawn."""
-    count = 1
-    for extent in shape:
-        count *= extent
+    count = math.prod(shape)
+    budget = _budget.get()
+    if budget is not None:
+        budget[0] -= count
+        if budget[0] < 0:
+            raise ValueError(
+                f"[{layer}] {name} must be one of the file's weights: expected at most {budget[0] + count} elements more, got "
+                f"{count} for shape {shape}. The config and the weights do not belong together."
+            )
     if count * np.dtype(dtype).itemsize * 4 > _arrays.free_bytes() and count > 1 << 20:
         raise MemoryError(
             f"[{layer}] {name} must fit into memory with its gradient and optimizer state: expected 4 x "

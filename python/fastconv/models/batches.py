@@ -30,7 +30,11 @@ def as_data(where: str, name: str, value: Any) -> np.ndarray:
 
 def is_iterable_of_batches(x: Any) -> bool:
     """A generator, a Dataset or a loader, rather than arrays."""
-    if isinstance(x, (np.ndarray, list, tuple, dict)) or hasattr(x, "__array_interface__") or hasattr(x, "__dlpack__"):
+    if (
+        isinstance(x, (np.ndarray, list, tuple, dict, str, bytes))
+        or hasattr(x, "__array_interface__")
+        or hasattr(x, "__dlpack__")
+    ):
         return False
     return hasattr(x, "__iter__") or hasattr(x, "__next__")
 
@@ -40,7 +44,9 @@ def batch_of(where: str, item: Any) -> tuple[Any, Any, Any]:
     if isinstance(item, (tuple, list)) and 2 <= len(item) <= 3:
         return item[0], item[1], item[2] if len(item) == 3 else None
     got = f"{type(item).__name__} of length {len(item)}" if isinstance(item, (tuple, list)) else type(item).__name__
-    raise ValueError(f"[{where}] an iterable must give batches (x, y) or (x, y, sample_weight): got a {got}.")
+    raise ValueError(
+        f"[{where}] an iterable must give batches: expected (x, y) or (x, y, sample_weight), got a {got}. Yield tuples."
+    )
 
 
 class ArrayBatches:
@@ -63,13 +69,24 @@ class ArrayBatches:
         self.weights = weights
         self.batch_size = batch_size
         self.samples = len(self.x[0])
+        self._steps: int | None = None
 
     def __len__(self) -> int:
-        return -(-self.samples // self.batch_size)
+        batches = -(-self.samples // self.batch_size)
+        return batches if self._steps is None else self._steps
+
+    def limit(self, where: str, name: str, steps: int | None) -> None:
+        """Gives only the first ``steps`` batches from now on; ValueError if there are fewer."""
+        if steps is not None and steps > len(self):
+            raise ValueError(
+                f"[{where}] {name} must not exceed the batches there are: expected {name} <= {len(self)} ({self.samples} rows in "
+                f"batches of {self.batch_size}), got {name}={steps}. Leave it out to use all."
+            )
+        self._steps = steps
 
     def batches(self, order: np.ndarray | None = None) -> Iterator[Batch]:
         """Every batch once, of the samples in ``order`` (indices) or as they stand."""
-        for start in range(0, self.samples, self.batch_size):
+        for start in range(0, len(self) * self.batch_size, self.batch_size):
             rows: Any = slice(start, min(start + self.batch_size, self.samples))
             if order is not None:
                 rows = order[rows]
@@ -82,7 +99,7 @@ class ArrayBatches:
         if not 0 < at < self.samples:
             raise ValueError(
                 f"[fit] validation_split must leave samples on both sides: expected 0 < split < 1 with {self.samples} samples, "
-                f"got validation_split={fraction}."
+                f"got validation_split={fraction}. Use a share nearer to 1/2."
             )
         return self._rows(slice(None, at)), self._rows(slice(at, None))
 
@@ -107,13 +124,19 @@ def check_lengths(where: str, x: Sequence[np.ndarray], y: Sequence[np.ndarray] |
             )
 
 
+def check_not_empty(where: str, x: Sequence[np.ndarray]) -> None:
+    """ValueError for arrays without rows: a mean loss of nothing has no value."""
+    if len(x[0]) == 0:
+        raise ValueError(f"[{where}] x must hold samples: expected at least 1 row, got 0. Check how it was made.")
+
+
 def check_inputs(where: str, arrays: Sequence[np.ndarray], shapes: Sequence[tuple[int, ...]] | None) -> None:
     """ValueError unless the arrays fit the model's inputs."""
     if shapes is None:
         return
     if len(arrays) != len(shapes):
         raise ValueError(
-            f"[{where}] x must hold one array per input: expected {len(shapes)} arrays, got {len(arrays)}."
+            f"[{where}] x must hold one array per input: expected {len(shapes)} arrays, got {len(arrays)}. Pass a list."
         )
     for i, (array, shape) in enumerate(zip(arrays, shapes, strict=True)):
         if tuple(array.shape[1:]) != tuple(shape):
@@ -132,7 +155,7 @@ def load_sample_weight(where: str, sample_weight: Any) -> np.ndarray | None:
     if weights.ndim != 1 or not np.isfinite(weights).all() or (weights < 0).any():
         raise ValueError(
             f"[{where}] sample_weight must hold one factor >= 0 per sample: expected a finite array of shape (N,), got shape "
-            f"{weights.shape}."
+            f"{weights.shape}. Pass one number per row."
         )
     return weights
 
@@ -141,7 +164,9 @@ def as_inputs(where: str, x: Any, shapes: Sequence[tuple[int, ...]] | None) -> l
     """One array per model input from what was given as x."""
     several = shapes is not None and len(shapes) > 1
     if isinstance(x, dict):
-        raise TypeError(f"[{where}] x must be an array or a list of arrays: expected one per input, got a dict.")
+        raise TypeError(
+            f"[{where}] x must be an array or a list of arrays: expected one per input, got a dict. Pass its values."
+        )
     parts = as_list(x) if several else [x]
     arrays = [as_data(where, "x" if not several else f"x[{i}]", part) for i, part in enumerate(parts)]
     check_inputs(where, arrays, shapes)

@@ -45,7 +45,7 @@ class Model(Trainable):
             if not isinstance(tensor.layer, InputLayer):
                 raise ValueError(
                     f"[{self.name}] inputs must come from layers.Input: expected symbolic inputs, got the output of layer "
-                    f"{tensor.layer.name}."
+                    f"{tensor.layer.name}. Start from layers.Input."
                 )
         self._single_output = not isinstance(outputs, (list, tuple))
         self._calls = _calls_between(self.name, self.inputs, self.outputs)
@@ -67,6 +67,9 @@ class Model(Trainable):
     def input_shapes(self) -> list[tuple[int, ...]] | None:
         return [tuple(e for e in t.shape[1:] if e is not None) for t in self.inputs] or None
 
+    def output_count(self) -> int | None:
+        return len(self.outputs) or None
+
     def call(self, inputs: Any, training: bool = False) -> Any:
         return self.replay(inputs, training)
 
@@ -75,11 +78,13 @@ class Model(Trainable):
         if not self._calls:
             raise RuntimeError(
                 f"[{self.name}] a model without inputs and outputs needs a call of its own: expected Model(inputs, outputs) or "
-                "a subclass that defines call(inputs)."
+                "a subclass that defines call(inputs), got neither. Define call."
             )
         given = as_list(inputs)
         if len(given) != len(self.inputs):
-            raise ValueError(f"[{self.name}] expected {len(self.inputs)} inputs, got {len(given)}.")
+            raise ValueError(
+                f"[{self.name}] inputs must be the model's: expected {len(self.inputs)} inputs, got {len(given)}. Pass a list."
+            )
         values: dict[SymbolicTensor, Any] = dict(zip(self.inputs, given, strict=True))
         for call in self._calls:
             if call.inputs:
@@ -144,10 +149,12 @@ def _symbolic(model: str, name: str, tensors: Any) -> list[SymbolicTensor]:
         if not isinstance(tensor, SymbolicTensor):
             raise TypeError(
                 f"[{model}] {name} must be symbolic tensors: expected the result of layers.Input or of a layer, got {name}[{i}] "
-                f"{type(tensor).__name__}."
+                f"{type(tensor).__name__}. Start from layers.Input."
             )
     if not found:
-        raise ValueError(f"[{model}] {name} must not be empty: expected at least one symbolic tensor.")
+        raise ValueError(
+            f"[{model}] {name} must not be empty: expected at least one symbolic tensor, got none. Pass a list."
+        )
     return found
 
 
@@ -161,7 +168,8 @@ def _calls_between(model: str, inputs: Sequence[SymbolicTensor], outputs: Sequen
             continue
         if not call.inputs:
             raise ValueError(
-                f"[{model}] outputs depend on an input that is not listed: expected {call.layer.name} in inputs. Add it."
+                f"[{model}] outputs depend on an input that is not listed: expected {call.layer.name} in inputs, got "
+                f"{[t.layer.name for t in inputs]}. Add it."
             )
         found.add(call)
         waiting += [t.call for t in call.inputs]

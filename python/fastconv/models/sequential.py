@@ -31,11 +31,13 @@ class Sequential(Model):
         121
     """
 
-    def __init__(self, layers: Sequence[Layer] | None = None, name: str | None = None) -> None:
+    def __init__(self, layers: Sequence[Any] | None = None, name: str | None = None) -> None:
         super().__init__(name=name)
         self._added: list[Layer] = []
         if layers is not None and not isinstance(layers, (list, tuple)):
-            raise TypeError(f"[{self.name}] layers must be a list: expected [layer, ...], got {type(layers).__name__}.")
+            raise TypeError(
+                f"[{self.name}] layers must be a list: expected [layer, ...], got {type(layers).__name__}. Pass a list."
+            )
         for i, layer in enumerate(layers or ()):
             self._add(layer, f"layers[{i}]")
 
@@ -55,7 +57,9 @@ class Sequential(Model):
     def pop(self) -> Layer:
         """Removes the last layer and returns it."""
         if not self._added:
-            raise ValueError(f"[{self.name}] there is no layer to remove: expected at least one.")
+            raise ValueError(
+                f"[{self.name}] there is no layer to remove: expected at least one, got none. Add one first."
+            )
         removed = self._added.pop()
         if self.inputs:
             self._describe_from(self.inputs[0])
@@ -76,11 +80,13 @@ class Sequential(Model):
             )
         if any(layer.name == other.name for other in self._added):
             raise ValueError(
-                f"[{self.name}] layer names must be unique: got two layers named {layer.name!r}. Rename one."
+                f"[{self.name}] layer names must be unique: expected another name, got two layers named {layer.name!r}. Rename one."
             )
         if isinstance(layer, InputLayer):
             if self.inputs or self._added:
-                raise ValueError(f"[{self.name}] an input must come first: expected no layer before {layer.name}.")
+                raise ValueError(
+                    f"[{self.name}] an input must come first: expected no layer before {layer.name}, got some. Add it first."
+                )
             self._describe_from(layer.output)
             return
         if not self.inputs and not self._added and layer.declared_input_shape is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import threading
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from fastconv.models.batches import (
     as_inputs,
     batch_of,
     check_lengths,
+    check_not_empty,
     is_iterable_of_batches,
     load_sample_weight,
 )
@@ -57,6 +59,10 @@ class Trainable(Layer):
         """Shape of one sample of each input, where the model knows it before it has seen data."""
         return None
 
+    def output_count(self) -> int | None:
+        """Number of outputs, where the model knows it before it has seen data."""
+        return None
+
     def trace(self, inputs: Any, training: bool) -> Any:
         """The model's outputs on a plan's values."""
         return self(inputs, training=training)
@@ -75,7 +81,7 @@ class Trainable(Layer):
 
         Args:
             optimizer: a name or an object of ``fastconv.optimizers``.
-            loss: a name, an object or a function; a list with one per output where there are several.
+            loss: a name, an object or a function, for every output; or a list with one per output (None for none).
             metrics: list of names or objects; they look at the first output (a list of lists: one list per output).
             loss_weights: factor of each output's loss.
 
@@ -83,16 +89,27 @@ class Trainable(Layer):
             ValueError, TypeError: for what is not known.
         """
         unknown_keywords("compile", unknown, ["optimizer", "loss", "metrics", "loss_weights"])
-        if loss is None:
-            raise ValueError("[compile] loss must be given: expected a name, an object or a function, got None.")
+        if self._fitting:
+            raise _already_training("compile")
+        if loss is None or (isinstance(loss, (list, tuple)) and not any(loss)):
+            raise ValueError(
+                f"[compile] loss must be given: expected a name, an object or a function, got loss={loss!r}. For example 'mse'."
+            )
         chosen = optimizers.get(optimizer)
-        found = [None if entry is None else loss_module.get(entry) for entry in as_list(loss)]
+        outputs = self.output_count()
+        entries = as_list(loss) if isinstance(loss, (list, tuple)) else [loss] * (outputs or 1)
+        if outputs is not None and len(entries) != outputs:
+            raise ValueError(
+                f"[compile] loss must have one entry per output: expected {outputs}, got {len(entries)}. Use None for an output "
+                "without a loss."
+            )
+        found = [None if entry is None else loss_module.get(entry) for entry in entries]
         weights = [1.0] * len(found)
         if loss_weights is not None:
             weights = [_numbers.as_float("compile", "loss_weights", w) for w in as_list(loss_weights)]
         if len(weights) != len(found):
             raise ValueError(
-                f"[compile] loss_weights must match loss: expected {len(found)} numbers, got {len(weights)}."
+                f"[compile] loss_weights must match loss: expected {len(found)} numbers, got {len(weights)}. Pass a list."
             )
         self.optimizer = chosen
         self._losses = found
@@ -108,7 +125,10 @@ class Trainable(Layer):
 
     def _need_compile(self, where: str) -> list[Any]:
         if self._losses is None:
-            raise RuntimeError(f"[{where}] the model must be compiled: call model.compile(optimizer, loss) first.")
+            raise RuntimeError(
+                f"[{where}] the model must be compiled: expected compile() first, got a model without a loss. Call "
+                "model.compile(optimizer, loss)."
+            )
         return self._losses
 
     # Shapes and plans.
@@ -127,7 +147,8 @@ class Trainable(Layer):
         shapes = self.input_shapes() or self._data_shapes
         if shapes is None:
             raise RuntimeError(
-                f"[{self.name}] the input shape is not known yet: add layers.Input(shape) first, or call the model on data."
+                f"[{self.name}] the input shape is not known yet: expected an Input or data, got neither. Add "
+                "layers.Input(shape) first, or call the model on data."
             )
         return shapes
 
@@ -159,7 +180,7 @@ class Trainable(Layer):
         parts = as_list(y) if len(used) > 1 else [y]
         if len(parts) != len(used):
             raise ValueError(
-                f"[{where}] y must hold one array per loss: expected {len(used)} arrays, got {len(parts)}."
+                f"[{where}] y must hold one array per loss: expected {len(used)} arrays, got {len(parts)}. Pass a list."
             )
         prepared = []
         for i, ((loss, shape), part) in enumerate(zip(used, parts, strict=True)):
@@ -171,13 +192,16 @@ class Trainable(Layer):
         self, where: str, x: Any, y: Any, sample_weight: Any, class_weight: Any, batch_size: int | None
     ) -> ArrayBatches:
         if y is None:
-            raise ValueError(f"[{where}] y must be given with arrays: expected targets for every row of x, got y=None.")
+            raise ValueError(
+                f"[{where}] y must be given with arrays: expected targets for every row of x, got y=None. Pass y."
+            )
         arrays = self._prepare_inputs(where, x)
         parts = as_list(y) if isinstance(y, (list, tuple)) and len(self._need_compile(where)) > 1 else [y]
         check_lengths(where, arrays, [as_data(where, "y", part) for part in parts], None)
         targets = self._prepare_targets(where, y)
         weights = load_sample_weight(where, sample_weight)
         check_lengths(where, arrays, targets, weights)
+        check_not_empty(where, arrays)
         if class_weight is not None:
             weights = _class_factors(where, targets[0], class_weight) * (1.0 if weights is None else weights)
         return ArrayBatches(arrays, targets, weights, _batch_size(where, batch_size))
@@ -187,12 +211,12 @@ class Trainable(Layer):
     ) -> None:
         """Copies a batch into a plan's memory, converting to its dtype."""
         for array, given in zip(plan.inputs, x, strict=True):
-            array[...] = given
+            _arrays.assign(self.name, "x", array, given)
         if y is None:
             return
         used = [w for w, loss in zip(self._loss_weights, self._losses or (), strict=True) if loss is not None]
         for array, given, factor, loss_weight in zip(plan.targets, y, plan.weights, used, strict=True):
-            array[...] = given
+            _arrays.assign(self.name, "y", array, given)
             mean = loss_weight / max(factor.size, 1)
             if weights is None:
                 factor[...] = mean
@@ -246,30 +270,39 @@ class Trainable(Layer):
         """
         unknown_keywords("fit", unknown, list(inspect.signature(Trainable.fit).parameters)[1:-1])
         self._need_compile("fit")
-        epochs = _non_negative("fit", "epochs", epochs)
-        initial_epoch = _non_negative("fit", "initial_epoch", initial_epoch)
-        _non_negative("fit", "validation_freq", validation_freq)
+        epochs = _at_least("fit", "epochs", epochs, 0)
+        initial_epoch = _at_least("fit", "initial_epoch", initial_epoch, 0)
+        validation_freq = _at_least("fit", "validation_freq", validation_freq, 1)
+        steps = None if steps_per_epoch is None else _at_least("fit", "steps_per_epoch", steps_per_epoch, 1)
+        if validation_batch_size is None:
+            validation_batch_size = batch_size
+        else:
+            _at_least("fit", "validation_batch_size", validation_batch_size, 1)
+        if validation_steps is not None:
+            validation_steps = _at_least("fit", "validation_steps", validation_steps, 1)
         split = _numbers.as_float("fit", "validation_split", validation_split)
         if not 0 <= split < 1:
-            raise ValueError(f"[fit] validation_split must be in [0, 1): got validation_split={split}.")
+            raise ValueError(
+                f"[fit] validation_split must be in [0, 1): expected 0 <= validation_split < 1, got validation_split={split}. "
+                "Use a share such as 0.2."
+            )
         with self._training_alone():
             data: Any
             if is_iterable_of_batches(x):
                 if y is not None or split or class_weight is not None or sample_weight is not None:
                     raise ValueError(
                         "[fit] an iterable gives its own targets and weights: expected x alone, got y, validation_split, "
-                        "class_weight or sample_weight too."
+                        "class_weight or sample_weight too. Put them into the batches."
                     )
                 data = x
             else:
                 data = self._array_batches("fit", x, y, sample_weight, class_weight, batch_size)
-                if data.samples == 0:
-                    raise ValueError(
-                        "[fit] x must hold samples: expected at least 1 row, got 0. Check how it was made."
-                    )
                 if split:
                     data, validation_data = data.split(split)
-            validation = self._validation(validation_data, validation_batch_size or batch_size)
+                data.limit("fit", "steps_per_epoch", steps)
+            validation = self._validation(validation_data, validation_batch_size)
+            if isinstance(validation, ArrayBatches):
+                validation.limit("fit", "validation_steps", validation_steps)
             return self._run_epochs(
                 data,
                 validation,
@@ -278,18 +311,16 @@ class Trainable(Layer):
                 verbose=verbose,
                 callbacks=callbacks,
                 shuffle=_numbers.as_bool("fit", "shuffle", shuffle),
-                steps=steps_per_epoch,
+                steps=steps,
                 validation_steps=validation_steps,
-                validation_freq=max(int(validation_freq), 1),
+                validation_freq=validation_freq,
             )
 
     @contextmanager
     def _training_alone(self) -> Iterator[None]:
         """One fit at a time; predict and evaluate from its callbacks are fine."""
         if self._fitting:
-            raise RuntimeError(
-                "[fit] this model is already training: wait for that fit to end, or train another model."
-            )
+            raise _already_training("fit")
         with self._lock:
             self._fitting = True
             try:
@@ -303,15 +334,20 @@ class Trainable(Layer):
         if not isinstance(data, (tuple, list)):
             if is_iterable_of_batches(data):
                 return data
-            raise TypeError(f"[fit] validation_data must be (x, y): expected a tuple, got {type(data).__name__}.")
+            raise TypeError(
+                f"[fit] validation_data must be (x, y): expected a tuple, got {type(data).__name__}. Pass both."
+            )
         if not 2 <= len(data) <= 3:
             raise ValueError(
-                f"[fit] validation_data must be (x, y) or (x, y, sample_weight): expected 2 or 3 parts, got {len(data)}."
+                f"[fit] validation_data must be (x, y) or (x, y, sample_weight): expected 2 or 3 parts, got {len(data)}. "
+                "Pass (x, y)."
             )
         try:
             return self._array_batches("fit", data[0], data[1], data[2] if len(data) == 3 else None, None, batch_size)
         except (ValueError, TypeError) as error:
-            raise type(error)(f"[fit] validation_data does not fit: {error}") from None
+            raise type(error)(
+                f"[fit] validation_data does not fit the model, {str(error).removeprefix('[fit] ')}"
+            ) from None
 
     def _run_epochs(self, data: Any, validation: Any, *, verbose: Any, callbacks: Any, **how: Any) -> Any:
         from fastconv.callbacks import CallbackList
@@ -357,6 +393,7 @@ class Trainable(Layer):
         targets = self._prepare_targets(where, y)
         weights = load_sample_weight(where, sample_weight)
         check_lengths(where, inputs, targets, weights)
+        check_not_empty(where, inputs)
         return inputs, targets, weights
 
     def _train_epoch(self, batches: Iterator[Any], epoch: int, hooks: Any) -> dict[str, float]:
@@ -412,6 +449,8 @@ class Trainable(Layer):
         Returns:
             The loss and metrics of this batch: a list, a single number where there are no metrics, or a dict.
         """
+        if self._fitting:
+            raise _already_training("train_on_batch")
         with self._lock:
             data = self._array_batches("train_on_batch", x, y, sample_weight, class_weight, None)
             assert self._meters is not None
@@ -441,15 +480,34 @@ class Trainable(Layer):
         """
         unknown_keywords("evaluate", unknown, list(inspect.signature(Trainable.evaluate).parameters)[1:-1])
         self._need_compile("evaluate")
+        steps = None if steps is None else _at_least("evaluate", "steps", steps, 1)
         with self._lock:
             data = x
             if not is_iterable_of_batches(x):
                 data = self._array_batches("evaluate", x, y, sample_weight, None, batch_size)
+                data.limit("evaluate", "steps", steps)
+            elif y is not None or sample_weight is not None:
+                raise ValueError(
+                    "[evaluate] an iterable gives its own targets and weights: expected x alone, got y or sample_weight too. Put "
+                    "them into the batches."
+                )
             from fastconv.callbacks import CallbackList
 
             count = len(data) if hasattr(data, "__len__") else steps
             hooks = CallbackList(callbacks, add_progbar=True, model=self, steps=count, verbose=verbose)
-            return _as_result(self._evaluate(data, steps, hooks), return_dict)
+            with self._meters_aside():
+                return _as_result(self._evaluate(data, steps, hooks), return_dict)
+
+    @contextmanager
+    def _meters_aside(self) -> Iterator[None]:
+        """Lets a callback evaluate without touching the sums of the epoch under way."""
+        meters = self._meters
+        if self._fitting:
+            self._meters = copy.deepcopy(meters)
+        try:
+            yield
+        finally:
+            self._meters = meters
 
     def _evaluate(self, data: Any, steps: int | None, hooks: Any) -> dict[str, float]:
         assert self._meters is not None
@@ -484,12 +542,15 @@ class Trainable(Layer):
         """
         unknown_keywords("predict", unknown, ["x", "batch_size", "verbose", "steps"])
         size = _batch_size("predict", batch_size)
+        steps = None if steps is None else _at_least("predict", "steps", steps, 1)
         with self._lock:
             if is_iterable_of_batches(x):
                 items = _Repeating(x, steps).epoch()
                 chunks = [self._predict_arrays(i[0] if isinstance(i, tuple) else i, size) for i in items]
                 if not chunks:
-                    raise ValueError("[predict] the iterable must give batches: got none.")
+                    raise ValueError(
+                        "[predict] the iterable must give batches: expected at least 1, got none. Check its source."
+                    )
                 outputs = [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
             else:
                 outputs = self._predict_arrays(x, size)
@@ -512,7 +573,8 @@ class Trainable(Layer):
 
     def predict_on_batch(self, x: Any) -> Any:
         """:meth:`predict` of one batch."""
-        return self.predict(x, batch_size=max(len(as_list(x)[0]) if isinstance(x, list) else len(x), 1))
+        arrays = self._prepare_inputs("predict_on_batch", x)
+        return self.predict(arrays if len(arrays) > 1 else arrays[0], batch_size=max(len(arrays[0]), 1))
 
     def predict_classes(self, x: Any, batch_size: int | None = None) -> np.ndarray:
         """The most probable class of each sample: argmax, or ``> 0.5`` for a single output."""
@@ -566,12 +628,18 @@ class Trainable(Layer):
         """The layer called ``name``, or at ``index``."""
         layers = self.sublayers()
         if index is not None:
-            return layers[_numbers.as_int("get_layer", "index", index)]
+            number = _numbers.as_int("get_layer", "index", index)
+            if not -len(layers) <= number < len(layers):
+                raise ValueError(
+                    f"[get_layer] index must be that of a layer: expected index < {len(layers)}, got index={number}. Count from 0."
+                )
+            return layers[number]
         for layer in layers:
             if layer.name == name:
                 return layer
         raise ValueError(
-            f"[get_layer] no layer has this name: expected one of {[la.name for la in layers]}, got {name!r}."
+            f"[get_layer] no layer has this name: expected one of {[la.name for la in layers]}, got {name!r}. "
+            "See summary()."
         )
 
     def summary(self, print_fn: Any = print) -> None:
@@ -618,33 +686,47 @@ def _as_result(logs: dict[str, float], return_dict: bool) -> Any:
 def _batch_size(where: str, batch_size: Any) -> int:
     if batch_size is None:
         return 32
-    size = _numbers.as_int(where, "batch_size", batch_size)
-    if size < 1:
-        raise ValueError(f"[{where}] batch_size must be at least 1: expected batch_size >= 1, got batch_size={size}.")
-    return size
+    return _at_least(where, "batch_size", batch_size, 1)
 
 
-def _non_negative(where: str, name: str, value: Any) -> int:
+def _at_least(where: str, name: str, value: Any, least: int) -> int:
     number = _numbers.as_int(where, name, value)
-    if number < 0:
-        raise ValueError(f"[{where}] {name} must not be negative: expected {name} >= 0, got {name}={number}.")
+    if number < least:
+        raise ValueError(
+            f"[{where}] {name} must be at least {least}: expected {name} >= {least}, got {name}={number}. Use {least} or more."
+        )
     return number
+
+
+def _already_training(where: str) -> RuntimeError:
+    return RuntimeError(
+        f"[{where}] this model is already training: expected one fit at a time, got {where} during another. Wait for that fit to "
+        "end, or train another model."
+    )
 
 
 def _class_factors(where: str, targets: np.ndarray, class_weight: Any) -> np.ndarray:
     """Each sample's factor by its class."""
     if not isinstance(class_weight, dict):
         raise TypeError(
-            f"[{where}] class_weight must be a dict: expected {{class: factor}}, got {type(class_weight).__name__}."
+            f"[{where}] class_weight must be a dict: expected {{class: factor}}, got {type(class_weight).__name__}. "
+            "Pass one factor per class."
         )
     single = targets.ndim == 1 or targets.shape[-1] == 1
     labels = targets.reshape(len(targets)) if single else targets.argmax(-1)
     missing = sorted(set(np.unique(labels).tolist()) - set(class_weight))
     if missing:
-        raise ValueError(f"[{where}] class_weight must name every class: missing {missing}.")
+        raise ValueError(
+            f"[{where}] class_weight must name every class: expected a factor for each in y, got none for {missing}. Add them."
+        )
     factors = np.zeros(len(labels))
     for label, factor in class_weight.items():
-        factors[labels == label] = _numbers.as_float(where, "class_weight", factor)
+        number = _numbers.as_float(where, "class_weight", factor)
+        if number < 0:
+            raise ValueError(
+                f"[{where}] class_weight must not be negative: expected factors >= 0, got {number} for class {label}. Use 0 or more."
+            )
+        factors[labels == label] = number
     return factors
 
 
@@ -653,12 +735,19 @@ class _Repeating:
 
     def __init__(self, source: Any, steps: int | None) -> None:
         self._source = source
-        self._steps = None if steps is None else _numbers.as_int("fit", "steps", steps)
+        self._steps = steps
         self._iterator: Iterator[Any] | None = None
 
     def epoch(self) -> Iterator[Any]:
         if self._steps is None:
-            yield from self._source
+            count = 0
+            for item in self._source:
+                count += 1
+                yield item
+            if count == 0:
+                raise ValueError(
+                    "[fit] the iterable must give batches: expected at least 1, got none. Check its source."
+                )
             return
         for _ in range(self._steps):
             if self._iterator is None:
@@ -668,5 +757,8 @@ class _Repeating:
                 self._iterator = iter(self._source)
                 item = next(self._iterator, self)
             if item is self:
-                raise ValueError(f"[fit] the iterable ran out of batches: expected {self._steps} steps per epoch.")
+                raise ValueError(
+                    f"[fit] the iterable ran out of batches: expected {self._steps} steps per epoch, got fewer. Use fewer steps, "
+                    "or an iterable that starts again."
+                )
             yield item

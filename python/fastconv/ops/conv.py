@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import _cpu
+from fastconv.graph import is_symbolic
 from fastconv.ops import _arrays, _numbers, elementwise
 from fastconv.ops import activation as act
 from fastconv.ops.fused import activated_backward, apply_activated

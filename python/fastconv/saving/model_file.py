@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import layers, losses, optimizers, random
+from fastconv import _arguments, layers, losses, optimizers, random
 from fastconv.errors import CheckpointError
+from fastconv.layers.base import weights_within
 from fastconv.saving.archive import Archive, load_archive, save_archive
 
 __all__ = [
@@ -21,6 +22,18 @@ __all__ = [
 ]
 
 
+# What a constructor may say to a config that is not its own; anything else is a bug of ours.
+_BAD_CONFIG = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+
 def _classes(custom_objects: dict[str, Any] | None) -> dict[str, Any]:
     """Every class a file may name: fastconv's own layers and models, and what the caller passes in by hand."""
     from fastconv.models.functional import Model
@@ -29,6 +42,12 @@ def _classes(custom_objects: dict[str, Any] | None) -> dict[str, Any]:
     known = {name: getattr(layers, name) for name in layers.__all__}
     known = {name: c for name, c in known.items() if isinstance(c, type) and issubclass(c, layers.Layer)}
     return {**known, "Sequential": Sequential, "Model": Model, **(custom_objects or {})}
+
+
+def _model_class() -> type:
+    from fastconv.models.functional import Model  # not at the top: models import this module
+
+    return Model
 
 
 def layer_config(layer: Any) -> dict[str, Any]:
@@ -43,7 +62,10 @@ def layer_from_config(config: Any, custom_objects: dict[str, Any] | None = None)
         CheckpointError: for a class nobody registered, or arguments it does not take.
     """
     if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
-        raise CheckpointError("[load] a layer must have a class and a config: got something else. The file is damaged.")
+        raise CheckpointError(
+            f"[load] a layer must have a class and a config: expected a dict of both, got {type(config).__name__}. Load a file "
+            "that model.save wrote."
+        )
     name = config.get("class")
     cls = _classes(custom_objects).get(name) if isinstance(name, str) else None
     if cls is None:
@@ -57,8 +79,11 @@ def layer_from_config(config: Any, custom_objects: dict[str, Any] | None = None)
         return cls.from_config(config["config"])
     except CheckpointError:
         raise
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-        raise CheckpointError(f"[load] {name} cannot be made from its config: {error}") from error
+    except _BAD_CONFIG as error:
+        raise CheckpointError(
+            f"[load] {name} cannot be made from its config: expected the constructor's arguments, got {error!r}. Load an "
+            "undamaged file."
+        ) from error
 
 
 def model_from_config(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
@@ -88,7 +113,9 @@ def save_model(model: Any, path: Any, include_optimizer: bool = True) -> None:
         include_optimizer: also the optimizer, its state and the random state, so that training resumes bit for bit.
     """
     if not model.built:
-        raise RuntimeError("[save] the model has no weights yet: give it an input shape, or call it on data first.")
+        raise RuntimeError(
+            "[save] the model has no weights yet: expected a built model, got no input shape. Add layers.Input, or call it on data."
+        )
     config = layer_config(model)
     optimizer = progress = None
     slots: dict[str, np.ndarray] = {}
@@ -117,7 +144,17 @@ def load_model(path: Any, custom_objects: dict[str, Any] | None = None, compile:
         CheckpointError: for a file that is malformed, damaged, too new, or not fastconv's. OSError: if it cannot be read.
     """
     archive = load_archive(path)
-    model = layer_from_config(archive.config, custom_objects)
+    if not archive.config:
+        raise CheckpointError(
+            "[load] a model file must say how the model is built: expected a config, got weights alone. Build the model and use "
+            "model.load_weights(path)."
+        )
+    with weights_within(sum(array.size for array in archive.weights.values())):
+        model = layer_from_config(archive.config, custom_objects)
+    if not isinstance(model, _model_class()):
+        raise CheckpointError(
+            f"[load] the file must hold a model: expected Sequential or Model, got {type(model).__name__}. Save a whole model."
+        )
     _assign(model, archive.weights)
     settings = archive.config.get("compile")
     if compile and settings is not None and archive.optimizer is not None:
@@ -125,14 +162,17 @@ def load_model(path: Any, custom_objects: dict[str, Any] | None = None, compile:
             _restore_training(model, settings, archive)
         except CheckpointError:
             raise
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise CheckpointError(f"[load] the training state does not fit the model: {error}") from error
+        except _BAD_CONFIG as error:
+            raise CheckpointError(
+                f"[load] the training state does not fit the model: expected what model.save wrote, got {error!r}. Load with "
+                "compile=False."
+            ) from error
     return model
 
 
 def _restore_training(model: Any, settings: dict[str, Any], archive: Archive) -> None:
     saved = dict(archive.optimizer or {})
-    iterations = saved.pop("iterations")
+    iterations = _arguments.integer("load", "iterations", saved.pop("iterations"), least=0)
     model.compile(
         optimizer=optimizers.get(saved),
         loss=settings["loss"],
@@ -142,12 +182,15 @@ def _restore_training(model: Any, settings: dict[str, Any], archive: Archive) ->
     model.optimizer.iterations = iterations
     weights = model.weights_by_path()
     for name, array in archive.slots.items():
-        path, slot_name = name.rsplit("/", 1)
-        if path not in weights:
-            raise CheckpointError(f"[load] the optimizer's state names an unknown weight: got {path!r}.")
-        for slot in model._optimizer_state.slots_of(weights[path]):
-            if slot.name == slot_name:
-                slot.assign(array)
+        path, _, slot_name = name.rpartition("/")
+        slots = model._optimizer_state.slots_of(weights[path]) if path in weights else ()
+        slot = next((slot for slot in slots if slot.name == slot_name), None)
+        if slot is None:
+            raise CheckpointError(
+                f"[load] the optimizer's state must belong to a weight: expected one of the model's, got {name!r}. Load with "
+                "compile=False."
+            )
+        slot.assign(array)
     if archive.progress and "random" in archive.progress:
         random.set_state(tuple(archive.progress["random"]))
 
@@ -158,19 +201,23 @@ def _assign(model: Any, arrays: dict[str, np.ndarray]) -> None:
     missing, extra = sorted(set(variables) - set(arrays)), sorted(set(arrays) - set(variables))
     if missing or extra:
         raise CheckpointError(
-            f"[load] the file's weights must be the model's: missing {missing[:3]}, not in the model {extra[:3]} "
-            f"({len(missing)} and {len(extra)} in all). Load it into a model of the same architecture."
+            f"[load] the file's weights must be the model's: expected {len(variables)} of its names, got {len(missing)} missing "
+            f"({', '.join(missing[:3])}) and {len(extra)} unknown ({', '.join(extra[:3])}). Load it into a model of the same "
+            "architecture."
         )
     checked = {}
     for name, variable in variables.items():
         if arrays[name].dtype != np.dtype(variable.dtype):
             raise CheckpointError(
-                f"[load] {name} has another dtype: expected {variable.dtype}, got {arrays[name].dtype}."
+                f"[load] {name} has another dtype: expected {variable.dtype}, got {arrays[name].dtype}. Load it into a model of the "
+                "same dtype."
             )
         try:
             checked[name] = variable.checked(arrays[name])
         except ValueError as error:
-            raise CheckpointError(f"[load] {name} does not fit: {error}") from error
+            raise CheckpointError(
+                f"[load] {name} does not fit the model, {str(error).removeprefix('[assign] ')}"
+            ) from error
     for name, array in checked.items():
         variables[name].array[...] = array
 

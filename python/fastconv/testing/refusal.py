@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["TEMPLATE", "assert_refused"]
 
 TEMPLATE = re.compile(r"\[[^]]+\] .+: expected .+, got .+\. .+[.?]$", re.DOTALL)
-_OURS_ALONE = ("incompatible function arguments", "std::", ".cpp", "0x")  # what no user can make sense of
+_OURS_ALONE = ("incompatible function arguments", "std::", ".cpp")  # what no user can make sense of
 _PYTHONS_OWN = re.compile(r"unexpected keyword argument '\w+'|missing \d+ required")  # raised before any code of ours
 
 

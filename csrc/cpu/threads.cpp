@@ -42,8 +42,8 @@ std::atomic<int>& budget() {
   return n;
 }
 
-// How many threads run at once, the caller's included, when `wanted` are asked for. libgomp ends the process when the
-// system refuses it a thread (ulimit -u, a full cgroup), so whoever wants a larger team tries first.
+// How many threads run at once, the caller's included, when `wanted` are asked for. libgomp ends the process
+// when the system refuses it a thread (ulimit -u, a full cgroup), so whoever wants a larger team tries first.
 int startable(int wanted) {
   std::atomic<bool> done{false};
   std::vector<std::thread> team;

@@ -1,215 +1,208 @@
-"""Test accuracy and seconds per epoch of one recipe in fastconv and in PyTorch, several seeds, in turn.
+"""Trains the same network with fastconv and with PyTorch and writes accuracies and seconds per epoch as JSON.
 
-    python bench/accuracy.py --dataset mnist --seeds 3
-    python bench/accuracy.py --dataset cifar10 --epochs 1 --limit 2000 --skip-torch        a smoke test
+    FASTCONV_DATA=DIR python bench/accuracy.py --dataset mnist --epochs 5 --seeds 3
 
-The data sets are looked for as fastconv.datasets says (FASTCONV_DATA). Results go to bench/results/, after every seed.
+MNIST and Fashion-MNIST: the CNN of Keras's example (conv32-pool-conv64-pool-dropout .5-dense10, batch 128). CIFAR-10: the
+course's CNN (batch 64). Adam, pixels / 255, Glorot initialisation, cross-entropy in both. The libraries take turns epoch
+by epoch, so that a busy machine slows both alike.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
-import json
-import os
-import platform
-import sys
+import statistics
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import environment
 import fastconv
-from fastconv import layers, models
-from fastconv.callbacks import LambdaCallback
+from fastconv import datasets, layers, models
 
-RESULTS = Path(__file__).with_name("results")
-EPOCHS = {"mnist": 5, "fashion_mnist": 10, "cifar10": 10}
-BATCH_SIZE = {"mnist": 128, "fashion_mnist": 128, "cifar10": 64}
-CLASSES = 10
-
-# One list per architecture, which both libraries build: (kind, number, ...).
-# Keras's MNIST example, and the course's CIFAR-10 network. Glorot weights, Adam(0.001, epsilon=1e-7), pixels / 255.
-KERAS_MNIST = (
-    ("conv", 32, "valid"),
-    ("pool",),
-    ("conv", 64, "valid"),
-    ("pool",),
-    ("flatten",),
-    ("dropout", 0.5),
-    ("dense", CLASSES),
-)
-COURSE_CIFAR = (
-    ("conv", 32, "same"),
-    ("conv", 32, "valid"),
-    ("pool",),
-    ("dropout", 0.25),
-    ("conv", 64, "same"),
-    ("conv", 64, "valid"),
-    ("pool",),
-    ("dropout", 0.25),
-    ("flatten",),
-    ("dense", 512),
-    ("dropout", 0.5),
-    ("dense", CLASSES),
-)
-ARCHITECTURE = {"mnist": KERAS_MNIST, "fashion_mnist": KERAS_MNIST, "cifar10": COURSE_CIFAR}
-
-Data = tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+Arrays = tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
-def load(dataset: str, limit: int | None) -> Data:
-    """uint8 images (N, H, W, C) and labels (N,)."""
-    module: Any = importlib.import_module(f"fastconv.datasets.{dataset}")
+def load(name: str, limit: int | None) -> Arrays:
+    """Images as float32 NHWC in 0..1 and int labels."""
+    (x, y), (xt, yt) = getattr(datasets, name).load_data()
     parts = []
-    for x, y in module.load_data():
-        x, y = x[:limit], y[:limit].reshape(-1).astype(np.int64)
-        parts.append((x[..., None] if x.ndim == 3 else x, y))
+    for images, labels in ((x, y), (xt, yt)):
+        images = images[:limit].reshape(*images[:limit].shape[:3], -1).astype(np.float32) / 255
+        parts.append((images, labels[:limit].reshape(-1).astype(np.int64)))
     return parts[0], parts[1]
 
 
-def train_fastconv(data: Data, dataset: str, epochs: int, seed: int) -> tuple[float, list[float]]:
-    """(test accuracy, seconds of each epoch)."""
-    (x, y), (x_test, y_test) = data
-    fastconv.random.seed(seed)
-    model = models.Sequential()
-    model.add(layers.Input(x.shape[1:]))
-    model.add(layers.Rescaling(1 / 255))
-    for layer in ARCHITECTURE[dataset]:
-        model.add(_fastconv_layer(*layer))
-    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
-    marks = [time.perf_counter()]
-    clock = LambdaCallback(on_epoch_end=lambda epoch, logs: marks.append(time.perf_counter()))
-    model.fit(x, y, batch_size=BATCH_SIZE[dataset], epochs=epochs, verbose=0, callbacks=[clock])
-    accuracy = float(np.mean(model.predict(x_test, batch_size=256, verbose=0).argmax(-1) == y_test))
-    return accuracy, np.diff(marks).tolist()
+class Fastconv:
+    """The network in fastconv."""
+
+    def __init__(self, dataset: str, shape: tuple[int, ...], batch: int, seed: int) -> None:
+        fastconv.random.seed(seed)
+        stack = _cifar_layers() if dataset == "cifar10" else _mnist_layers()
+        self.model = models.Sequential([layers.Input(shape), *stack])
+        self.model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+        self.batch = batch
+
+    def train_epoch(self, x: np.ndarray, y: np.ndarray) -> None:
+        self.model.fit(x, y, batch_size=self.batch, epochs=1, verbose=0)
+
+    def accuracy(self, x: np.ndarray, y: np.ndarray) -> float:
+        return float((self.model.predict_classes(x, 256) == y).mean())
 
 
-def _fastconv_layer(kind: str, number: Any = None, padding: str = "valid") -> Any:
-    if kind == "conv":
-        return layers.Conv2D(number, 3, padding=padding, activation="relu")
-    if kind == "dense":
-        return layers.Dense(number, activation="softmax" if number == CLASSES else "relu")
-    if kind == "dropout":
-        return layers.Dropout(number)
-    return layers.MaxPooling2D() if kind == "pool" else layers.Flatten()
+def _mnist_layers() -> list[Any]:
+    return [
+        layers.Conv2D(32, 3, activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Flatten(),
+        layers.Dropout(0.5),
+        layers.Dense(10, activation="softmax"),
+    ]
 
 
-def train_torch(data: Data, dataset: str, epochs: int, seed: int) -> tuple[float, list[float]]:
-    """The same recipe in PyTorch."""
-    import torch
-
-    torch.set_num_threads(fastconv.get_num_threads())
-    torch.manual_seed(seed)
-    (x, y), (x_test, y_test) = (
-        (torch.from_numpy(np.ascontiguousarray(a.transpose(0, 3, 1, 2))), torch.from_numpy(b)) for a, b in data
-    )
-    model = _torch_model(torch, dataset, tuple(x.shape[1:]))
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1e-7)
-    loss_of = torch.nn.CrossEntropyLoss()
-    seconds = []
-    for _ in range(epochs):
-        start = time.perf_counter()
-        model.train()
-        for rows in torch.randperm(len(x)).split(BATCH_SIZE[dataset]):
-            optimizer.zero_grad(set_to_none=True)
-            loss_of(model(x[rows].float().div_(255)), y[rows]).backward()
-            optimizer.step()
-        seconds.append(time.perf_counter() - start)
-    model.eval()
-    with torch.no_grad():
-        right = sum(
-            int((model(a.float().div_(255)).argmax(1) == b).sum())
-            for a, b in zip(x_test.split(256), y_test.split(256), strict=True)
-        )
-    return right / len(x_test), seconds
+def _cifar_layers() -> list[Any]:
+    return [
+        layers.Conv2D(32, 3, padding="same", activation="relu"),
+        layers.Conv2D(32, 3, activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Dropout(0.25),
+        layers.Conv2D(64, 3, padding="same", activation="relu"),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Dropout(0.25),
+        layers.Flatten(),
+        layers.Dense(512, activation="relu"),
+        layers.Dropout(0.5),
+        layers.Dense(10, activation="softmax"),
+    ]
 
 
-def _torch_model(torch: Any, dataset: str, shape: tuple[int, ...]) -> Any:
-    nn = torch.nn
-    model = nn.Sequential()
-    for kind, *numbers in ARCHITECTURE[dataset]:
-        if kind == "conv":
-            channels = next((m.out_channels for m in reversed(model) if isinstance(m, nn.Conv2d)), shape[0])
-            model.extend([nn.Conv2d(channels, numbers[0], 3, padding=numbers[1]), nn.ReLU()])
-        elif kind == "dense":
-            features = model(torch.zeros(1, *shape)).shape[1]
-            model.append(nn.Linear(features, numbers[0]))
-            if numbers[0] != CLASSES:
-                model.append(nn.ReLU())
-        elif kind == "dropout":
-            model.append(nn.Dropout(numbers[0]))
+class Torch:
+    """The same network in PyTorch, channels_last (its faster mode for these)."""
+
+    def __init__(self, dataset: str, shape: tuple[int, ...], batch: int, seed: int) -> None:
+        import torch
+        from torch import nn
+
+        torch.manual_seed(seed)
+        torch.set_num_threads(fastconv.get_num_threads())
+        c = shape[2]
+        if dataset == "cifar10":
+            stack = [
+                nn.Conv2d(c, 32, 3, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(32, 32, 3),
+                nn.ReLU(),
+                nn.MaxPool2d(2),
+                nn.Dropout(0.25),
+                nn.Conv2d(32, 64, 3, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(64, 64, 3),
+                nn.ReLU(),
+                nn.MaxPool2d(2),
+                nn.Dropout(0.25),
+                nn.Flatten(),
+                nn.Linear(64 * 6 * 6, 512),
+                nn.ReLU(),
+                nn.Dropout(0.5),
+                nn.Linear(512, 10),
+            ]
         else:
-            model.append(nn.MaxPool2d(2) if kind == "pool" else nn.Flatten())
-    for module in model:
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
-            nn.init.xavier_uniform_(module.weight)
-            nn.init.zeros_(module.bias)
-    return model
+            stack = [
+                nn.Conv2d(c, 32, 3),
+                nn.ReLU(),
+                nn.MaxPool2d(2),
+                nn.Conv2d(32, 64, 3),
+                nn.ReLU(),
+                nn.MaxPool2d(2),
+                nn.Flatten(),
+                nn.Dropout(0.5),
+                nn.Linear(64 * 5 * 5, 10),
+            ]
+        for module in stack:
+            if hasattr(module, "weight"):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        self.net = nn.Sequential(*stack).to(memory_format=torch.channels_last)
+        self.optimizer = torch.optim.Adam(self.net.parameters(), eps=1e-7)
+        self.torch, self.batch = torch, batch
+
+    def _tensor(self, x: np.ndarray) -> Any:
+        return self.torch.from_numpy(x).permute(0, 3, 1, 2)  # NHWC memory is channels_last already
+
+    def train_epoch(self, x: np.ndarray, y: np.ndarray) -> None:
+        self.net.train()
+        images, labels = self._tensor(x), self.torch.from_numpy(y)
+        order = self.torch.randperm(len(x))
+        for start in range(0, len(x), self.batch):
+            rows = order[start : start + self.batch]
+            loss = self.torch.nn.functional.cross_entropy(self.net(images[rows]), labels[rows])
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+
+    def accuracy(self, x: np.ndarray, y: np.ndarray) -> float:
+        self.net.eval()
+        with self.torch.no_grad():
+            chunks = [self.net(self._tensor(x[i : i + 256])).argmax(1).numpy() for i in range(0, len(x), 256)]
+        return float((np.concatenate(chunks) == y).mean())
 
 
-def environment() -> dict[str, Any]:
-    """What a figure needs beside it to be worth anything."""
-    versions = {"numpy": np.__version__, "fastconv": fastconv.__version__}
-    if "torch" in sys.modules:
-        versions["torch"] = sys.modules["torch"].__version__
+def run(dataset: str, epochs: int, seeds: int, batch: int, limit: int | None, kinds: list[Any]) -> dict[str, Any]:
+    """Accuracy after each epoch, and seconds of each, per library and seed."""
+    (x, y), (xt, yt) = load(dataset, limit)
+    runs: dict[str, list[dict[str, Any]]] = {kind.__name__.lower(): [] for kind in kinds}
+    for seed in range(1, seeds + 1):
+        learners = [kind(dataset, x.shape[1:], batch, seed) for kind in kinds]
+        records = [{"seed": seed, "seconds": [], "accuracy": []} for _ in learners]
+        for epoch in range(epochs):
+            for learner, record in zip(learners, records, strict=True):
+                started = time.perf_counter()
+                learner.train_epoch(x, y)
+                record["seconds"].append(round(time.perf_counter() - started, 3))
+                record["accuracy"].append(learner.accuracy(xt, yt))
+            told = ", ".join(
+                f"{type(k).__name__.lower()} {r['accuracy'][-1]:.4f} in {r['seconds'][-1]:.1f} s"
+                for k, r in zip(learners, records, strict=True)
+            )
+            print(f"{dataset} seed {seed} epoch {epoch + 1}/{epochs}: {told}", flush=True)
+        for kind, record in zip(kinds, records, strict=True):
+            runs[kind.__name__.lower()].append(record)
     return {
-        "command": " ".join(["python", *sys.argv]),
-        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "machine": {"cpu": _cpu_name(), "cpus": os.cpu_count(), "system": platform.platform()},
-        "versions": versions,
-        "fastconv": fastconv.show_config(),
+        "dataset": dataset,
+        "epochs": epochs,
+        "batch": batch,
+        "runs": runs,
+        "summary": {name: _summary(records) for name, records in runs.items()},
     }
 
 
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means over the seeds; an epoch counts with the median of all."""
+def _summary(records: list[dict[str, Any]]) -> dict[str, float]:
+    seconds = [s for record in records for s in record["seconds"]]
     return {
-        "accuracy_mean": float(np.mean([run["accuracy"] for run in runs])),
-        "accuracy_std": float(np.std([run["accuracy"] for run in runs])),
-        "seconds_per_epoch_median": float(np.median([s for run in runs for s in run["seconds"]])),
+        "mean_final_accuracy": statistics.fmean(record["accuracy"][-1] for record in records),
+        "median_seconds_per_epoch": statistics.median(seconds),
+        "min_seconds_per_epoch": min(seconds),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", choices=tuple(EPOCHS), default="mnist")
-    parser.add_argument("--epochs", type=int, help="default: 5 for mnist, 10 for the others")
-    parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0 (default: 3)")
-    parser.add_argument("--limit", type=int, help="use only so many training and test images")
-    parser.add_argument("--skip-torch", action="store_true", help="fastconv alone")
-    parser.add_argument("--output", type=Path, help="default: bench/results/accuracy_DATASET.json")
+    parser.add_argument("--dataset", choices=("mnist", "fashion_mnist", "cifar10"), default="mnist")
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--batch", type=int, help="default: 128, and 64 for cifar10")
+    parser.add_argument("--limit", type=int, help="only so many samples, for a quick try")
+    parser.add_argument("--skip-torch", action="store_true")
     args = parser.parse_args()
-    output = args.output or RESULTS / f"accuracy_{args.dataset}.json"
-    epochs = args.epochs or EPOCHS[args.dataset]
-    data = load(args.dataset, args.limit)
-    trainers = {"fastconv": train_fastconv} | ({} if args.skip_torch else {"torch": train_torch})
-    results: dict[str, list[dict[str, Any]]] = {name: [] for name in trainers}
-    for seed in range(args.seeds):
-        for name, train in trainers.items():
-            accuracy, seconds = train(data, args.dataset, epochs, seed)
-            results[name].append({"seed": seed, "accuracy": accuracy, "seconds": [round(s, 3) for s in seconds]})
-            print(f"{name:<9} seed {seed}: {accuracy:.4f}, {np.median(seconds):.2f} s per epoch", flush=True)
-        recipe = {
-            "dataset": args.dataset,
-            "epochs": epochs,
-            "batch_size": BATCH_SIZE[args.dataset],
-            "limit": args.limit,
-        }
-        means = {name: summary(runs) for name, runs in results.items()}
-        report = {**environment(), "recipe": recipe, "summary": means, "runs": results}
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(report, indent=1) + "\n")
-    print(f"Wrote {output}")
+    batch = args.batch or (64 if args.dataset == "cifar10" else 128)
+    kinds = [Fastconv] if args.skip_torch else [Fastconv, Torch]
+    result = run(args.dataset, args.epochs, args.seeds, batch, args.limit, kinds)
+    print(result["summary"])
+    if args.limit is None:
+        print("written to", environment.write(f"accuracy_{args.dataset}", result))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from fastconv import ops
+from fastconv import ops, reference
 from fastconv.testing.memory import guarded
 from fastconv.testing.refusal import assert_refused
 
@@ -97,7 +97,9 @@ def read_only(a):
 
 def absurd_unit_strides(a):
     """Axes of extent 1 may have any stride; a view of a view shows one (pytorch#195394)."""
-    return np.lib.stride_tricks.as_strided(a.copy(), a.shape, [s if n > 1 else 1 << 40 for n, s in zip(a.shape, a.strides)])
+    return np.lib.stride_tricks.as_strided(
+        a.copy(), a.shape, [s if n > 1 else 1 << 40 for n, s in zip(a.shape, a.strides, strict=True)]
+    )
 
 
 class Subclass(np.ndarray):
@@ -153,6 +155,20 @@ def test_every_layout_gives_the_same_bits(name, isa):
             assert not any(np.shares_memory(result, a) for a in arrays if is_array(a)), layout
 
 
+@pytest.mark.parametrize("name", CALLS)
+def test_the_reference_takes_every_layout(name):
+    op, plain, settings = CALLS[name]
+    op = getattr(reference, op.__name__)
+    expected = [digest(r) for r in results(op(*plain, **settings))]
+    for layout, lay_out in LAYOUTS.items():
+        arrays = [lay_out(a) if is_array(a) else a for a in plain]
+        found = results(op(*arrays, **settings))
+        assert [digest(r) for r in found] == expected, layout
+        for result in found:
+            assert type(result) is np.ndarray, layout
+            assert not any(np.shares_memory(result, a) for a in arrays if is_array(a)), layout
+
+
 def test_broadcast_arrays(isa):
     """G5: zero strides."""
     one = random(1, 7, 9, 3)
@@ -160,7 +176,9 @@ def test_broadcast_arrays(isa):
     np.testing.assert_array_equal(ops.conv2d(wide, W), ops.conv2d(wide.copy(), W))
     np.testing.assert_array_equal(ops.max_pool2d(wide), ops.max_pool2d(wide.copy()))
     dy = np.broadcast_to(np.float32(1), (4, 5, 7, 5))
-    for got, wanted in zip(ops.conv2d_backward(dy, wide, W), ops.conv2d_backward(dy.copy(), wide.copy(), W), strict=True):
+    for got, wanted in zip(
+        ops.conv2d_backward(dy, wide, W), ops.conv2d_backward(dy.copy(), wide.copy(), W), strict=True
+    ):
         assert (got is None) == (wanted is None)
         if got is not None:
             np.testing.assert_array_equal(got, wanted)

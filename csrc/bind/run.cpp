@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include "bind/bind.h"
+#include "bind/gil.h"
 #include "core/program.h"
 #include "cpu/dispatch.h"
 #include "cpu/threads.h"
@@ -29,8 +30,7 @@ void run(const std::string& name, const Spec& spec, const py::sequence& arrays) 
   const int threads = cpu::threads_for_run();
   const Context context = {workspace.at_least(kernel.workspace ? kernel.workspace(spec, threads) : 0),
                            threads};
-  py::gil_scoped_release release;
-  kernel.run(spec, tensors.data(), context);
+  without_lock([&] { kernel.run(spec, tensors.data(), context); });
 }
 
 // A program and the arrays that its steps point into.
@@ -93,16 +93,20 @@ void bind_run(py::module_& m) {
           "run",
           [](BoundProgram& self) {
             const int threads = cpu::threads_for_run();
-            py::gil_scoped_release release;
-            return self.program.run(threads);
+            bool finished = false;
+            without_lock([&] { finished = self.program.run(threads, Interrupts()); });
+            return finished;
           },
-          "Runs the steps in order; False when a guard stopped it.")
+          "Runs the steps in order; False when a guard stopped it. A signal is heard between two steps, up "
+          "to the "
+          "guard: what comes after it happens whole or not at all.")
       .def(
           "run_timed",
           [](BoundProgram& self) {
             const int threads = cpu::threads_for_run();
-            py::gil_scoped_release release;
-            return self.program.run_timed(threads);
+            std::vector<double> seconds;
+            without_lock([&] { seconds = self.program.run_timed(threads); });
+            return seconds;
           },
           "Runs every step in order and returns the seconds of each.")
       .def("__len__", [](const BoundProgram& self) { return self.program.steps().size(); })

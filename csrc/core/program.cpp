@@ -19,13 +19,15 @@ Context Program::context_for(int threads) {
   return {workspace_.at_least(workspace_bytes(threads)), threads};
 }
 
-bool Program::run(int threads) {
+bool Program::run(int threads, const std::function<void()>& between) {
   const Context context = context_for(threads);
+  const size_t last_stop = guards_.empty() ? steps_.size() : guards_.front().before_step;
   size_t next = 0;
   const auto run_until = [&](size_t end) {
     for (; next < end; ++next) {
       const Step& step = steps_[next];
       step.kernel.run(*step.spec, step.tensors.data(), context);
+      if (next < last_stop) between();
     }
   };
   for (const Guard& guard : guards_) {

@@ -4,6 +4,7 @@
 // for the workspace on the first run and when the number of threads grows).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,8 +30,9 @@ class Program {
   const std::vector<Step>& steps() const { return steps_; }
   size_t workspace_bytes(int threads) const;
 
-  // False when a guard stopped it.
-  bool run(int threads);
+  // False when a guard stopped it. `between` is called between two steps and may throw, but not after the
+  // first guard: the steps behind it change the caller's state, all of them or none.
+  bool run(int threads, const std::function<void()>& between);
   // As run, and returns the seconds that each step took.
   std::vector<double> run_timed(int threads);
 

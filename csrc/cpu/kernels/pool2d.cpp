@@ -9,6 +9,8 @@
 // Numerics   sums in row-major order of the window, in the type of x; an average divides once
 // Edges      NaN wins a maximum or minimum; equals, and NaNs among themselves, go to the first cell in
 //            row-major order. The gradient goes to that cell, found by scanning x again: no index is stored
+#include <limits>
+
 #include "core/pool2d_spec.h"
 #include "cpu/kernels/pool2d_window.h"
 #include "cpu/kernels/table.h"
@@ -18,7 +20,11 @@
 namespace fc::cpu::FC_ISA {
 namespace {
 
+// kWorst starts a scan: any other value beats it, and a window of it alone keeps it, with its first cell the
+// winner.
 struct Max {
+  template <class T>
+  static constexpr T kWorst = -std::numeric_limits<T>::infinity();
   template <class T>
   static FC_INLINE IntVec<T> beats(Vec<T> v, Vec<T> best) {
     return (v > best) | ((v != v) & (best == best));
@@ -27,6 +33,8 @@ struct Max {
 
 struct Min {
   template <class T>
+  static constexpr T kWorst = std::numeric_limits<T>::infinity();
+  template <class T>
   static FC_INLINE IntVec<T> beats(Vec<T> v, Vec<T> best) {
     return (v < best) | ((v != v) & (best == best));
   }
@@ -34,7 +42,7 @@ struct Min {
 
 template <class Order, class T>
 FC_INLINE Vec<T> extreme(const PoolWindow& w, const T* x, int64_t count) {
-  Vec<T> best = load_up_to(x + w.first, count);
+  Vec<T> best = broadcast(Order::template kWorst<T>);
   for_each_cell(w, [&](int64_t at, int64_t) {
     const Vec<T> v = load_up_to(x + at, count);
     best = Order::template beats<T>(v, best) ? v : best;
@@ -84,7 +92,7 @@ void pool2d_forward(const Pool2dSpec& s, const T* x, T* y, const Context& contex
 // Adds g to the cell that won the window, channel by channel.
 template <class Order, class T>
 FC_INLINE void route(const PoolWindow& w, Vec<T> g, const T* x, T* dx, int64_t count) {
-  Vec<T> best = load_up_to(x + w.first, count);
+  Vec<T> best = broadcast(Order::template kWorst<T>);
   IntVec<T> winner{};
   for_each_cell(w, [&](int64_t at, int64_t tap) {
     const Vec<T> v = load_up_to(x + at, count);

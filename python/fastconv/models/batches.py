@@ -8,9 +8,18 @@ from typing import Any
 import numpy as np
 
 from fastconv.models.plans import as_list
-from fastconv.ops import _arrays
+from fastconv.ops import _arrays, _numbers
 
-__all__ = ["ArrayBatches", "as_data", "batch_of", "is_iterable_of_batches"]
+__all__ = [
+    "ArrayBatches",
+    "Repeating",
+    "as_data",
+    "at_least",
+    "batch_of",
+    "batch_size_of",
+    "class_factors",
+    "is_iterable_of_batches",
+]
 
 Batch = tuple[list[np.ndarray], list[np.ndarray] | None, np.ndarray | None]
 
@@ -171,3 +180,77 @@ def as_inputs(where: str, x: Any, shapes: Sequence[tuple[int, ...]] | None) -> l
     arrays = [as_data(where, "x" if not several else f"x[{i}]", part) for i, part in enumerate(parts)]
     check_inputs(where, arrays, shapes)
     return arrays
+
+
+def batch_size_of(where: str, batch_size: Any) -> int:
+    if batch_size is None:
+        return 32
+    return at_least(where, "batch_size", batch_size, 1)
+
+
+def at_least(where: str, name: str, value: Any, least: int) -> int:
+    number = _numbers.as_int(where, name, value)
+    if number < least:
+        raise ValueError(
+            f"[{where}] {name} must be at least {least}: expected {name} >= {least}, got {name}={number}. Use {least} or more."
+        )
+    return number
+
+
+def class_factors(where: str, targets: np.ndarray, class_weight: Any) -> np.ndarray:
+    """Each sample's factor by its class."""
+    if not isinstance(class_weight, dict):
+        raise TypeError(
+            f"[{where}] class_weight must be a dict: expected {{class: factor}}, got {type(class_weight).__name__}. "
+            "Pass one factor per class."
+        )
+    single = targets.ndim == 1 or targets.shape[-1] == 1
+    labels = targets.reshape(len(targets)) if single else targets.argmax(-1)
+    missing = sorted(set(np.unique(labels).tolist()) - set(class_weight))
+    if missing:
+        raise ValueError(
+            f"[{where}] class_weight must name every class: expected a factor for each in y, got none for {missing}. Add them."
+        )
+    factors = np.zeros(len(labels))
+    for label, factor in class_weight.items():
+        number = _numbers.as_float(where, "class_weight", factor)
+        if number < 0:
+            raise ValueError(
+                f"[{where}] class_weight must not be negative: expected factors >= 0, got {number} for class {label}. Use 0 or more."
+            )
+        factors[labels == label] = number
+    return factors
+
+
+class Repeating:
+    """An iterable of batches, an epoch at a time: all of it, or ``steps`` batches, starting over when it runs out."""
+
+    def __init__(self, source: Any, steps: int | None) -> None:
+        self._source = source
+        self._steps = steps
+        self._iterator: Iterator[Any] | None = None
+
+    def epoch(self) -> Iterator[Any]:
+        if self._steps is None:
+            count = 0
+            for item in self._source:
+                count += 1
+                yield item
+            if count == 0:
+                raise ValueError(
+                    "[fit] the iterable must give batches: expected at least 1, got none. Check its source."
+                )
+            return
+        for _ in range(self._steps):
+            if self._iterator is None:
+                self._iterator = iter(self._source)
+            item = next(self._iterator, self)
+            if item is self:
+                self._iterator = iter(self._source)
+                item = next(self._iterator, self)
+            if item is self:
+                raise ValueError(
+                    f"[fit] the iterable ran out of batches: expected {self._steps} steps per epoch, got fewer. Use fewer steps, "
+                    "or an iterable that starts again."
+                )
+            yield item

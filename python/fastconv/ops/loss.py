@@ -281,8 +281,10 @@ def _as_labels(op: str, y_true: Any, y_pred: Any) -> Any:
     if shape and labels.shape == (*shape[:-1], 1):
         labels = labels.reshape(shape[:-1])
     expect_shape(op, "y_true", labels.shape, shape[:-1])
+    result = _arrays.empty(op, "y_true", labels.shape, np.int64)
     check_labels(op, labels, shape[-1] if shape else 0)
-    return np.ascontiguousarray(labels, np.int64)
+    result[...] = labels
+    return result
 
 
 def check_labels(op: str, labels: np.ndarray, classes: int, name: str = "y_true") -> None:

@@ -128,7 +128,7 @@ def _concatenated_shape(shapes: Sequence[Shape | None], axis: int) -> Shape:
                 f"arrays[{i}].shape={shape}. Pad or crop it."
             )
         total += shape[axis]
-    return tuple(total if k == axis else extent for k, extent in enumerate(first))
+    return _countable("concatenate", tuple(total if k == axis else extent for k, extent in enumerate(first)))
 
 
 def _lower_concatenate(dtype: str, shapes: tuple[Shape | None, ...], *, axis: int) -> Lowered:
@@ -194,6 +194,17 @@ def concatenate_backward(dy: Any, arrays: Any, axis: int = -1, *, needs: Any = N
     return backward(CONCATENATE, dy, inputs, attrs, all_needs("concatenate", needs, names, (True,) * len(inputs)))
 
 
+_MAX_EXTENT = 2**62  # what a spec can still count with; memory ends long before
+
+
+def _countable(op: str, shape: Shape) -> Shape:
+    if max(shape, default=0) > _MAX_EXTENT:
+        raise ValueError(
+            f"[{op}] the result is too large: expected extents up to {_MAX_EXTENT}, got shape {shape}. Use smaller ones."
+        )
+    return shape
+
+
 Widths = tuple[tuple[int, int], ...]
 
 
@@ -203,7 +214,7 @@ def _padded_shape(x: Shape, widths: Widths) -> Shape:
             f"[pad] pad_width must give (before, after) >= 0 for every axis: expected {len(x)} pairs, got pad_width={widths}, "
             f"x.shape={x}. Give one pair per axis."
         )
-    return tuple(extent + before + after for extent, (before, after) in zip(x, widths, strict=True))
+    return _countable("pad", tuple(extent + before + after for extent, (before, after) in zip(x, widths, strict=True)))
 
 
 def _lower_pad(dtype: str, shapes: tuple[Shape | None, ...], *, widths: Widths, value: float) -> Lowered:

@@ -202,6 +202,7 @@ def _pad(op: str, pad_width: Any, **named: Any) -> tuple[np.dtype, list[tuple[in
 def flatten(x: np.ndarray) -> np.ndarray:
     """(N, …) -> (N, product of the rest), row-major."""
     dtype = _flatten("flatten", x=(x, None))
+    refuse_too_large("flatten", x.shape)
     return _check.cast(x, dtype).reshape(x.shape[0], math.prod(x.shape[1:]))
 
 

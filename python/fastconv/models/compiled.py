@@ -1,0 +1,237 @@
+"""What a compiled model holds, and how data become batches of its plans."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastconv import losses as loss_module
+from fastconv import optimizers
+from fastconv.layers.base import Layer, unknown_keywords
+from fastconv.models import plans
+from fastconv.models.batches import (
+    ArrayBatches,
+    as_data,
+    as_inputs,
+    batch_of,
+    batch_size_of,
+    check_lengths,
+    check_not_empty,
+    class_factors,
+    load_sample_weight,
+)
+from fastconv.models.meters import Meters
+from fastconv.models.plans import ModelPlan, OptimizerState, PlanCache, as_list
+from fastconv.ops import _arrays, _numbers
+
+__all__ = ["Compiled"]
+
+
+class Compiled(Layer):
+    """compile, the plans per batch size, and the checks of what a caller gives as data."""
+
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.optimizer: Any = None
+        self.stop_training = False
+        self.history: Any = None
+        self._losses: list[Any] | None = None
+        self._meters: Meters | None = None
+        self._optimizer_state: OptimizerState | None = None
+        self._data_shapes: list[tuple[int, ...]] | None = None
+        self._lock = threading.RLock()  # the arrays of a plan serve one call at a time
+        self._fitting = False
+        self.reset_plans()
+
+    def reset_plans(self) -> None:
+        """Forgets compiled programs; they are made again when needed."""
+        self._plans = {"train": PlanCache(), "evaluate": PlanCache(), "predict": PlanCache()}
+
+    # Hooks of Model.
+
+    def input_shapes(self) -> list[tuple[int, ...]] | None:
+        """Shape of one sample of each input, where the model knows it before it has seen data."""
+        return None
+
+    def output_count(self) -> int | None:
+        """Number of outputs, where the model knows it before it has seen data."""
+        return None
+
+    def trace(self, inputs: Any, training: bool) -> Any:
+        """The model's outputs on a plan's values."""
+        return self(inputs, training=training)
+
+    # compile.
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        metrics: Any = None,
+        loss_weights: Any = None,
+        **unknown: Any,
+    ) -> None:
+        """Says how the model is trained.
+
+        Args:
+            optimizer: a name or an object of ``fastconv.optimizers``.
+            loss: a name, an object or a function, for every output; or a list with one per output (None for none).
+            metrics: list of names or objects; they look at the first output (a list of lists: one list per output).
+            loss_weights: factor of each output's loss.
+
+        Raises:
+            ValueError, TypeError: for what is not known.
+        """
+        unknown_keywords("compile", unknown, ["optimizer", "loss", "metrics", "loss_weights"])
+        if self._fitting:
+            raise already_training("compile")
+        if loss is None or (isinstance(loss, (list, tuple)) and not any(loss)):
+            raise ValueError(
+                f"[compile] loss must be given: expected a name, an object or a function, got loss={loss!r}. For example 'mse'."
+            )
+        chosen = optimizers.get(optimizer)
+        outputs = self.output_count()
+        entries = as_list(loss) if isinstance(loss, (list, tuple)) else [loss] * (outputs or 1)
+        if outputs is not None and len(entries) != outputs:
+            raise ValueError(
+                f"[compile] loss must have one entry per output: expected {outputs}, got {len(entries)}. Use None for an output "
+                "without a loss."
+            )
+        found = [None if entry is None else loss_module.get(entry) for entry in entries]
+        weights = [1.0] * len(found)
+        if loss_weights is not None:
+            weights = [_numbers.as_float("compile", "loss_weights", w) for w in as_list(loss_weights)]
+        if len(weights) != len(found):
+            raise ValueError(
+                f"[compile] loss_weights must match loss: expected {len(found)} numbers, got {len(weights)}. Pass a list."
+            )
+        self.optimizer = chosen
+        self._losses = found
+        self._loss_weights = weights
+        self._meters = Meters(found, metrics)
+        self._optimizer_state = OptimizerState(chosen)
+        self.reset_plans()
+
+    @property
+    def compiled(self) -> bool:
+        """Whether compile() has been called."""
+        return self._losses is not None
+
+    def _need_compile(self, where: str) -> list[Any]:
+        if self._losses is None:
+            raise RuntimeError(
+                f"[{where}] the model must be compiled: expected compile() first, got a model without a loss. Call "
+                "model.compile(optimizer, loss)."
+            )
+        return self._losses
+
+    # Shapes and plans.
+
+    def _prepare_inputs(self, where: str, x: Any) -> list[np.ndarray]:
+        arrays = as_inputs(where, x, self.input_shapes() or self._data_shapes)
+        if self.input_shapes() is None and self._data_shapes is None:
+            self._data_shapes = [tuple(a.shape[1:]) for a in arrays]
+        if not self.built:
+            shapes = [(None, *a.shape[1:]) for a in arrays]
+            self.ensure_built(shapes if len(shapes) > 1 else shapes[0])
+            plans.predict_plan(self, self._sample_shapes(), 1)  # builds the layers inside
+        return arrays
+
+    def _sample_shapes(self) -> list[tuple[int, ...]]:
+        shapes = self.input_shapes() or self._data_shapes
+        if shapes is None:
+            raise RuntimeError(
+                f"[{self.name}] the input shape is not known yet: expected an Input or data, got neither. Add "
+                "layers.Input(shape) first, or call the model on data."
+            )
+        return shapes
+
+    def _output_shapes(self) -> list[tuple[int, ...]]:
+        outputs = self._predict_plan(1).outputs
+        return [tuple(a.shape[1:]) for a in outputs]
+
+    def _predict_plan(self, batch: int) -> ModelPlan:
+        return self._plans["predict"].get(batch, lambda: plans.predict_plan(self, self._sample_shapes(), batch))
+
+    def _plan(self, purpose: str, batch: int) -> ModelPlan:
+        losses = self._need_compile(purpose)
+        if purpose == "train":
+            return self._plans[purpose].get(
+                batch, lambda: plans.train_plan(self, losses, self._sample_shapes(), batch, self._optimizer_state)
+            )
+        return self._plans[purpose].get(batch, lambda: plans.loss_plan(self, losses, self._sample_shapes(), batch))
+
+    # Data.
+
+    def _prepare_targets(self, where: str, y: Any) -> list[np.ndarray]:
+        losses = self._need_compile(where)
+        shapes = self._output_shapes()
+        if len(losses) != len(shapes):
+            raise ValueError(
+                f"[{where}] compile must give one loss per output: expected {len(shapes)}, got {len(losses)}. Pass a list."
+            )
+        used = [(loss, shape) for loss, shape in zip(losses, shapes, strict=True) if loss is not None]
+        parts = as_list(y) if len(used) > 1 else [y]
+        if len(parts) != len(used):
+            raise ValueError(
+                f"[{where}] y must hold one array per loss: expected {len(used)} arrays, got {len(parts)}. Pass a list."
+            )
+        prepared = []
+        for i, ((loss, shape), part) in enumerate(zip(used, parts, strict=True)):
+            name = "y" if len(used) == 1 else f"y[{i}]"
+            prepared.append(loss.prepare(name, as_data(where, name, part), shape))
+        return prepared
+
+    def _array_batches(
+        self, where: str, x: Any, y: Any, sample_weight: Any, class_weight: Any, batch_size: int | None
+    ) -> ArrayBatches:
+        if y is None:
+            raise ValueError(
+                f"[{where}] y must be given with arrays: expected targets for every row of x, got y=None. Pass y."
+            )
+        arrays = self._prepare_inputs(where, x)
+        parts = as_list(y) if isinstance(y, (list, tuple)) and len(self._need_compile(where)) > 1 else [y]
+        check_lengths(where, arrays, [as_data(where, "y", part) for part in parts], None)
+        targets = self._prepare_targets(where, y)
+        weights = load_sample_weight(where, sample_weight)
+        check_lengths(where, arrays, targets, weights)
+        check_not_empty(where, arrays)
+        if class_weight is not None:
+            weights = class_factors(where, targets[0], class_weight) * (1.0 if weights is None else weights)
+        return ArrayBatches(arrays, targets, weights, batch_size_of(where, batch_size))
+
+    def _load(
+        self, plan: ModelPlan, x: Sequence[np.ndarray], y: Sequence[np.ndarray] | None, weights: np.ndarray | None
+    ) -> None:
+        """Copies a batch into a plan's memory, converting to its dtype."""
+        for array, given in zip(plan.inputs, x, strict=True):
+            _arrays.assign(self.name, "x", array, given)
+        if y is None:
+            return
+        used = [w for w, loss in zip(self._loss_weights, self._losses or (), strict=True) if loss is not None]
+        for array, given, factor, loss_weight in zip(plan.targets, y, plan.weights, used, strict=True):
+            _arrays.assign(self.name, "y", array, given)
+            mean = loss_weight / max(factor.size, 1)
+            if weights is None:
+                factor[...] = mean
+            else:
+                factor[...] = (weights * mean).reshape(-1, *(1,) * (factor.ndim - 1))
+
+    def _checked_batch(self, where: str, item: Any) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray | None]:
+        x, y, sample_weight = batch_of(where, item)
+        inputs = self._prepare_inputs(where, x)
+        targets = self._prepare_targets(where, y)
+        weights = load_sample_weight(where, sample_weight)
+        check_lengths(where, inputs, targets, weights)
+        check_not_empty(where, inputs)
+        return inputs, targets, weights
+
+
+def already_training(where: str) -> RuntimeError:
+    return RuntimeError(
+        f"[{where}] this model is already training: expected one fit at a time, got {where} during another. Wait for that fit to "
+        "end, or train another model."
+    )

@@ -1,0 +1,255 @@
+"""fit: epochs of training steps."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from fastconv import random
+from fastconv.errors import NonFiniteLossError
+from fastconv.layers.base import unknown_keywords
+from fastconv.models.batches import (
+    ArrayBatches,
+    Repeating,
+    at_least,
+    is_iterable_of_batches,
+)
+from fastconv.models.compiled import already_training
+from fastconv.models.plans import ModelPlan
+from fastconv.models.scoring import Scoring, as_result
+from fastconv.ops import _numbers
+
+__all__ = ["Fitting"]
+
+
+class Fitting(Scoring):
+    """What changes a model's weights."""
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
+        **unknown: Any,
+    ) -> Any:
+        """Trains the model.
+
+        Args:
+            x: samples: an array, a list with one per input, or an iterable of batches ``(x, y)`` or ``(x, y, weight)``.
+                Ints, bool and float64 are converted to the model's dtype batch by batch, without scaling.
+            y: targets for arrays; (N,) is taken for a model with one output.
+            batch_size: samples per step, 32 by default; the last batch of an epoch may be smaller.
+            epochs: when to stop, counted from 0; ``initial_epoch`` is where to start.
+            verbose: 0 silent, 1 progress bar, 2 a line per epoch, "auto" a bar on a terminal.
+            callbacks: list of ``fastconv.callbacks.Callback``.
+            validation_split: share of the last samples to validate on.
+            validation_data: ``(x, y)`` or ``(x, y, weight)``, or an iterable of batches.
+            shuffle: draw the samples in another order each epoch (by ``fastconv.random``).
+            class_weight: factor of each class's samples. sample_weight: factor of each sample.
+            steps_per_epoch, validation_steps: batches per epoch of an iterable.
+
+        Returns:
+            A ``History``: ``history.history["loss"]`` and so on, one value per epoch.
+
+        Raises:
+            RuntimeError: before compile(), or within another fit. NonFiniteLossError: if the loss becomes NaN or infinite;
+            the weights are those before that step. ValueError, TypeError: for data that do not fit.
+        """
+        unknown_keywords("fit", unknown, list(inspect.signature(Fitting.fit).parameters)[1:-1])
+        self._need_compile("fit")
+        epochs = at_least("fit", "epochs", epochs, 0)
+        initial_epoch = at_least("fit", "initial_epoch", initial_epoch, 0)
+        validation_freq = at_least("fit", "validation_freq", validation_freq, 1)
+        steps = None if steps_per_epoch is None else at_least("fit", "steps_per_epoch", steps_per_epoch, 1)
+        if validation_batch_size is None:
+            validation_batch_size = batch_size
+        else:
+            at_least("fit", "validation_batch_size", validation_batch_size, 1)
+        if validation_steps is not None:
+            validation_steps = at_least("fit", "validation_steps", validation_steps, 1)
+        split = _numbers.as_float("fit", "validation_split", validation_split)
+        if not 0 <= split < 1:
+            raise ValueError(
+                f"[fit] validation_split must be in [0, 1): expected 0 <= validation_split < 1, got validation_split={split}. "
+                "Use a share such as 0.2."
+            )
+        with self._training_alone():
+            data: Any
+            if is_iterable_of_batches(x):
+                if y is not None or split or class_weight is not None or sample_weight is not None:
+                    raise ValueError(
+                        "[fit] an iterable gives its own targets and weights: expected x alone, got y, validation_split, "
+                        "class_weight or sample_weight too. Put them into the batches."
+                    )
+                data = x
+            else:
+                data = self._array_batches("fit", x, y, sample_weight, class_weight, batch_size)
+                if split:
+                    data, validation_data = data.split(split)
+                data.limit("fit", "steps_per_epoch", steps)
+            validation = self._validation(validation_data, validation_batch_size)
+            if isinstance(validation, ArrayBatches):
+                validation.limit("fit", "validation_steps", validation_steps)
+            return self._run_epochs(
+                data,
+                validation,
+                epochs=epochs,
+                initial_epoch=initial_epoch,
+                verbose=verbose,
+                callbacks=callbacks,
+                shuffle=_numbers.as_bool("fit", "shuffle", shuffle),
+                steps=steps,
+                validation_steps=validation_steps,
+                validation_freq=validation_freq,
+            )
+
+    @contextmanager
+    def _training_alone(self) -> Iterator[None]:
+        """One fit at a time; predict and evaluate from its callbacks are fine."""
+        if self._fitting:
+            raise already_training("fit")
+        with self._lock:
+            self._fitting = True
+            try:
+                yield
+            finally:
+                self._fitting = False
+
+    def _validation(self, data: Any, batch_size: int | None) -> Any:
+        if data is None or isinstance(data, ArrayBatches):
+            return data
+        if not isinstance(data, (tuple, list)):
+            if is_iterable_of_batches(data):
+                return data
+            raise TypeError(
+                f"[fit] validation_data must be (x, y): expected a tuple, got {type(data).__name__}. Pass both."
+            )
+        if not 2 <= len(data) <= 3:
+            raise ValueError(
+                f"[fit] validation_data must be (x, y) or (x, y, sample_weight): expected 2 or 3 parts, got {len(data)}. "
+                "Pass (x, y)."
+            )
+        try:
+            return self._array_batches("fit", data[0], data[1], data[2] if len(data) == 3 else None, None, batch_size)
+        except (ValueError, TypeError) as error:
+            raise type(error)(
+                f"[fit] validation_data does not fit the model, {str(error).removeprefix('[fit] ')}"
+            ) from None
+
+    def _run_epochs(self, data: Any, validation: Any, *, verbose: Any, callbacks: Any, **how: Any) -> Any:
+        from fastconv.callbacks import CallbackList
+
+        steps = how["steps"] if how["steps"] is not None else len(data) if hasattr(data, "__len__") else None
+        hooks = CallbackList(
+            callbacks,
+            add_history=True,
+            add_progbar=True,
+            model=self,
+            epochs=how["epochs"],
+            steps=steps,
+            verbose=verbose,
+            initial_epoch=how["initial_epoch"],
+        )
+        self.history = hooks.history
+        self.stop_training = False
+        hooks.on_train_begin()
+        iterator = None if isinstance(data, ArrayBatches) else Repeating(data, how["steps"])
+        logs: dict[str, float] = {}
+        for epoch in range(how["initial_epoch"], how["epochs"]):
+            hooks.on_epoch_begin(epoch)
+            batches = self._epoch_batches(data, iterator, how["shuffle"])
+            logs = self._train_epoch(batches, epoch, hooks)
+            if validation is not None and (epoch + 1) % how["validation_freq"] == 0:
+                scores = self._evaluate(validation, how["validation_steps"], hooks)
+                logs.update({f"val_{name}": value for name, value in scores.items()})
+            hooks.on_epoch_end(epoch, logs)
+            if self.stop_training:
+                break
+        hooks.on_train_end(logs)
+        return self.history
+
+    def _epoch_batches(self, data: Any, iterator: Any, shuffle: bool) -> Iterator[Any]:
+        if iterator is not None:
+            return (self._checked_batch("fit", item) for item in iterator.epoch())
+        order = random.generator().permutation(data.samples) if shuffle else None
+        return data.batches(order)
+
+    def _train_epoch(self, batches: Iterator[Any], epoch: int, hooks: Any) -> dict[str, float]:
+        assert self._meters is not None
+        self._meters.reset()
+        logs: dict[str, float] = {}
+        for step, (x, y, weights) in enumerate(batches):
+            hooks.on_train_batch_begin(step)
+            try:
+                plan = self._train_step(x, y, weights, epoch, step)
+            except NonFiniteLossError:
+                if not hooks.handles_nonfinite_loss:
+                    raise
+                logs = {**logs, "loss": float("nan")}
+                hooks.on_train_batch_end(step, logs)
+                break
+            self._meters.update(plan, weights)
+            logs = self._meters.results()
+            hooks.on_train_batch_end(step, logs)
+            if self.stop_training:
+                break
+        return logs
+
+    def _train_step(
+        self,
+        x: Sequence[np.ndarray],
+        y: Sequence[np.ndarray],
+        weights: np.ndarray | None,
+        epoch: int | None = None,
+        step: int | None = None,
+    ) -> ModelPlan:
+        plan = self._plan("train", len(x[0]))
+        self._load(plan, x, y, weights)
+        for seed in self.seeds:
+            seed.array[0] = random.next_seed()
+        assert self._optimizer_state is not None
+        self._optimizer_state.prepare_step()
+        if not plan.run():
+            where = "" if epoch is None or step is None else f" in epoch {epoch + 1}, batch {step + 1}"
+            assert plan.total is not None
+            raise NonFiniteLossError(
+                f"[fit] the loss must stay finite: expected a number, got loss={plan.total[0]}{where}. The weights are those "
+                "before that step. Lower the learning rate, scale the inputs, or look for NaN in the data."
+            )
+        self.optimizer.iterations += 1
+        return plan
+
+    def train_on_batch(
+        self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """One optimizer step on one batch.
+
+        Returns:
+            The loss and metrics of this batch: a list, a single number where there are no metrics, or a dict.
+        """
+        if self._fitting:
+            raise already_training("train_on_batch")
+        with self._lock:
+            data = self._array_batches("train_on_batch", x, y, sample_weight, class_weight, None)
+            assert self._meters is not None
+            self._meters.reset()
+            plan = self._train_step(data.x, data.y or [], data.weights)
+            self._meters.update(plan, data.weights)
+            return as_result(self._meters.results(), return_dict)

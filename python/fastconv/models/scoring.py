@@ -1,0 +1,156 @@
+"""evaluate and predict."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from fastconv.layers.base import unknown_keywords
+from fastconv.models.batches import (
+    ArrayBatches,
+    Repeating,
+    at_least,
+    batch_size_of,
+    check_lengths,
+    is_iterable_of_batches,
+)
+from fastconv.models.compiled import Compiled
+from fastconv.ops import _arrays
+
+__all__ = ["Scoring"]
+
+
+class Scoring(Compiled):
+    """What runs a model without changing it."""
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        **unknown: Any,
+    ) -> Any:
+        """Loss and metrics on data, in inference mode.
+
+        Returns:
+            ``[loss, metrics...]``, the loss alone where there are no metrics, or a dict.
+        """
+        unknown_keywords("evaluate", unknown, list(inspect.signature(Scoring.evaluate).parameters)[1:-1])
+        self._need_compile("evaluate")
+        steps = None if steps is None else at_least("evaluate", "steps", steps, 1)
+        with self._lock:
+            data = x
+            if not is_iterable_of_batches(x):
+                data = self._array_batches("evaluate", x, y, sample_weight, None, batch_size)
+                data.limit("evaluate", "steps", steps)
+            elif y is not None or sample_weight is not None:
+                raise ValueError(
+                    "[evaluate] an iterable gives its own targets and weights: expected x alone, got y or sample_weight too. Put "
+                    "them into the batches."
+                )
+            from fastconv.callbacks import CallbackList
+
+            count = len(data) if hasattr(data, "__len__") else steps
+            hooks = CallbackList(callbacks, add_progbar=True, model=self, steps=count, verbose=verbose)
+            with self._meters_aside():
+                return as_result(self._evaluate(data, steps, hooks), return_dict)
+
+    @contextmanager
+    def _meters_aside(self) -> Iterator[None]:
+        """Lets a callback evaluate without touching the sums of the epoch under way."""
+        meters = self._meters
+        if self._fitting:
+            self._meters = copy.deepcopy(meters)
+        try:
+            yield
+        finally:
+            self._meters = meters
+
+    def _evaluate(self, data: Any, steps: int | None, hooks: Any) -> dict[str, float]:
+        assert self._meters is not None
+        if isinstance(data, ArrayBatches):
+            batches: Iterator[Any] = data.batches()
+        else:
+            batches = (self._checked_batch("evaluate", item) for item in Repeating(data, steps).epoch())
+        self._meters.reset()
+        hooks.on_test_begin()
+        for step, (x, y, weights) in enumerate(batches):
+            hooks.on_test_batch_begin(step)
+            plan = self._plan("evaluate", len(x[0]))
+            self._load(plan, x, y, weights)
+            plan.run()
+            self._meters.update(plan, weights)
+            hooks.on_test_batch_end(step, self._meters.results())
+        logs = self._meters.results()
+        hooks.on_test_end(logs)
+        return logs
+
+    def predict(
+        self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None, **unknown: Any
+    ) -> Any:
+        """The model's outputs for samples, in inference mode.
+
+        Args:
+            x: an array (or a list with one per input), or an iterable of batches of x.
+            batch_size: samples per run, 32 by default; results do not depend on it, to the last bit.
+
+        Returns:
+            An array (N, ...), or a list with one per output. No samples give an empty array.
+        """
+        unknown_keywords("predict", unknown, ["x", "batch_size", "verbose", "steps"])
+        size = batch_size_of("predict", batch_size)
+        steps = None if steps is None else at_least("predict", "steps", steps, 1)
+        with self._lock:
+            if is_iterable_of_batches(x):
+                items = Repeating(x, steps).epoch()
+                chunks = [self._predict_arrays(i[0] if isinstance(i, tuple) else i, size) for i in items]
+                if not chunks:
+                    raise ValueError(
+                        "[predict] the iterable must give batches: expected at least 1, got none. Check its source."
+                    )
+                outputs = [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
+            else:
+                outputs = self._predict_arrays(x, size)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def _predict_arrays(self, x: Any, batch_size: int) -> list[np.ndarray]:
+        data = ArrayBatches(self._prepare_inputs("predict", x), None, None, batch_size)
+        check_lengths("predict", data.x, None, None)
+        shapes = [(data.samples, *shape) for shape in self._output_shapes()]
+        outputs = [_arrays.empty("predict", "the result", shape, self.dtype) for shape in shapes]
+        done = 0
+        for inputs, _, _ in data.batches():
+            plan = self._predict_plan(len(inputs[0]))
+            self._load(plan, inputs, None, None)
+            plan.run()
+            for output, part in zip(outputs, plan.outputs, strict=True):
+                output[done : done + len(part)] = part
+            done += len(inputs[0])
+        return outputs
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """:meth:`predict` of one batch."""
+        arrays = self._prepare_inputs("predict_on_batch", x)
+        return self.predict(arrays if len(arrays) > 1 else arrays[0], batch_size=max(len(arrays[0]), 1))
+
+    def predict_classes(self, x: Any, batch_size: int | None = None) -> np.ndarray:
+        """The most probable class of each sample: argmax, or ``> 0.5`` for a single output."""
+        y = self.predict(x, batch_size)
+        return (y[..., 0] > 0.5).astype(np.int64) if y.shape[-1] == 1 else y.argmax(-1)
+
+
+def as_result(logs: dict[str, float], return_dict: bool) -> Any:
+    if return_dict:
+        return logs
+    values = list(logs.values())
+    return values[0] if len(values) == 1 else values

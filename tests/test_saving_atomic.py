@@ -243,6 +243,7 @@ def test_targets_that_cannot_be_replaced(tmp_path):
 
 SAVE_UNPRIVILEGED = """
 import os, sys
+import numpy.ma  # NumPy loads it late, when this user may no longer read the environment
 if os.getuid() == 0:
     os.setgroups([]), os.setgid(65534), os.setuid(65534)
 try:

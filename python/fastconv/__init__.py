@@ -39,6 +39,7 @@ _SUBMODULES = (
     "schedules",
     "testing",
     "utils",
+    "zoo",
 )
 _NAMES = {"Input": "fastconv.layers", "Model": "fastconv.models", "Sequential": "fastconv.models"}
 

@@ -133,3 +133,7 @@ def show_config() -> dict[str, Any]:
         "dtype_policy": dtype_policy(),
         "environment": {k: v for k, v in os.environ.items() if k.startswith("FASTCONV_")},
     }
+
+
+if os.environ.get("FASTCONV_DEVICE"):
+    set_device(os.environ["FASTCONV_DEVICE"])  # a wrong one is an error now, not at the first model

@@ -51,7 +51,7 @@ struct Epilogue {
   FC_INLINE static void map(Vec<T> (&tile)[M][V], const F& f) {
 #pragma GCC unroll 8
     for (int i = 0; i < M; ++i)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int v = 0; v < V; ++v) tile[i][v] = f.value(tile[i][v]);
   }
 };

@@ -16,6 +16,7 @@
 
 #include "core/context.h"
 #include "cpu/kernels/igemm_block.h"
+#include "cpu/kernels/igemm_dot.h"
 #include "cpu/parallel.h"
 
 namespace fc::cpu::FC_ISA {
@@ -36,7 +37,14 @@ inline void multiply_panels(const RowBlock<T>& r, Range panels) {
 }
 
 template <class T>
+size_t igemm_workspace(const Igemm<T>& p, int threads) {
+  if (suits_dot(p)) return DotWorkspace<T>(p, threads, nullptr).slots.total_bytes;
+  return IgemmWorkspace<T>(p, IgemmBlocking<T>(p).block, threads, nullptr).slots.total_bytes;
+}
+
+template <class T>
 void igemm(const Igemm<T>& p, const Context& context) {
+  if (suits_dot(p)) return igemm_dot(p, context);
   const IgemmBlocking<T> k(p);
   const IgemmWorkspace<T> workspace(p, k.block, context.threads, context.workspace);
   for (int64_t i = 0; i < p.rows.depth(); ++i) workspace.zeros[i] = T(0);

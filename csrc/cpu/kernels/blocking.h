@@ -1,5 +1,4 @@
-// blocking.h — every machine number of the matrix kernels: register tiles per ISA, and how much is kept in L1
-// and L2.
+// blocking.h — every machine number of the matrix kernels: register tiles per ISA, what stays in L1 and L2.
 #pragma once
 
 #include <cstdint>

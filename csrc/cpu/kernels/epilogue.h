@@ -1,7 +1,6 @@
 // epilogue.h — what happens to a sum on its way to memory: bias, then activation.
 //
-// Activations of a few instructions run in registers; the others run over the finished block while it is in
-// L1.
+// Activations of a few instructions run in registers; the others run over the finished block, still in L1.
 #pragma once
 
 #include "cpu/kernels/activation.h"

@@ -1,5 +1,5 @@
-// igemm_dot.h — the product of igemm.h with so few columns that a vector of them would be mostly padding: one
-// or a few filters, the gradient of a grey or colour image, a transposed convolution that draws one.
+// igemm_dot.h — the product of igemm.h with so few columns that a vector of them would be mostly padding:
+// one or a few filters, the gradient of a grey or colour image, a transposed convolution that draws one.
 #pragma once
 
 #include "core/context.h"

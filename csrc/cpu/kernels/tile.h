@@ -1,11 +1,11 @@
 // tile.h — the register-tiled micro-kernel of every forward and backward-input product.
 //
-// Math       out[i][j] (+)= Σ_tap Σ_c rows[tap][i][c] · b[tap·depth + c][j]     i < M <= kTileRows, j <
-// V·lanes Blocking   M x V accumulators stay in registers over all taps; per step V loads of B, M broadcasts,
-// M·V fma Numerics   each output is one chain of fma, ascending in (tap, c): its bits do not depend on M, V
-// or the tile it is in Edges      M and V are template parameters, so no row beyond M is read; B is
-// zero-padded to whole vectors, only
-//            `columns` lanes are stored
+// Math       out[i][j] (+)= Σ_tap Σ_c rows[tap][i][c] · b[tap·depth + c][j]     i < M, j < V·lanes
+// Blocking   M x V vectors of sums stay in registers over all taps; per step V loads of b, M broadcasts
+// Numerics   each output is one chain of fma, ascending in (tap, c): its bits do not depend on M, V or the
+//            tile it is in
+// Edges      M and V are template parameters, so no row beyond M is read; b is zero-padded to whole
+//            vectors, and only `columns` lanes are stored
 // Source     rows by pointer: Dukhan, The Indirect Convolution Algorithm, https://arxiv.org/abs/1907.02129
 #pragma once
 

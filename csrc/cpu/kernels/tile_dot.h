@@ -1,10 +1,9 @@
-// tile_dot.h — the micro-kernel for a few columns: lanes run along the channels instead of along the columns.
+// tile_dot.h — the micro-kernel for a few columns: lanes run along the channels instead of the columns.
 //
 // Math       out[i][j] = Σ_tap Σ_c rows[tap][i][c] · b[j][tap·depth + c]     i < M, j < N <= kDotColumns
-// Blocking   M x N vector sums stay in registers over all taps; per vector of channels M + N loads, M·N fma
-// Numerics   per lane one chain of fma, ascending in (tap, c); then the lanes in a fixed tree: the bits do
-// not depend on
-//            M or on the tile
+// Blocking   M x N vectors of sums stay in registers over all taps; per vector of channels M + N loads
+// Numerics   per lane one chain of fma, ascending in (tap, c), then the lanes in a fixed tree: the bits do
+//            not depend on M or on the tile
 // Edges      the last channels are loaded partially, zeros beside them
 #pragma once
 

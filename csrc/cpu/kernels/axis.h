@@ -1,10 +1,9 @@
 // axis.h — one spatial axis as the kernels walk it: which cell a position reads under a tap.
 //
-// Forward:        cell = p·stride − pad + r·dilation, so step = stride and tap_step = dilation.
-// Backward input: the pixels h of one phase, h = phase + i·stride, are reached from cell p = (h + pad −
-// r·dilation)/stride.
-//                 Taps with a whole p form an arithmetic sequence; over them p falls, so step = 1 and
-//                 tap_step < 0.
+// Forward: cell = p·stride − pad + r·dilation, so step = stride and tap_step = dilation.
+// Backward input: the pixels h = phase + i·stride of one phase are reached from the cells
+// p = (h + pad − r·dilation) / stride. The taps with a whole p form an arithmetic sequence, over which p
+// falls evenly: step = 1 and tap_step < 0.
 #pragma once
 
 #include "core/conv2d_spec.h"

@@ -1,5 +1,4 @@
-// blocking.h — every machine number of the matrix kernels: register tiles per ISA, and how much is kept in L1
-// and L2.
+// blocking.h — every machine number of the matrix kernels: register tiles per ISA, what stays in L1 and L2.
 #pragma once
 
 #include <cstdint>
@@ -27,9 +26,16 @@ inline constexpr int64_t kPanelDepth = kPanelBytes / (kTileVectors * FC_VECTOR_B
 // Forward and backward input.
 inline constexpr int64_t kRowBlock = 192;    // rows of the output that share one packed block of B
 inline constexpr int64_t kMinRowBlock = 48;  // not cut finer, even to make work for more threads
+
+// The same with so few rows that B is read in place, once.
 inline constexpr int64_t kStreamDepth =
-    16;  // rows of an unpacked B read side by side: hardware prefetches so many
-inline constexpr int64_t kStreamRuns = 8;  // runs of columns when B is not packed: long ones stream better
+    16;                                    // rows of B read side by side: as many as the hardware prefetches
+inline constexpr int64_t kStreamRuns = 8;  // runs of columns: long ones stream better
+inline constexpr int kStreamVectors = 8;   // of a single row: enough sums to hide the latency of fma
+
+// So few columns that lanes run along the channels instead.
+template <class T>
+inline constexpr int kDotColumns = kLanes<T> >= 8 ? 4 : kLanes<T> / 2;
 
 // Weight gradients.
 inline constexpr int64_t kPixelBlock = 128;    // pixels summed in registers before a tile is stored

@@ -1,15 +1,16 @@
 // conv2d_backward_input.cpp — gradient of the input; also the forward pass of a transposed convolution.
 //
-// Math       dx[n,h,w,c] = Σ_{r,s,k} dy[n,p,q,k] · w[r,s,c,k]  over the (r,s) with h = p·sh−pt+r·dh, w =
-// q·sw−pl+s·dw Shapes     dy (N,P,Q,K)  w (R,S,C/g,K)  dx (N,H,W,C)     C-contiguous Blocking   pixels with
-// equal (h mod sh, w mod sw) are one phase: they share their taps, so a phase is a stride-1
-//            product like the forward one (igemm.h), with w transposed and packed ahead
+// Math       dx[n,h,w,c] = Σ_{r,s,k} dy[n,p,q,k] · w[r,s,c,k]
+//            over the (r,s) with h = p·sh−pt+r·dh and w = q·sw−pl+s·dw
+// Shapes     dy (N,P,Q,K)  w (R,S,C/g,K)  dx (N,H,W,C)     C-contiguous
+// Blocking   pixels with equal (h mod sh, w mod sw) are one phase: they share their taps, so a phase is a
+//            stride-1 product like the forward one (igemm.h), with w transposed and packed ahead
 // Threads    within a phase as forward; each dx has one writer
-// Numerics   one chain of fma per dx, ascending in (r,s,k)
-// Workspace  conv2d_backward_input_workspace(spec, threads) bytes: the packed filter of a phase, then what
-// igemm needs Edges      phases that no tap reaches are zeros; a tap outside dy reads zeros, as in forward
-// Source     phases: Dumoulin and Visin, A guide to convolution arithmetic, https://arxiv.org/abs/1603.07285,
-// section 4
+// Numerics   as forward, ascending in (r,s,k)
+// Workspace  conv2d_backward_input_workspace(spec, threads) bytes: a phase's packed filter, then as igemm.h
+// Edges      pixels that no tap reaches are zeros; a tap outside dy is left out
+// Source     phases: Dumoulin and Visin, A guide to convolution arithmetic for deep learning, section 4,
+//            https://arxiv.org/abs/1603.07285
 #include "cpu/kernels/conv2d.h"
 #include "cpu/kernels/igemm.h"
 #include "cpu/kernels/phases.h"

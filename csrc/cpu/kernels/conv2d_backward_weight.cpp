@@ -1,13 +1,14 @@
 // conv2d_backward_weight.cpp — gradients of the filter and of the bias.
 //
-// Math       dw[r,s,c,k] = Σ_{n,p,q} x[n, p·sh−pt+r·dh, q·sw−pl+s·dw, c] · dy[n,p,q,k],  dbias[k] = Σ_{n,p,q}
-// dy[n,p,q,k] Shapes     x (N,H,W,C)  dy (N,P,Q,K)  dw (R,S,C/g,K)  dbias (K) or null     C-contiguous
+// Math       dw[r,s,c,k] = Σ_{n,p,q} x[n, p·sh−pt+r·dh, q·sw−pl+s·dw, c] · dy[n,p,q,k]
+//            dbias[k] = Σ_{n,p,q} dy[n,p,q,k]
+// Shapes     x (N,H,W,C)  dy (N,P,Q,K)  dw (R,S,C/g,K)  dbias (K) or null     C-contiguous
 // Blocking   outer products of pixel rows, see igemm_weight.h; numbers in blocking.h
-// Threads    over (pixel chunk, group, filter panels); chunks by shape alone, added in a fixed tree
+// Threads    over (pixel chunk, group, part of dw); chunks by shape alone, added in a fixed tree
 // Numerics   fma ascending in (n,p,q) within a chunk, then the tree
-// Workspace  conv2d_backward_weight_workspace(spec, threads) bytes: pointers, a panel of dy, one dw per chunk
-// Edges      a tap outside the image reads zeros; an empty batch gives zeros
-// Source     rows by pointer: Dukhan, The Indirect Convolution Algorithm, https://arxiv.org/abs/1907.02129
+// Workspace  conv2d_backward_weight_workspace(spec, threads) bytes: pointers, panels of dy, a dw per chunk
+// Edges      a tap outside the image is left out; an empty batch gives zeros
+// Source     rows by pointer: Dukhan, https://arxiv.org/abs/1907.02129
 #include "cpu/kernels/conv2d.h"
 #include "cpu/kernels/igemm_weight.h"
 

@@ -3,10 +3,12 @@
 // Math       y[n,p,q,k] = act(bias[k] + Σ_{r,s,c} x[n, p·sh−pt+r·dh, q·sw−pl+s·dw, c] · w[r,s,c,k])
 // Shapes     x (N,H,W,C)  w (R,S,C/g,K)  bias (K) or null  y (N,P,Q,K)     C-contiguous
 // Blocking   rows of the product are the pixels (n,p,q), see igemm.h; numbers in blocking.h
-// Threads    over (pixel block, group, filter panels); each y has one writer, so bits do not depend on the
-// count Numerics   one chain of fma per y, ascending in (r,s,c); then + bias, then the activation Workspace
-// conv2d_forward_workspace(spec, threads) bytes: pointers, one filter panel per thread, a row of zeros Edges
-// a tap outside the image reads zeros, so it adds 0·w: NaN where w is infinite, as in a zero-padded image
+// Threads    over (pixel block, group, filter panels); each y has one writer, so the bits do not depend
+//            on their number
+// Numerics   one chain of fma per y, ascending in (r,s,c), per lane where igemm_dot.h takes over; then the
+//            bias, then the activation. Bits do not depend on N
+// Workspace  conv2d_forward_workspace(spec, threads) bytes: pointers, a filter panel per thread, zeros
+// Edges      a tap outside the image is left out: it never turns an infinite weight into NaN
 // Source     Dukhan, The Indirect Convolution Algorithm, https://arxiv.org/abs/1907.02129
 #include "cpu/kernels/conv2d.h"
 #include "cpu/kernels/igemm.h"

@@ -1,11 +1,14 @@
 // depthwise_backward_input.cpp — gradient of a depthwise convolution's input.
 //
-// Math       dx[n,h,w,c] = Σ_{r,s,i} dy[n,p,q,c·m+i] · w[r,s,0,c·m+i]  over the (r,s) with h = p·sh−pt+r·dh,
-// w = q·sw−pl+s·dw Shapes     dy (N,P,Q,K)  w (R,S,1,K)  dx (N,H,W,C)   m = K/C     C-contiguous Blocking
-// phases as in conv2d_backward_input.cpp; each line as in depthwise.h Threads    over lines (n,h) of a phase
+// Math       dx[n,h,w,c] = Σ_{r,s,i} dy[n,p,q,c·m+i] · w[r,s,0,c·m+i]
+//            over the (r,s) with h = p·sh−pt+r·dh and w = q·sw−pl+s·dw
+// Shapes     dy (N,P,Q,K)  w (R,S,1,K)  dx (N,H,W,C)   m = K/C     C-contiguous
+// Blocking   phases as in conv2d_backward_input.cpp; each line as in depthwise.h
+// Threads    over lines (n,h) of a phase
 // Numerics   per filter one chain of fma, ascending in (r,s); then the m sums in ascending order
-// Workspace  depthwise_backward_input_workspace(spec, threads) bytes: line pointers; for m > 1 a line of K
-// channels Edges      taps outside dy are skipped; pixels that no tap reaches are zeros
+// Workspace  depthwise_backward_input_workspace(spec, threads) bytes: line pointers; for m > 1 a line of
+//            K channels
+// Edges      taps outside dy are left out; pixels that no tap reaches are zeros
 #include "cpu/kernels/conv2d.h"
 #include "cpu/kernels/depthwise.h"
 #include "cpu/kernels/phases.h"

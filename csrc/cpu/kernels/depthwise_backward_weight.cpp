@@ -1,12 +1,14 @@
 // depthwise_backward_weight.cpp — gradients of a depthwise convolution's filter and bias.
 //
-// Math       dw[r,s,0,c·m+i] = Σ_{n,p,q} x[n, p·sh−pt+r·dh, q·sw−pl+s·dw, c] · dy[n,p,q,c·m+i],  dbias[k] = Σ
-// dy[n,p,q,k] Shapes     x (N,H,W,C)  dy (N,P,Q,K)  dw (R,S,1,K)  dbias (K) or null   m = K/C C-contiguous
+// Math       dw[r,s,0,c·m+i] = Σ_{n,p,q} x[n, p·sh−pt+r·dh, q·sw−pl+s·dw, c] · dy[n,p,q,c·m+i]
+//            dbias[k] = Σ_{n,p,q} dy[n,p,q,k]
+// Shapes     x (N,H,W,C)  dy (N,P,Q,K)  dw (R,S,1,K)  dbias (K) or null   m = K/C     C-contiguous
 // Blocking   kTapTile taps of a filter row x V vectors of channels stay in registers along a line of dy
 // Threads    over chunks of lines (n,p), cut by shape alone; their sums are added in a fixed tree
 // Numerics   fma ascending along each line, lines ascending within a chunk, then the tree
-// Workspace  depthwise_backward_weight_workspace(spec, threads) bytes: line pointers (m > 1: repeated lines),
-// dw per chunk Edges      taps outside the image are skipped; an empty batch gives zeros
+// Workspace  depthwise_backward_weight_workspace(spec, threads) bytes: line pointers, for m > 1 repeated
+//            lines, one dw per chunk
+// Edges      taps outside the image are left out; an empty batch gives zeros
 #include "cpu/kernels/conv2d.h"
 #include "cpu/kernels/depthwise.h"
 #include "cpu/kernels/tree_sum.h"

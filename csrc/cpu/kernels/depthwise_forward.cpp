@@ -1,11 +1,13 @@
 // depthwise_forward.cpp — convolution with one input channel per group.
 //
 // Math       y[n,p,q,c·m+i] = act(bias[c·m+i] + Σ_{r,s} x[n, p·sh−pt+r·dh, q·sw−pl+s·dw, c] · w[r,s,0,c·m+i])
-// m = K/C Shapes     x (N,H,W,C)  w (R,S,1,K)  bias (K) or null  y (N,P,Q,K)     C-contiguous Blocking   see
-// depthwise.h; a line's R input lines stay in L2 for the next one Threads    over lines (n,p) Numerics   one
-// chain of fma per y, ascending in (r,s); then + bias, then the activation Workspace
-// depthwise_forward_workspace(spec, threads) bytes: line pointers; for m > 1 the R lines with repeated
-// channels Edges      taps outside the image are skipped
+// Shapes     x (N,H,W,C)  w (R,S,1,K)  bias (K) or null  y (N,P,Q,K)   m = K/C     C-contiguous
+// Blocking   see depthwise.h; a line's R input lines stay in L2 for the next one
+// Threads    over lines (n,p)
+// Numerics   one chain of fma per y, ascending in (r,s); then the bias, then the activation
+// Workspace  depthwise_forward_workspace(spec, threads) bytes: line pointers; for m > 1 the R lines with
+//            repeated channels
+// Edges      taps outside the image are left out
 #include "cpu/kernels/conv2d.h"
 #include "cpu/kernels/depthwise.h"
 #include "cpu/kernels/workspace.h"

@@ -1,7 +1,6 @@
 // epilogue.h — what happens to a sum on its way to memory: bias, then activation.
 //
-// Activations of a few instructions run in registers; the others run over the finished block while it is in
-// L1.
+// Activations of a few instructions run in registers; the others run over the finished block, still in L1.
 #pragma once
 
 #include "cpu/kernels/activation.h"
@@ -51,7 +50,7 @@ struct Epilogue {
   FC_INLINE static void map(Vec<T> (&tile)[M][V], const F& f) {
 #pragma GCC unroll 8
     for (int i = 0; i < M; ++i)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int v = 0; v < V; ++v) tile[i][v] = f.value(tile[i][v]);
   }
 };

@@ -1,21 +1,18 @@
-// igemm.h — the loops around multiply_tile: rows of an image times a matrix B, for forward and backward input
-// alike.
+// igemm.h — the loops around multiply_tile: rows of an image times a matrix B, forward and backward input.
 //
 // Math       out[i][j] = Σ_tap Σ_c rows[tap][i][c] · B[tap·depth + c][j], then the epilogue; per group
 // Blocking   a task owns a block of rows and a run of column panels; per panel, B is walked in blocks of
-// kPanelDepth
-//            rows that stay in cache while all tiles of the row block pass over them. With a handful of rows
-//            B is streamed in place instead, kStreamDepth rows side by side
-// Threads    over (row block, group, run of panels); each output has one writer and one order of summation
+//            kPanelDepth rows that stay in cache while all tiles of the row block pass over them. With a
+//            handful of rows B is streamed in place instead, kStreamDepth of its rows side by side
+// Threads    over (row block, group, run of panels); each output has one writer, one order of summation
 // Edges      rows and panels are cut into nearly equal tiles, so there is no thin last tile; B is
-// zero-padded; taps
-//            outside the image multiply zeros, or are left out where B is not finite
-// Tried      packing all of B ahead of the loop: one more pass over memory, slower for small batches, equal
-// for large
+//            zero-padded; taps outside the image multiply zeros, or are left out where B is not finite
+// Tried      packing all of B ahead of the loop: one more pass over memory, slower for small batches
 #pragma once
 
 #include "core/context.h"
 #include "cpu/kernels/igemm_block.h"
+#include "cpu/kernels/igemm_dot.h"
 #include "cpu/parallel.h"
 
 namespace fc::cpu::FC_ISA {
@@ -36,7 +33,14 @@ inline void multiply_panels(const RowBlock<T>& r, Range panels) {
 }
 
 template <class T>
+size_t igemm_workspace(const Igemm<T>& p, int threads) {
+  if (suits_dot(p)) return DotWorkspace<T>(p, threads, nullptr).slots.total_bytes;
+  return IgemmWorkspace<T>(p, IgemmBlocking<T>(p).block, threads, nullptr).slots.total_bytes;
+}
+
+template <class T>
 void igemm(const Igemm<T>& p, const Context& context) {
+  if (suits_dot(p)) return igemm_dot(p, context);
   const IgemmBlocking<T> k(p);
   const IgemmWorkspace<T> workspace(p, k.block, context.threads, context.workspace);
   for (int64_t i = 0; i < p.rows.depth(); ++i) workspace.zeros[i] = T(0);

@@ -29,10 +29,7 @@ struct RowBlock {
         epilogue(p.epilogue) {
     if (epilogue.bias != nullptr) epilogue.bias += group * p.columns;
     p.rows.point(first, count, k.block, group * p.rows.channels, zeros, scratch.strip, scratch.rows);
-    p.rows.for_each_segment(first, count, [&](int64_t n, int64_t i, Range j, int64_t at) {
-      T* line = p.out + n * p.out_image + i * p.out_h + group * p.columns;
-      for (int64_t q = j.begin; q < j.end; ++q) scratch.out[at++] = line + q * p.out_w;
-    });
+    point_out(p, first, count, group, scratch.out);
   }
 };
 

@@ -7,13 +7,13 @@
 
 namespace fc::cpu::FC_ISA {
 
-// How the columns of B are cut: whole vectors, in panels of at most kTileVectors, as equal as can be.
+// How the columns of B are cut: whole vectors, in panels of at most `most`, as equal as can be.
 template <class T>
 struct Panels {
   int64_t columns, vectors, count;
 
-  explicit Panels(int64_t columns)
-      : columns(columns), vectors(ceil_div(columns, kLanes<T>)), count(ceil_div(vectors, kTileVectors)) {}
+  explicit Panels(int64_t columns, int64_t most = kTileVectors)
+      : columns(columns), vectors(ceil_div(columns, kLanes<T>)), count(ceil_div(vectors, most)) {}
 
   Range vectors_of(int64_t panel) const { return part_of(vectors, count, panel); }
   int64_t column_of(int64_t panel) const { return min_of(vectors * panel / count * kLanes<T>, columns); }
@@ -38,15 +38,26 @@ struct Igemm {
   Epilogue<T> epilogue;
 };
 
+// out[i]: where row first + i of a group begins.
+template <class T>
+inline void point_out(const Igemm<T>& p, int64_t first, int64_t count, int64_t group, T** out) {
+  p.rows.for_each_segment(first, count, [&](int64_t n, int64_t i, Range j, int64_t at) {
+    T* line = p.out + n * p.out_image + i * p.out_h + group * p.columns;
+    for (int64_t q = j.begin; q < j.end; ++q) out[at++] = line + q * p.out_w;
+  });
+}
+
 template <class T>
 struct IgemmBlocking {
   Panels<T> panels;
   bool streamed;  // B is read in place, once: so few rows that packing it would cost more than the product
   int64_t block, blocks, column_runs, tap_step, depth_step;
 
-  explicit IgemmBlocking(const Igemm<T>& p) : panels(p.columns) {
+  explicit IgemmBlocking(const Igemm<T>& p)
+      : panels(p.columns),
+        streamed(p.rows.positions() <= kTileRows && p.filter.stride != 0 && !p.rows.has_edges()) {
     const int64_t rows = p.rows.positions(), depth = p.rows.depth();
-    streamed = rows <= kTileRows && p.filter.stride != 0 && !p.rows.has_edges();
+    if (streamed && rows == 1) panels = Panels<T>(p.columns, kStreamVectors);
     block = kRowBlock;
     while (block > kMinRowBlock && ceil_div(rows, block) * p.groups * panels.count < kTasks) block /= 2;
     blocks = ceil_div(rows, block);
@@ -89,10 +100,5 @@ struct IgemmWorkspace {
     slots = SlotWorkspace(cutter, one.bytes(), threads);
   }
 };
-
-template <class T>
-size_t igemm_workspace(const Igemm<T>& p, int threads) {
-  return IgemmWorkspace<T>(p, IgemmBlocking<T>(p).block, threads, nullptr).slots.total_bytes;
-}
 
 }  // namespace fc::cpu::FC_ISA

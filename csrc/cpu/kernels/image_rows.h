@@ -1,10 +1,8 @@
-// image_rows.h — the indirection of a convolution: for each position and tap, a pointer to the channels it
-// reads.
+// image_rows.h — the indirection of a convolution: per position and tap, a pointer to the channels it reads.
 //
-// Nothing is copied: a pointer leads straight into the image, or to a row of zeros where the tap lies outside
-// of it. With few channels the taps of one filter row are merged, since their cells are neighbours in memory:
-// one pointer then stands for taps x channels elements. Only windows that cross an edge are gathered into a
-// small strip.
+// Nothing is copied: a pointer leads straight into the image, or to zeros where the tap lies outside of it.
+// With few channels the taps of one filter row are merged, since their cells are neighbours in memory: one
+// pointer then stands for taps x channels elements. Only windows that cross an edge are gathered in a strip.
 #pragma once
 
 #include "cpu/kernels/axis.h"

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "cpu/kernels/blocking.h"
+#include "cpu/simd/transpose.h"
 
 namespace fc::cpu::FC_ISA {
 
@@ -15,18 +16,19 @@ inline void pack_rows(const T* from, int64_t stride, int64_t depth, int64_t colu
   }
 }
 
-// to[k][j] = from[j * stride + k]: a few k at a time, so that both sides stay in few cache lines.
+// to[k][j] = from[j * stride + k], a square of registers at a time
 template <class T>
 inline void pack_transposed(const T* from, int64_t stride, int64_t depth, int64_t columns, int64_t width,
                             T* to) {
-  constexpr int64_t kStep = 16;
-  for (int64_t k0 = 0; k0 < depth; k0 += kStep) {
-    const int64_t end = min_of(k0 + kStep, depth);
-    for (int64_t j = 0; j < columns; ++j) {
-      for (int64_t k = k0; k < end; ++k) to[k * width + j] = from[j * stride + k];
-    }
-    for (int64_t k = k0; k < end; ++k) {
-      for (int64_t j = columns; j < width; ++j) to[k * width + j] = T(0);
+  constexpr int64_t L = kLanes<T>;
+  for (int64_t j = 0; j < width; j += L) {
+    const int64_t rows = min_of(L, columns - j);
+    for (int64_t k = 0; k < depth; k += L) {
+      const int64_t n = min_of(L, depth - k);
+      Vec<T> square[L] = {};
+      for (int64_t i = 0; i < rows; ++i) square[i] = load_up_to(from + (j + i) * stride + k, n);
+      transpose<T>(square);
+      for (int64_t i = 0; i < n; ++i) store(to + (k + i) * width + j, square[i]);
     }
   }
 }

@@ -1,11 +1,11 @@
 // tile.h — the register-tiled micro-kernel of every forward and backward-input product.
 //
-// Math       out[i][j] (+)= Σ_tap Σ_c rows[tap][i][c] · b[tap·depth + c][j]     i < M <= kTileRows, j <
-// V·lanes Blocking   M x V accumulators stay in registers over all taps; per step V loads of B, M broadcasts,
-// M·V fma Numerics   each output is one chain of fma, ascending in (tap, c): its bits do not depend on M, V
-// or the tile it is in Edges      M and V are template parameters, so no row beyond M is read; B is
-// zero-padded to whole vectors, only
-//            `columns` lanes are stored
+// Math       out[i][j] (+)= Σ_tap Σ_c rows[tap][i][c] · b[tap·depth + c][j]     i < M, j < V·lanes
+// Blocking   M x V vectors of sums stay in registers over all taps; per step V loads of b, M broadcasts
+// Numerics   each output is one chain of fma, ascending in (tap, c): its bits do not depend on M, V or the
+//            tile it is in
+// Edges      M and V are template parameters, so no row beyond M is read; b is zero-padded to whole
+//            vectors, and only `columns` lanes are stored
 // Source     rows by pointer: Dukhan, The Indirect Convolution Algorithm, https://arxiv.org/abs/1907.02129
 #pragma once
 
@@ -36,12 +36,12 @@ __attribute__((noinline)) void multiply_tile(const TileProduct<T>& t) {
   const auto count = [tail](int v) { return v == V - 1 ? tail : L; };
 #pragma GCC unroll 8
   for (int i = 0; i < M; ++i)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int v = 0; v < V; ++v) sum[i][v] = Vec<T>{};
   if (t.accumulate) {
 #pragma GCC unroll 8
     for (int i = 0; i < M; ++i)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int v = 0; v < V; ++v) sum[i][v] = load_up_to(t.out[i] + t.column + v * L, count(v));
   }
 
@@ -52,12 +52,12 @@ __attribute__((noinline)) void multiply_tile(const TileProduct<T>& t) {
     for (int i = 0; i < M; ++i) a[i] = t.rows[tap * t.row_stride + i] + t.offset;
     for (int64_t c = 0; c < t.depth; ++c, b += t.b_stride) {
       Vec<T> column[V];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int v = 0; v < V; ++v) column[v] = load(b + v * L);
 #pragma GCC unroll 8
       for (int i = 0; i < M; ++i) {
         const Vec<T> value = broadcast(a[i][c]);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int v = 0; v < V; ++v) sum[i][v] = fma<T>(value, column[v], sum[i][v]);
       }
     }
@@ -65,7 +65,7 @@ __attribute__((noinline)) void multiply_tile(const TileProduct<T>& t) {
 
   if (t.epilogue != nullptr) {
     if (t.epilogue->bias != nullptr) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int v = 0; v < V; ++v) {
         const Vec<T> bias = load_up_to(t.epilogue->bias + t.column + v * L, count(v));
 #pragma GCC unroll 8
@@ -76,20 +76,27 @@ __attribute__((noinline)) void multiply_tile(const TileProduct<T>& t) {
   }
 #pragma GCC unroll 8
   for (int i = 0; i < M; ++i)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int v = 0; v < V; ++v) store_up_to(t.out[i] + t.column + v * L, sum[i][v], count(v));
 }
 
-// multiply_tile<T, rows, vectors> for run-time sizes.
-template <class T, int M = kTileRows, int V = kTileVectors>
-FC_INLINE void multiply_tile(int64_t rows, int64_t vectors, const TileProduct<T>& t) {
+// multiply_tile<T, rows, vectors> for run-time sizes up to M and V.
+template <class T, int M, int V>
+FC_INLINE void multiply_tile_up_to(int64_t rows, int64_t vectors, const TileProduct<T>& t) {
   if constexpr (V > 1) {
-    if (vectors < V) return multiply_tile<T, M, V - 1>(rows, vectors, t);
+    if (vectors < V) return multiply_tile_up_to<T, M, V - 1>(rows, vectors, t);
   }
   if constexpr (M > 1) {
-    if (rows < M) return multiply_tile<T, M - 1, V>(rows, vectors, t);
+    if (rows < M) return multiply_tile_up_to<T, M - 1, V>(rows, vectors, t);
   }
   multiply_tile<T, M, V>(t);
+}
+
+// Up to kTileRows rows of kTileVectors vectors, or one row of kStreamVectors.
+template <class T>
+inline void multiply_tile(int64_t rows, int64_t vectors, const TileProduct<T>& t) {
+  if (rows == 1) return multiply_tile_up_to<T, 1, kStreamVectors>(rows, vectors, t);
+  multiply_tile_up_to<T, kTileRows, kTileVectors>(rows, vectors, t);
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -1,9 +1,9 @@
 // tile_outer.h — the register-tiled micro-kernel of every weight gradient.
 //
-// Math       out[i][j] (+)= Σ_m rows[m][i] · b[m][j]     i < M <= kTileRows, j < V·lanes
-// Blocking   M x V accumulators stay in registers over all pixels m; per pixel V loads of b, M broadcasts,
-// M·V fma Numerics   each output is one chain of fma, ascending in m Edges      b is packed and zero-padded;
-// only `columns` lanes are loaded from and stored to out
+// Math       out[i][j] (+)= Σ_m rows[m][i] · b[m][j]     i < M, j < V·lanes
+// Blocking   M x V vectors of sums stay in registers over all pixels m; per pixel V loads, M broadcasts
+// Numerics   each output is one chain of fma, ascending in m
+// Edges      b is packed and zero-padded; only `columns` lanes are loaded from and stored to out
 #pragma once
 
 #include "cpu/kernels/blocking.h"

@@ -1,0 +1,88 @@
+// igemm_dot.h — the product of igemm.h with so few columns that a vector of them would be mostly padding:
+// one or a few filters, the gradient of a grey or colour image, a transposed convolution that draws one.
+#pragma once
+
+#include "core/context.h"
+#include "cpu/kernels/igemm_problem.h"
+#include "cpu/kernels/tile_dot.h"
+#include "cpu/parallel.h"
+
+namespace fc::cpu::FC_ISA {
+
+template <class T>
+inline bool suits_dot(const Igemm<T>& p) {
+  return p.columns <= kDotColumns<T> && p.rows.channels >= kLanes<T>;
+}
+
+template <class T>
+struct DotWorkspace {
+  T* b;  // [groups][columns][taps * channels]
+  T* zeros;
+  SlotWorkspace slots;
+
+  struct Scratch {
+    const T** rows;
+    T** out;
+    Scratch(int64_t taps, WorkspaceCutter& cutter)
+        : rows(cutter.take<const T*>(taps * kRowBlock)), out(cutter.take<T*>(kRowBlock)) {}
+  };
+
+  DotWorkspace(const Igemm<T>& p, int threads, void* base) {
+    const int64_t taps = p.rows.one_by_one().taps();
+    WorkspaceCutter cutter(base);
+    b = cutter.take<T>(p.groups * p.columns * taps * p.rows.channels);
+    zeros = cutter.take<T>(p.rows.channels);
+    WorkspaceCutter one(nullptr);
+    Scratch(taps, one);
+    slots = SlotWorkspace(cutter, one.bytes(), threads);
+  }
+};
+
+// to[group][column][row] = B[row][column]; whether all of it is finite.
+template <class T>
+inline bool transpose_filter(const Igemm<T>& p, int64_t rows, T* to) {
+  const bool packed = p.filter.stride == 0;
+  const int64_t row_stride = packed ? kLanes<T> : p.filter.stride;
+  const int64_t group_stride = packed ? kLanes<T> * rows : p.columns;
+  bool finite = true;
+  for (int64_t group = 0; group < p.groups; ++group) {
+    for (int64_t j = 0; j < p.columns; ++j) {
+      const T* from = p.filter.b + group * group_stride + j;
+      for (int64_t k = 0; k < rows; ++k) {
+        *to = from[k * row_stride];
+        finite = finite && *to * T(0) == T(0);
+        ++to;
+      }
+    }
+  }
+  return finite;
+}
+
+template <class T>
+void igemm_dot(const Igemm<T>& p, const Context& context) {
+  const ImageRows<T> rows = p.rows.one_by_one();
+  const int64_t depth = rows.taps() * rows.channels, positions = rows.positions(),
+                blocks = ceil_div(positions, kRowBlock);
+  const DotWorkspace<T> workspace(p, context.threads, context.workspace);
+  const bool finite = transpose_filter(p, depth, workspace.b);
+  for (int64_t i = 0; i < rows.channels; ++i) workspace.zeros[i] = T(0);
+
+  parallel_for_slots(context.threads, blocks * p.groups, [&](int64_t task, int slot) {
+    const int64_t group = task % p.groups, first = task / p.groups * kRowBlock;
+    const int64_t count = min_of(kRowBlock, positions - first);
+    WorkspaceCutter cutter = workspace.slots.at(slot);
+    const typename DotWorkspace<T>::Scratch scratch(rows.taps(), cutter);
+    rows.point(first, count, kRowBlock, group * rows.channels, workspace.zeros, nullptr, scratch.rows);
+    point_out(p, first, count, group, scratch.out);
+    Epilogue<T> epilogue = p.epilogue;
+    if (epilogue.bias != nullptr) epilogue.bias += group * p.columns;
+    multiply_dot_rows<T>(
+        p.columns,
+        {scratch.rows, kRowBlock, rows.taps(), rows.channels, workspace.b + group * p.columns * depth,
+         scratch.out, &epilogue, finite ? nullptr : workspace.zeros},
+        count);
+    epilogue.finish(scratch.out, count, 0, p.columns);
+  });
+}
+
+}  // namespace fc::cpu::FC_ISA

@@ -178,10 +178,11 @@ def _run(op: OpDef, inputs: Sequence[Any], attrs: dict[str, Any], out: Any) -> A
     lowered = op.lowered(dtype, [None if a is None else a.shape for a in arrays], attrs)
     if lowered.view_of is not None:
         return _reshaped(where, arrays[lowered.view_of], lowered.outputs[0][0], out)
+    results = _outputs(where, lowered, out, arrays)  # first: what cannot be held is refused before anything is copied
     ready = [None if a is None else _arrays.contiguous(where, name, a) for name, a in zip(names, arrays, strict=True)]
     if op.check is not None:
         op.check(ready, attrs)
-    registers = ready + _outputs(where, lowered, out, arrays)
+    registers = ready + results
     registers += [_arrays.empty(where, "scratch", shape, kind) for shape, kind in lowered.scratch]
     for call in lowered.calls:
         _cpu.run(call.kernel, call.spec, [None if i is None else registers[i] for i in call.tensors])

@@ -118,7 +118,7 @@ def conv2d(
         TypeError: for kinds and dtypes. ValueError: for numbers and shapes. MemoryError: if y cannot be held.
 
     Numerics: float32 products are summed in float32 in a fixed order: same bits for any batch size and number of threads.
-        NaN propagates. Padding is zeros that are multiplied like any cell: next to it an infinite weight gives NaN.
+        NaN propagates; padding multiplies nothing, so an infinite weight beside it gives infinity, not NaN.
 
     Example:
         >>> import numpy as np, fastconv

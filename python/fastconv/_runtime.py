@@ -1,8 +1,7 @@
 """Loads the C++ extension with OpenMP threads that sleep while they wait.
 
 GCC's runtime lets idle threads spin for milliseconds by default. When another process wants the CPU, the scheduler takes
-it from the spinning threads just before the next kernel needs them, and every parallel loop loses a scheduler tick: a
-training step became ten times slower beside one busy process. The runtime reads its wait policy from the environment
+it from the spinning threads just before the next kernel needs them, and every parallel loop loses a scheduler tick. The runtime reads its wait policy from the environment
 while it is being loaded, once; so the variable is there for that moment, unless the user has set one. Only our private
 copy of the runtime (cmake/bundle_openmp.cmake) is affected.
 """

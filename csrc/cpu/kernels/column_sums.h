@@ -1,11 +1,12 @@
 // column_sums.h — sums down the columns of a (rows, width) matrix: what gradients of per-channel parameters
 // are.
 //
-// Rows are cut into blocks of kBlockRows. Inside a block a strip of columns is summed in registers in T; the
-// blocks' sums are doubles in the workspace and are added in ascending order. Nothing depends on the number
-// of threads, and the rounding error grows with kBlockRows, not with rows.
+// Rows are folded (folded.h) and cut into blocks of kBlockRows. Inside a block a strip of columns is summed
+// in registers in T; the blocks' sums are doubles in the workspace and are added in ascending order. Nothing
+// depends on the number of threads, and the rounding error grows with kBlockRows, not with rows.
 #pragma once
 
+#include "cpu/kernels/folded.h"
 #include "cpu/kernels/work.h"
 #include "cpu/parallel.h"
 #include "cpu/simd/vec.h"
@@ -57,6 +58,53 @@ inline void add_up_blocks(int64_t blocks, int64_t n, double* partial, int thread
       for (int64_t i = begin; i < end; ++i) partial[i] += partial[b * n + i];
     }
   });
+}
+
+// Doubles that fold_sums needs.
+template <class T>
+inline int64_t folded_sums_size(int64_t rows, int64_t width, int sums) {
+  const Folded f = folded<T>(rows, width);
+  return sums * row_blocks(f.rows) * f.width;
+}
+
+// K sums per column over all rows: afterwards sums[k * width + c] holds them.
+// add(at, column, count, sums) adds the terms of the `count` elements from `at` on, whose coefficients stand
+// at `column` of a folded row.
+template <class T, int K, class Add>
+inline void sum_folded_columns(int64_t rows, int64_t width, int threads, double* sums, const Add& add) {
+  const Folded f = folded<T>(rows, width);
+  const int64_t blocks = row_blocks(f.rows);
+  const auto add_row = [&](int64_t row, int64_t c, int64_t count, Vec<T>* to) {
+    add(row * f.width + c, c, count, to);
+  };
+  parallel_for(threads, blocks, [&](int64_t b) {
+    const int64_t begin = b * kBlockRows, end = min_of(begin + kBlockRows, f.rows);
+    sum_columns<T, K>(begin, end, f.width, add_row, sums + K * b * f.width);
+  });
+  add_up_blocks(blocks, K * f.width, sums, threads);
+  if (f.factor == 1) return;
+  double rest[K * kMaxFoldedWidth<T>];
+  sum_columns<T, K>(f.rows, f.rows + 1, f.rest, add_row, rest);
+  for (int k = 0; k < K; ++k) {
+    for (int64_t c = 0; c < f.rest; ++c) sums[k * f.width + c] += rest[k * f.rest + c];
+    for (int64_t c = 0; c < width; ++c) {
+      double total = 0;
+      for (int64_t i = 0; i < f.factor; ++i) total += sums[k * f.width + i * width + c];
+      sums[k * width + c] = total;
+    }
+  }
+}
+
+// Calls f(at, column, count) for every register of a folded matrix.
+template <class T, class F>
+inline void for_each_folded(int64_t rows, int64_t width, int threads, const F& f) {
+  const Folded m = folded<T>(rows, width);
+  parallel_blocks(threads, m.rows, rows_per_block(m.width), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      for_each_vector<T>(m.width, [&](int64_t c, int64_t count) { f(row * m.width + c, c, count); });
+    }
+  });
+  for_each_vector<T>(m.rest, [&](int64_t c, int64_t count) { f(m.rows * m.width + c, c, count); });
 }
 
 }  // namespace fc::cpu::FC_ISA

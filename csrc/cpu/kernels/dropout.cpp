@@ -18,25 +18,33 @@ namespace {
 
 constexpr double kNs = 0.4;  // per element
 
+// Elements [begin, end), begin a multiple of a chunk. Everything by value: through a reference the compiler
+// has to fear that y holds the generator's keys.
+template <class T>
+void drop(Philox philox, uint32_t threshold, T scale, const T* x, T* y, int64_t begin, int64_t end) {
+  uint32_t words[Philox::kChunk];
+  for (int64_t at = begin; at < end; at += Philox::kChunk) {
+    philox.words(static_cast<uint64_t>(at / Philox::kWords), words);
+    const int64_t count = min_of(end - at, Philox::kChunk);
+    for (int64_t i = 0; i < count; ++i) {
+      const T kept = x[at + i] * scale;
+      y[at + i] = words[i] >= threshold ? kept : T(0);
+    }
+  }
+}
+
 template <class T>
 void dropout(const DropoutSpec& s, const T* x, const uint64_t* seed, T* y, const Context& context) {
-  constexpr int64_t kChunk = Philox::kChunk;
-  static_assert(kBlockElements % kChunk == 0);
-  const bool drops_all = s.rate >= 1;  // the one threshold of 33 bits
-  const auto threshold = static_cast<uint32_t>(drops_all ? 0 : s.rate * 4294967296.0);
-  const T scale = drops_all ? T(0) : static_cast<T>(1 / (1 - s.rate));
-  const Philox philox(*seed);
+  static_assert(kBlockElements % Philox::kChunk == 0);
   const int threads = threads_for(s.n, context.threads, kNs);
+  const Philox philox(*seed);
   parallel_blocks(threads, s.n, kBlockElements, [&](int64_t begin, int64_t end) {
-    uint32_t words[kChunk];
-    for (int64_t at = begin; at < end; at += kChunk) {
-      philox.words(static_cast<uint64_t>(at / Philox::kWords), words);
-      const int64_t count = min_of(end - at, kChunk);
-      for (int64_t i = 0; i < count; ++i) {
-        const T kept = x[at + i] * scale;
-        y[at + i] = !drops_all && words[i] >= threshold ? kept : T(0);
-      }
+    if (s.rate >= 1) {  // the one threshold of 33 bits
+      for (int64_t i = begin; i < end; ++i) y[i] = T(0);
+      return;
     }
+    const auto threshold = static_cast<uint32_t>(s.rate * 4294967296.0);
+    drop(philox, threshold, static_cast<T>(1 / (1 - s.rate)), x, y, begin, end);
   });
 }
 

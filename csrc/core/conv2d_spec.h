@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/activation.h"
+#include "core/numerics.h"
 #include "core/spec.h"
 #include "core/window.h"
 
@@ -14,6 +15,7 @@ struct Conv2dSpec final : Spec {
   int64_t pad_top, pad_bottom, pad_left, pad_right;
   int64_t groups;
   Activation activation;  // applied to y by conv2d_forward
+  Numerics numerics = current_numerics();
 
   int64_t group_channels() const { return C / groups; }
   int64_t group_filters() const { return K / groups; }

@@ -3,6 +3,7 @@
 
 #include "core/context.h"
 #include "core/conv2d_spec.h"
+#include "cpu/kernels/conv2d_algorithm.h"
 
 namespace fc::cpu::FC_ISA {
 
@@ -21,11 +22,6 @@ void conv2d_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* dw,
                             const Context& context);
 template <class T>
 size_t conv2d_backward_weight_workspace(const Conv2dSpec& s, int threads);
-
-// C/groups == 1: a vector of channels needs no sum over channels, so these have loops of their own.
-inline bool is_depthwise(const Conv2dSpec& s) {
-  return s.groups > 1 && s.groups == s.C;
-}
 
 template <class T>
 void depthwise_forward(const Conv2dSpec& s, const T* x, const T* w, const T* bias, T* y,

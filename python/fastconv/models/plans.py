@@ -73,6 +73,7 @@ class PlanCache:
 
     def get(self, key: Any, make: Any) -> ModelPlan:
         """The plan for ``key``, made by ``make()`` if there is none."""
+        key = (key, _cpu.numerics())
         plan = self._plans.get(key)
         if plan is None:
             plan = self._plans[key] = make()

@@ -40,4 +40,12 @@ void depthwise_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* 
 template <class T>
 size_t depthwise_backward_weight_workspace(const Conv2dSpec& s, int threads);
 
+// Where conv2d_algorithm says winograd.
+void winograd_forward(const Conv2dSpec& s, const float* x, const float* w, const float* bias, float* y,
+                      const Context& context);
+size_t winograd_forward_workspace(const Conv2dSpec& s, int threads);
+void winograd_backward_input(const Conv2dSpec& s, const float* dy, const float* w, float* dx,
+                             const Context& context);
+size_t winograd_backward_input_workspace(const Conv2dSpec& s, int threads);
+
 }  // namespace fc::cpu::FC_ISA

@@ -12,7 +12,8 @@ template <class T>
 size_t conv2d_forward_workspace(const Conv2dSpec& s, int threads);
 
 template <class T>
-void conv2d_backward_input(const Conv2dSpec& s, const T* dy, const T* w, T* dx, const Context& context);
+void conv2d_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const T* gate, T* dx,
+                           const Context& context);
 template <class T>
 size_t conv2d_backward_input_workspace(const Conv2dSpec& s, int threads);
 
@@ -34,7 +35,8 @@ template <class T>
 size_t depthwise_forward_workspace(const Conv2dSpec& s, int threads);
 
 template <class T>
-void depthwise_backward_input(const Conv2dSpec& s, const T* dy, const T* w, T* dx, const Context& context);
+void depthwise_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const T* gate, T* dx,
+                              const Context& context);
 template <class T>
 size_t depthwise_backward_input_workspace(const Conv2dSpec& s, int threads);
 

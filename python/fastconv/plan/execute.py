@@ -12,7 +12,7 @@ from fastconv import _cpu
 from fastconv.graph import Node, Value, nodes_behind
 from fastconv.ops import _arrays
 from fastconv.ops.registry import Call
-from fastconv.plan.fuse import fuse_activations
+from fastconv.plan import fuse as rewrites
 from fastconv.plan.memory import ALIGNMENT, Block, plan_offsets
 from fastconv.variables import Variable
 
@@ -53,7 +53,7 @@ class Plan:
         kept += [t for update in updates for t in update.tensors if isinstance(t, Value)]
         self.nodes = nodes_behind(kept)
         if fuse:
-            self.nodes = fuse_activations(self.nodes, kept)
+            self.nodes = rewrites.fuse(self.nodes, kept)
         self._arrays = _place(self.nodes, inputs, kept)
         self.arena_bytes = self._arrays.arena_bytes
         self.program = _cpu.Program()

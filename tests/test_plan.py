@@ -8,9 +8,10 @@ from fastconv.graph import Value, tracing
 from fastconv.models import plans
 from fastconv.plan import Plan
 from fastconv.plan.execute import Update
+from fastconv.plan.runs import runs_of
 from fastconv.testing.graphs import TrainingGraph, same
 from fastconv.testing.networks import NETWORKS, build, inputs_for, targets_for
-from fastconv.variables import Variable
+from fastconv.variables import Variable, gather
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
@@ -106,7 +107,8 @@ def test_the_guard_keeps_updates_and_assignments_back():
         x = Value((3,), "float32")
         total = ops.weighted_total(ops.multiply(x, weight), x)
         shifted = ops.add(x, weight)
-    plan = Plan([x], [], total, [_descent(weight, x)], [(statistic, shifted)])
+    gather([statistic])
+    plan = Plan([x], [], total, [_descent(weight, x)], runs_of({statistic: shifted}))
     plan.array(x)[...] = [np.inf, 1, 1]
     assert plan.run() is False
     np.testing.assert_array_equal(weight.array, 1)

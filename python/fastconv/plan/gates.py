@@ -42,7 +42,8 @@ class _Gate:
 def move_activation_gradients(graph: Rewriting) -> None:
     """Moves every gradient of a relu-like activation as far up as it commutes, into a kernel's gate if there is one."""
     for node in list(graph.nodes):
-        if node.op is activation.BACKWARD_FROM_OUTPUT and node.attrs["activation"][0] in _GATES:
+        movable = node.op is activation.BACKWARD_FROM_OUTPUT and not graph.is_kept(node.outputs[0])
+        if movable and node.attrs["activation"][0] in _GATES:
             _move(graph, node)
 
 

@@ -45,6 +45,10 @@ class Rewriting:
         """The node that yields ``value``; None for inputs and variables."""
         return None if value is None else self._makers.get(value)
 
+    def is_kept(self, value: Value) -> bool:
+        """Whether the caller reads ``value``."""
+        return value in self._kept
+
     def readers(self, value: Value) -> list[Node]:
         """The nodes that read ``value``, once per argument."""
         return self._readers.get(value, [])

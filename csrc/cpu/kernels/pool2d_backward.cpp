@@ -21,6 +21,8 @@
 namespace fc::cpu::FC_ISA {
 namespace {
 
+constexpr double kCollectNs = 0.5;  // per cell of dx, overlapping windows
+
 // A window's share of one register of channels: at(tap) is what the cell under the tap gets.
 template <class T>
 struct ToWinner {
@@ -162,32 +164,55 @@ struct Covers {
         w(cutter, s.W, s.Q, s.S, s.stride_w, s.dilation_w) {}
 };
 
+// A window over a cell: where its channels begin in dy, and the cell's tap in it.
+struct Over {
+  int64_t from, tap, divisor;
+};
+
+// Adds what `count` windows give to a cell; the first ones find nothing there yet.
+template <class T, class Kind>
+FC_INLINE void add_windows(const Kind& kind, const Over* over, int64_t windows, bool first, T* dx,
+                           int64_t channels) {
+  for_each_vector<T>(channels, [&](int64_t c, int64_t count) {
+    Vec<T> sum = first ? zero<T>() : load_up_to(dx + c, count);
+    for (int64_t i = 0; i < windows; ++i) {
+      sum += kind.load(over[i].from + c, count, over[i].divisor).at(over[i].tap);
+    }
+    store_up_to(dx + c, sum, count);
+  });
+}
+
 template <class T, class Kind>
 void collect(const Pool2dSpec& s, const Kind& kind, T* dx, const Context& context) {
+  constexpr int64_t kAtOnce = 64;
   WorkspaceCutter cutter(context.workspace);
   Covers covers(s, cutter);
   Cover &h = covers.h, &w = covers.w;
   const bool pads = s.count_include_pad;
   h.fill(s.H, s.P, s.R, s.stride_h, s.dilation_h, s.pad_top, s.pad_bottom, pads);
   w.fill(s.W, s.Q, s.S, s.stride_w, s.dilation_w, s.pad_left, s.pad_right, pads);
-  const int threads = threads_for(s.N * s.H * s.W * s.C, context.threads);
-  parallel_for(threads, s.N * s.H, [&](int64_t row) {
+  const int threads = threads_for(s.N * s.H * s.W * s.C, context.threads, kCollectNs);
+  parallel_for(threads, s.N * s.H, [=](int64_t row) {
     const int64_t n = row / s.H, y = row % s.H;
-    const Cover::Reach* above = h.reaches + y * h.most;
     for (int64_t x = 0; x < s.W; ++x) {
-      const Cover::Reach* beside = w.reaches + x * w.most;
-      for_each_vector<T>(s.C, [&](int64_t c, int64_t count) {
-        Vec<T> sum = zero<T>();
-        for (int64_t i = 0; i < h.count[y]; ++i) {
-          const int64_t line = (n * s.P + above[i].window) * s.Q;
-          for (int64_t j = 0; j < w.count[x]; ++j) {
-            const int64_t divisor = h.inside[above[i].window] * w.inside[beside[j].window];
-            const auto share = kind.load((line + beside[j].window) * s.C + c, count, divisor);
-            sum += share.at(above[i].tap * s.S + beside[j].tap);
+      T* cell = dx + (row * s.W + x) * s.C;
+      Over over[kAtOnce];
+      int64_t windows = 0;
+      bool first = true;
+      for (int64_t i = 0; i < h.count[y]; ++i) {
+        const Cover::Reach above = h.reaches[y * h.most + i];
+        for (int64_t j = 0; j < w.count[x]; ++j) {
+          const Cover::Reach beside = w.reaches[x * w.most + j];
+          if (windows == kAtOnce) {
+            add_windows(kind, over, windows, first, cell, s.C);
+            first = false;
+            windows = 0;
           }
+          over[windows++] = {((n * s.P + above.window) * s.Q + beside.window) * s.C,
+                             above.tap * s.S + beside.tap, h.inside[above.window] * w.inside[beside.window]};
         }
-        store_up_to(dx + (row * s.W + x) * s.C + c, sum, count);
-      });
+      }
+      add_windows(kind, over, windows, first, cell, s.C);
     }
   });
 }

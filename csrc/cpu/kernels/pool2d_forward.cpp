@@ -108,6 +108,7 @@ void reduce_all(const Pool2dSpec& s, const T* x, const Kind& kind, const Context
 
 template <class T>
 void pool2d_forward(const Pool2dSpec& s, const T* x, T* y, uint8_t* index, const Context& context) {
+  if (y == nullptr && index == nullptr) return;
   switch (s.kind) {
     case PoolKind::max:
       if (index == nullptr) return reduce_all(s, x, Extreme<T, Max, false>{y, index, s.S}, context);
@@ -117,7 +118,7 @@ void pool2d_forward(const Pool2dSpec& s, const T* x, T* y, uint8_t* index, const
       return reduce_all(s, x, Extreme<T, Min, true>{y, index, s.S}, context);
     case PoolKind::avg:
     case PoolKind::sum:
-      return reduce_all(s, x, Total<T>{y, s.kind == PoolKind::avg}, context);
+      if (y != nullptr) reduce_all(s, x, Total<T>{y, s.kind == PoolKind::avg}, context);
   }
 }
 

@@ -19,6 +19,7 @@ from fastconv.testing.compare import (
     random_inputs,
 )
 from fastconv.testing.memory import guarded
+from fastconv.testing.numerics import numerics
 
 CASES = [case.small() for case in cases()]
 DTYPES = (np.float32, np.float64)
@@ -81,8 +82,9 @@ def test_every_reference_function_has_its_op():
 
 @pytest.mark.parametrize("case", [c for c in CASES if is_exact(c)], ids=case_id)
 def test_integers_give_the_reference_exactly(case, isa, guarded_results):
-    for dtype in DTYPES:
-        _check_exact(case, dtype)
+    with numerics("strict"):
+        for dtype in DTYPES:
+            _check_exact(case, dtype)
 
 
 @pytest.mark.parametrize("case", CASES, ids=case_id)
@@ -95,7 +97,8 @@ def test_reals_stay_within_the_bound(case, isa, guarded_results):
 def test_random_geometry(op, isa, guarded_results):
     for case in random_cases(op, 100, seed=20261121):
         if is_exact(case):
-            _check_exact(case, np.float32)
+            with numerics("strict"):
+                _check_exact(case, np.float32)
         _check_bounded(case, np.float32)
 
 

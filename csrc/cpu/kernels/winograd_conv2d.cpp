@@ -16,9 +16,21 @@ Winograd<float> forward_problem(const Conv2dSpec& s, const float* x, const float
   return {x, s.N, s.H, s.W, s.C, y, s.P, s.Q, s.K, s.pad_top, s.pad_left, {w, false}, {bias, s.activation}};
 }
 
-Winograd<float> backward_problem(const Conv2dSpec& s, const float* dy, const float* w, float* dx) {
-  return {dy,        s.N, s.P, s.Q, s.K, dx, s.H, s.W, s.C, s.R - 1 - s.pad_top, s.S - 1 - s.pad_left,
-          {w, true}, {}};
+Winograd<float> backward_problem(const Conv2dSpec& s, const float* dy, const float* w, const float* gate,
+                                 float* dx) {
+  return {dy,
+          s.N,
+          s.P,
+          s.Q,
+          s.K,
+          dx,
+          s.H,
+          s.W,
+          s.C,
+          s.R - 1 - s.pad_top,
+          s.S - 1 - s.pad_left,
+          {w, true},
+          {nullptr, {}, {s.activation, gate, dx}}};
 }
 
 size_t workspace(const Conv2dSpec& s, const Winograd<float>& p, int threads) {
@@ -40,11 +52,11 @@ void winograd_forward(const Conv2dSpec& s, const float* x, const float* w, const
 }
 
 size_t winograd_backward_input_workspace(const Conv2dSpec& s, int threads) {
-  return workspace(s, backward_problem(s, nullptr, nullptr, nullptr), threads);
+  return workspace(s, backward_problem(s, nullptr, nullptr, nullptr, nullptr), threads);
 }
-void winograd_backward_input(const Conv2dSpec& s, const float* dy, const float* w, float* dx,
-                             const Context& context) {
-  run(s, backward_problem(s, dy, w, dx), context);
+void winograd_backward_input(const Conv2dSpec& s, const float* dy, const float* w, const float* gate,
+                             float* dx, const Context& context) {
+  run(s, backward_problem(s, dy, w, gate, dx), context);
 }
 
 }  // namespace fc::cpu::FC_ISA

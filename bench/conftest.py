@@ -14,9 +14,10 @@ import results
 import timing
 from contest import Contestant, check_agreement
 from machine import ceilings
+from results import Row
 
-_rows = pytest.StashKey[list[dict[str, Any]]]()
-_SECONDS = {False: 2.0, True: 0.2}  # per row, quick or not
+_rows = pytest.StashKey[list[Row]]()
+_SECONDS = {False: 1.5, True: 0.2}  # per row, quick or not
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,27 +58,32 @@ def compiler(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def measure(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None]:
+def add_row(request: pytest.FixtureRequest) -> Callable[..., Row]:
+    """``add_row(group, name, samples, unit)`` keeps the least and the median sample of every contestant."""
+
+    def add(group: str, name: str, samples: Mapping[str, list[float]], unit: str = "s", **facts: Any) -> Row:
+        measured = {n: {"min": min(s), "median": statistics.median(s), "samples": len(s)} for n, s in samples.items()}
+        row = {"group": group, "name": name, "unit": unit, **facts, "measured": measured}
+        request.config.stash.setdefault(_rows, []).append(row)
+        return row
+
+    return add
+
+
+@pytest.fixture
+def measure(benchmark: Any, add_row: Callable[..., Row], request: pytest.FixtureRequest) -> Callable[..., None]:
     """``measure(group, name, contestants, ...)``: the first contestant is ours."""
+    budget = _SECONDS[request.config.getoption("quick")]
 
     def run(
         group: str, name: str, contestants: Mapping[str, Contestant], tolerance: float = 2e-5, **facts: Any
     ) -> None:
         check_agreement(contestants, tolerance)
-        if benchmark.disabled:
-            return
-        quick = request.config.getoption("quick")
-        seconds = timing.in_turn(benchmark, {n: c.run for n, c in contestants.items()}, _SECONDS[quick])
-        add_row(request.config, group, name, seconds, **facts)
-        benchmark.extra_info.update(request.config.stash[_rows][-1])
+        if not benchmark.disabled:
+            seconds = timing.in_turn(benchmark, {n: c.run for n, c in contestants.items()}, budget)
+            benchmark.extra_info.update(add_row(group, name, seconds, **facts))
 
     return run
-
-
-def add_row(config: pytest.Config, group: str, name: str, seconds: dict[str, list[float]], **facts: Any) -> None:
-    """Keeps the fastest and the median sample of every contestant."""
-    times = {n: {"min": min(s), "median": statistics.median(s), "samples": len(s)} for n, s in seconds.items()}
-    config.stash.setdefault(_rows, []).append({"group": group, "name": name, **facts, "seconds": times})
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -89,7 +95,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             f"{ours} {results.ratio(row, ours, 'min'):5.2f} {results.ratio(row, ours, 'median'):5.2f}"
             for ours in results.ours(row)
         )
-        terminalreporter.write_line(f"{row['group']:<10} {row['name']:<40} {ratios}")
+        terminalreporter.write_line(f"{row['group'] + ': ' + row['name']:<60} {ratios}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -35,7 +35,7 @@ def merge(name: str, rows: Sequence[Row], ceilings: dict[str, float] | None) -> 
     content = {
         "commands": sorted({*known["commands"], command}),
         "ceilings": best or known["ceilings"],
-        "rows": [by_key[key] for key in sorted(by_key)],
+        "rows": list(by_key.values()),
     }
     return environment.write(name, content)
 
@@ -47,18 +47,19 @@ def load(name: str) -> dict[str, Any]:
 
 def ours(row: Row) -> list[str]:
     """Names of fastconv's contestants in a row."""
-    return [name for name in row["seconds"] if name.startswith("fastconv")]
+    return [name for name in row["measured"] if name.startswith("fastconv")]
 
 
-def best_peer(row: Row, statistic: str = "min") -> str:
-    """The fastest of the peer's modes."""
-    peers = [name for name in row["seconds"] if name not in ours(row)]
-    return min(peers, key=lambda name: row["seconds"][name][statistic])
+def best_peer(row: Row, statistic: str = "min", prefix: str = "") -> str:
+    """The best of the peer's modes, or of those whose name begins with ``prefix``."""
+    peers = [name for name in row["measured"] if name not in ours(row) and name.startswith(prefix)]
+    return min(peers, key=lambda name: row["measured"][name][statistic])
 
 
-def ratio(row: Row, mine: str = "fastconv", statistic: str = "min") -> float:
-    """How many times faster fastconv is than the best of the peer's modes."""
-    return row["seconds"][best_peer(row, statistic)][statistic] / row["seconds"][mine][statistic]
+def ratio(row: Row, mine: str = "fastconv", statistic: str = "min", prefix: str = "") -> float:
+    """How many times better (faster, smaller) fastconv is than the best of the peer's modes."""
+    peer = row["measured"][best_peer(row, statistic, prefix)][statistic]
+    return peer / row["measured"][mine][statistic]
 
 
 def _comparable(environment: dict[str, Any]) -> Any:

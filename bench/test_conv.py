@@ -50,7 +50,9 @@ def test_conv2d(measure: Callable[..., None], torch_ops: Any, case: Case, direct
     name = f"{case.name.removeprefix('bench.')} {direction}"
     facts = {"shape": _told(x.shape, w.shape, **numbers), "flops": 2 * dy.size * w[..., 0].size}
     facts["bytes"] = 4 * (x.size + w.size + dy.size)
-    measure("conv", name, contestants, **facts, window=w.shape[0], stride=numbers["stride"], channels=w.shape[2:])
+    measure(
+        "convolution", name, contestants, **facts, window=w.shape[0], stride=numbers["stride"], channels=w.shape[2:]
+    )
 
 
 def _told(x: tuple[int, ...], w: tuple[int, ...], stride: int, padding: int, groups: int) -> str:

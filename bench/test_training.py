@@ -25,7 +25,7 @@ def neighbour(request: pytest.FixtureRequest) -> Iterator[str]:
         yield "training"
         return
     busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-    yield "training beside a busy process"
+    yield "training, busy"
     busy.kill()
     busy.wait()
 

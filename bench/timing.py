@@ -9,8 +9,9 @@ from typing import Any
 
 Run = Callable[[], Any]
 
-_WARM_SECONDS = 0.005  # caches, clock and sleeping threads recover from the contestant before
+_WARM_SECONDS = 0.03  # caches and clock recover, and the threads of the contestant before stop spinning
 _SAMPLE_SECONDS = 0.001  # shorter calls are repeated this long and their mean is one sample
+_LONG_SECONDS = 0.1  # a call that long warms itself up
 _ROUNDS = (3, 40)
 
 
@@ -22,21 +23,20 @@ def in_turn(benchmark: Any, runs: Mapping[str, Run], budget: float) -> dict[str,
         runs: name -> what to time.
         budget: about how many seconds all rounds may take.
     """
-    loops = {name: max(1, math.ceil(_SAMPLE_SECONDS / _seconds(run))) for name, run in runs.items()}
+    estimates = {name: _seconds(run) for name, run in runs.items()}
+    loops = {name: math.ceil(_SAMPLE_SECONDS / estimate) for name, estimate in estimates.items()}
     calls = {name: _repeated(run, loops[name]) for name, run in runs.items()}
+    round_seconds = sum(estimate + max(estimate, _WARM_SECONDS) for estimate in estimates.values())
+    rounds = min(max(round(budget / round_seconds), _ROUNDS[0]), _ROUNDS[1])
     (ours, our_call), *peers = calls.items()
     seconds: dict[str, list[float]] = {name: [] for name in runs}
 
     def peers_first() -> None:
         for name, call in peers:
-            _warm(call)
+            _warm(call, estimates[name])
             seconds[name].append(_seconds(call) / loops[name])
-        _warm(our_call)
+        _warm(our_call, estimates[ours])
 
-    started = time.perf_counter()
-    peers_first()
-    round_seconds = time.perf_counter() - started
-    rounds = min(max(round(budget / round_seconds), _ROUNDS[0]), _ROUNDS[1])
     benchmark.pedantic(our_call, setup=peers_first, rounds=rounds)
     seconds[ours] = [sample / loops[ours] for sample in benchmark.stats.stats.data]
     return seconds
@@ -48,9 +48,9 @@ def _seconds(run: Run) -> float:
     return time.perf_counter() - started
 
 
-def _warm(run: Run) -> None:
-    spent = _seconds(run)
-    while spent < _WARM_SECONDS:
+def _warm(run: Run, estimate: float) -> None:
+    spent = 0.0
+    while spent < _WARM_SECONDS and estimate < _LONG_SECONDS:
         spent += _seconds(run)
 
 

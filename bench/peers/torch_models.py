@@ -20,16 +20,20 @@ _LEARNING_RATE, _EPSILON = 1e-3, 1e-7  # Keras's
 
 def training_steps(net: nn.Module, x: np.ndarray, y: np.ndarray, compiled: bool) -> dict[str, Contestant]:
     """A step of each mode on its own copy of ``net``: forward, cross-entropy, backward, Adam."""
-    made = {}
-    for name, own, images_in in _copies(net, x):
-        made[name] = _training_step(own, own, images_in, torch.from_numpy(y))
-        if compiled and name == "PyTorch channels_last":
-            fresh = copy.deepcopy(own)
-            made["torch.compile"] = _training_step(torch.compile(fresh), fresh, images_in, torch.from_numpy(y))
+    made = {mode: _training_step(own, own, images_in, y) for mode, own, images_in in _copies(net, x)}
+    if compiled:
+        _, own, images_in = list(_copies(net, x))[-1]  # channels_last, for images
+        made["torch.compile"] = _training_step(torch.compile(own), own, images_in, y)
     return made
 
 
-def _training_step(call: Any, net: nn.Module, x: torch.Tensor, y: torch.Tensor) -> Contestant:
+def training_step(net: nn.Module, x: np.ndarray, y: np.ndarray, memory_format: torch.memory_format) -> Contestant:
+    """A step of one mode on ``net`` itself."""
+    return _training_step(net.to(memory_format=memory_format), net, images(x, memory_format), y)
+
+
+def _training_step(call: Any, net: nn.Module, x: torch.Tensor, labels: np.ndarray) -> Contestant:
+    y = torch.from_numpy(labels)
     # One fused kernel for all weights: of PyTorch's three ways to run Adam the fastest here.
     optimizer = torch.optim.Adam(net.parameters(), lr=_LEARNING_RATE, eps=_EPSILON, fused=True)
 
@@ -64,12 +68,9 @@ def inference(net: nn.Module, x: np.ndarray) -> dict[str, Contestant]:
 
 
 def _copies(net: nn.Module, x: np.ndarray) -> Iterator[tuple[str, Any, torch.Tensor]]:
-    """The net and the batch in each memory format; a net without images has one mode."""
-    for name, memory_format in FORMATS.items():
-        if x.ndim != 4:
-            yield "PyTorch", net, torch.from_numpy(x)
-            return
-        yield name, copy.deepcopy(net).to(memory_format=memory_format), images(x, memory_format)
+    """Copies of the net and the batch in each memory format; without images there is one mode."""
+    for mode, memory_format in (FORMATS if x.ndim == 4 else {"PyTorch": torch.contiguous_format}).items():
+        yield mode, copy.deepcopy(net).to(memory_format=memory_format), images(x, memory_format)
 
 
 def copy_weights(net: nn.Module, model: Any) -> None:

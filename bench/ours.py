@@ -9,12 +9,10 @@ import numpy as np
 
 import fastconv
 from contest import Contestant
-from fastconv import optimizers
+from fastconv import _cpu, optimizers
 from fastconv.autodiff import gradients
 from fastconv.graph import Value, tracing
-from fastconv.models.plans import OptimizerState
 from fastconv.plan import Plan
-from fastconv.variables import Variable
 
 
 def operation(
@@ -43,16 +41,15 @@ def operation(
 
 
 def adam(weights: np.ndarray, gradient: np.ndarray) -> Contestant:
-    """One step of Adam on one flat array of weights; the results are those of one step from the start."""
-    variable = Variable(weights.copy(), "weights")
-    state = OptimizerState(optimizers.Adam())
-    value = Value(gradient.shape, gradient.dtype.name, name="gradient")
-    plan = Plan([value], [value], updates=state.updates(variable, value))
-    plan.array(value)[...] = gradient
-    state.prepare_step()
+    """One step of Adam on one flat array of weights, again and again; the results are those after the first."""
+    optimizer = optimizers.Adam()
+    spec = _cpu.VectorSpec.make(weights.dtype.name, optimizer.kernel, weights.shape)
+    trained, *moments = (np.array(a) for a in (weights, np.zeros_like(weights), np.zeros_like(weights)))
+    program = _cpu.Program()
+    program.add(optimizer.kernel, spec, [gradient, optimizer.hyper(1), trained, *moments])
 
     def results() -> list[np.ndarray]:
-        plan.run()
-        return [variable.array.copy()]
+        program.run()
+        return [trained.copy()]
 
-    return Contestant(plan.run, results)
+    return Contestant(program.run, results)

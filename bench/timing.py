@@ -25,7 +25,7 @@ def in_turn(benchmark: Any, runs: Mapping[str, Run], budget: float) -> dict[str,
         runs: name -> what to time.
         budget: about how many seconds all turns may take.
     """
-    estimates = {name: _seconds(run) for name, run in runs.items()}
+    estimates = {name: _estimate(run) for name, run in runs.items()}
     loops = {name: math.ceil(_SAMPLE_SECONDS / estimate) for name, estimate in estimates.items()}
     calls = {name: _repeated(run, loops[name]) for name, run in runs.items()}
     (ours, our_call), *peers = calls.items()
@@ -50,6 +50,11 @@ def in_turn(benchmark: Any, runs: Mapping[str, Run], budget: float) -> dict[str,
 
 def _between(least: int, value: float, most: int) -> int:
     return min(max(round(value), least), most)
+
+
+def _estimate(run: Run) -> float:
+    first = _seconds(run)
+    return first if first >= _WARM_SECONDS else min(first, *(_seconds(run) for _ in range(3)))
 
 
 def _seconds(run: Run) -> float:

@@ -7,6 +7,7 @@
 // Numerics   one chain of fma per dx, ascending in n
 // Workspace  dense_backward_input_workspace(spec, threads) bytes: w packed, then what igemm needs
 // Edges      an empty batch writes nothing
+#include "cpu/kernels/amx_dense.h"
 #include "cpu/kernels/dense.h"
 #include "cpu/kernels/igemm.h"
 #include "cpu/kernels/table.h"
@@ -45,12 +46,14 @@ template <class T>
 size_t dense_backward_input_workspace(const GemmSpec& s, int threads) {
   WorkspaceCutter cutter(nullptr);
   take_packed<T>(s, cutter);
-  return cutter.bytes() + igemm_workspace(problem<T>(s, nullptr, nullptr, nullptr), threads);
+  return max_of(cutter.bytes() + igemm_workspace(problem<T>(s, nullptr, nullptr, nullptr), threads),
+                amx_dense_workspace<T>(s, GemmPass::backward_input, threads));
 }
 
 template <class T>
 void dense_backward_input(const GemmSpec& s, const T* dy, const T* w, T* dx, const Context& context) {
   if (s.M == 0) return;
+  if (amx_dense<T>(s, GemmPass::backward_input, dy, w, nullptr, dx, context)) return;
   WorkspaceCutter cutter(context.workspace);
   T* packed = take_packed<T>(s, cutter);
   pack_weights(s, w, packed, context.threads);

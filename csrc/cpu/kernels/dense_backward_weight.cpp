@@ -7,6 +7,7 @@
 // Numerics   fma ascending in m within a chunk, then the tree
 // Workspace  dense_backward_weight_workspace(spec, threads) bytes: row pointers, a panel of dy, one dw per
 // chunk Edges      an empty batch gives zeros
+#include "cpu/kernels/amx_dense.h"
 #include "cpu/kernels/dense.h"
 #include "cpu/kernels/igemm_weight.h"
 #include "cpu/kernels/table.h"
@@ -23,12 +24,14 @@ IgemmWeight<T> problem(const GemmSpec& s, const T* x, const T* dy, T* dw, T* dbi
 
 template <class T>
 size_t dense_backward_weight_workspace(const GemmSpec& s, int threads) {
-  return igemm_weight_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads);
+  return max_of(igemm_weight_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads),
+                amx_dense_weight_workspace<T>(s, threads));
 }
 
 template <class T>
 void dense_backward_weight(const GemmSpec& s, const T* x, const T* dy, T* dw, T* dbias,
                            const Context& context) {
+  if (amx_dense_weight(s, x, dy, dw, dbias, context)) return;
   igemm_weight(problem(s, x, dy, dw, dbias), context);
 }
 

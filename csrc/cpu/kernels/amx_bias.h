@@ -11,19 +11,14 @@
 namespace fc::cpu::FC_ISA {
 
 inline double* take_bias_sums(int64_t rows, int64_t columns, WorkspaceCutter& cutter) {
-  return cutter.take<double>(row_blocks(rows) * columns);
+  return cutter.take<double>(folded_sums_size<float>(rows, columns, 1));
 }
 
-inline void sum_bias(const float* dy, int64_t rows, int64_t columns, double* sums, float* dbias, int threads) {
-  const int64_t blocks = row_blocks(rows);
-  parallel_for(threads_for(rows * columns, threads), blocks, [&](int64_t block) {
-    const auto add = [&](int64_t row, int64_t column, int64_t count, Vec<float>(&sum)[1]) {
-      sum[0] += load_up_to(dy + row * columns + column, count);
-    };
-    const int64_t begin = block * kBlockRows;
-    sum_columns<float, 1>(begin, min_of(begin + kBlockRows, rows), columns, add, sums + block * columns);
-  });
-  add_up_blocks(blocks, columns, sums, threads);
+inline void sum_bias(const float* dy, int64_t rows, int64_t columns, double* sums, float* dbias,
+                     int threads) {
+  sum_folded_columns<float, 1>(
+      rows, columns, threads_for(rows * columns, threads), sums,
+      [&](int64_t at, int64_t, int64_t count, Vec<float>* sum) { sum[0] += load_up_to(dy + at, count); });
   for (int64_t j = 0; j < columns; ++j) dbias[j] = static_cast<float>(sums[j]);
 }
 

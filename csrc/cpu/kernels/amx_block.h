@@ -26,6 +26,13 @@ inline AmxStream pair_stream(const Bfloat16* pair) {
   return {pair, kSplitTileSize, kTileSize, kPairBlock};
 }
 
+// Whether a thread has seen numbers that AMX must not see.
+inline bool any_refused(const int32_t* refused, int threads) {
+  int32_t any = 0;
+  for (int i = 0; i < threads; ++i) any |= refused[i];
+  return any != 0;
+}
+
 // Rows of a block of sums on their way to memory: row `from[i]` of the block goes to out[i] + column.
 struct SumRows {
   int64_t count;

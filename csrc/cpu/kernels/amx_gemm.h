@@ -18,9 +18,10 @@
 
 namespace fc::cpu::FC_ISA {
 
-inline constexpr int64_t kAmxBlockPairs = 4;          // pairs of row tiles per task: 128 rows
-inline constexpr int64_t kAmxSliceBytes = 768 << 10;  // of a split row block and a pair of columns: half of L2
-inline constexpr int64_t kAmxChunkBlocks = 16;        // 512 depths per partial sum: adding them stays cheap
+inline constexpr int64_t kAmxBlockPairs = 4;  // pairs of row tiles per task: 128 rows
+inline constexpr int64_t kAmxSliceBytes = 768
+                                          << 10;  // of a split row block and a pair of columns: half of L2
+inline constexpr int64_t kAmxChunkBlocks = 16;    // 512 depths per partial sum: adding them stays cheap
 
 struct AmxGemm {
   int64_t rows, columns, depth;
@@ -72,9 +73,10 @@ struct AmxGemmWorkspace {
     float* sums;  // [row pair][panel][32][32]; a single one where the depth is not sliced
   };
   static Scratch scratch(const AmxGemmBlocking& k, WorkspaceCutter& cutter) {
-    return {cutter.take<Bfloat16>(k.split_a_ahead ? 0 : k.block_pairs() * k.slice * kPairBlock),
-            cutter.take<Bfloat16>(k.split_b_ahead ? 0 : k.slice * kPairBlock),
-            cutter.take<float>((k.sliced() ? k.block_pairs() * k.run_panels() : 1) * kPairLines * kPairLines)};
+    return {
+        cutter.take<Bfloat16>(k.split_a_ahead ? 0 : k.block_pairs() * k.slice * kPairBlock),
+        cutter.take<Bfloat16>(k.split_b_ahead ? 0 : k.slice * kPairBlock),
+        cutter.take<float>((k.sliced() ? k.block_pairs() * k.run_panels() : 1) * kPairLines * kPairLines)};
   }
 
   AmxGemmWorkspace(const AmxGemm& p, const AmxGemmBlocking& k, int threads, void* base) {
@@ -91,12 +93,6 @@ struct AmxGemmWorkspace {
 
 inline size_t amx_gemm_workspace(const AmxGemm& p, int threads) {
   return AmxGemmWorkspace(p, AmxGemmBlocking(p), threads, nullptr).slots.total_bytes;
-}
-
-inline bool any_refused(const int32_t* refused, int threads) {
-  int32_t any = 0;
-  for (int i = 0; i < threads; ++i) any |= refused[i];
-  return any != 0;
 }
 
 // All of a factor with `lines` lines: to[pair][depth block].
@@ -145,14 +141,14 @@ struct AmxGemmSlice {
     const int64_t no_jump = 0;
     for (int64_t pair = pairs.begin; pair < pairs.end; ++pair) {
       const int64_t row = pair * kPairLines, rows = min_of(kPairLines, p.rows - row);
-      const int64_t index =
-          k.sliced() ? (pair - pairs.begin) * k.run_panels() + panel - panels.begin : 0;
+      const int64_t index = k.sliced() ? (pair - pairs.begin) * k.run_panels() + panel - panels.begin : 0;
       float* sums = scratch.sums + index * kPairLines * kPairLines;
       multiply_split(rows, columns,
                      {pair_stream(a(pair)), pair_stream(b), &no_jump, 1, blocks.size(), sums, !first});
       if (!last) continue;
       SumRows to{rows, {}, {}};
-      for (int64_t i = 0; i < rows; ++i) to.from[i] = static_cast<int32_t>(i), to.out[i] = out + (row + i) * p.columns;
+      for (int64_t i = 0; i < rows; ++i)
+        to.from[i] = static_cast<int32_t>(i), to.out[i] = out + (row + i) * p.columns;
       store_sums(sums, to, column, columns, p.epilogue);
     }
   }
@@ -177,8 +173,16 @@ inline bool amx_gemm(const AmxGemm& p, const Context& context) {
     Watch watch;
     for (int64_t at = depth.begin; at < depth.end; at += k.slice) {
       const Range blocks{at, min_of(at + k.slice, depth.end)};
-      const AmxGemmSlice slice{p, k, w, scratch, k.pairs_of(row_block), k.panels_of(run), blocks,
-                               at == depth.begin, blocks.end == depth.end, out};
+      const AmxGemmSlice slice{p,
+                               k,
+                               w,
+                               scratch,
+                               k.pairs_of(row_block),
+                               k.panels_of(run),
+                               blocks,
+                               at == depth.begin,
+                               blocks.end == depth.end,
+                               out};
       if (!k.split_a_ahead) slice.split_rows(watch);
       for (int64_t panel = slice.panels.begin; panel < slice.panels.end; ++panel)
         slice.multiply_panel(panel, watch);

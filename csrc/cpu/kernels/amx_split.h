@@ -21,10 +21,11 @@ namespace fc::cpu::FC_ISA {
 using Bfloat16 = uint16_t;
 
 inline constexpr int64_t kParts = 3;
-inline constexpr int64_t kTileLines = 16;                         // rows of a tile; also columns of the right factor
-inline constexpr int64_t kTileDepth = 32;                         // terms of a sum that one tile holds
-inline constexpr int64_t kTileSize = kTileLines * kTileDepth;     // elements
-inline constexpr int64_t kSplitTileSize = kParts * kTileSize;     // the three parts of a block, one behind the other
+inline constexpr int64_t kTileLines = 16;  // rows of a tile; also columns of the right factor
+inline constexpr int64_t kTileDepth = 32;  // terms of a sum that one tile holds
+inline constexpr int64_t kTileSize = kTileLines * kTileDepth;  // elements
+inline constexpr int64_t kSplitTileSize =
+    kParts * kTileSize;  // the three parts of a block, one behind the other
 
 // Whether all numbers seen so far are finite and below 2^48. With infinities or NaN a product of parts may be
 // NaN where the product of the numbers is not; with larger numbers a sum of parts might overflow.
@@ -70,7 +71,8 @@ FC_INLINE void split_run(const float* from, int64_t n, Bfloat16* to, int64_t pit
   }
 }
 
-// to[part * pitch + 2 * j], … + 1: the parts of even[j], odd[j], j < 16; zeros from n on. A null row is zeros.
+// to[part * pitch + 2 * j], … + 1: the parts of even[j], odd[j], j < 16; zeros from n on. A null row is
+// zeros.
 FC_INLINE void split_pairs(const float* even, const float* odd, int64_t n, Bfloat16* to, int64_t pitch,
                            Watch& watch) {
   const Split first(_mm512_maskz_loadu_ps(first_lanes(even ? n : 0), even), watch);
@@ -80,8 +82,8 @@ FC_INLINE void split_pairs(const float* even, const float* odd, int64_t n, Bfloa
     const __m512i low = _mm512_srli_epi32(_mm512_castps_si512(first.part[i]), 16);
     const __m512i high = _mm512_castps_si512(second.part[i]);
     const int kHighAndMaskOrLow = 0xea;
-    _mm512_storeu_si512(to + i * pitch, _mm512_ternarylogic_epi32(high, _mm512_set1_epi32(-0x10000), low,
-                                                                  kHighAndMaskOrLow));
+    _mm512_storeu_si512(to + i * pitch,
+                        _mm512_ternarylogic_epi32(high, _mm512_set1_epi32(-0x10000), low, kHighAndMaskOrLow));
   }
 }
 

@@ -27,8 +27,8 @@ struct AmxSession {
   AmxSession& operator=(const AmxSession&) = delete;
 };
 
-// One factor in memory: where its second tile, its next part and its next block of 32 depths are, in elements,
-// and its rows in bytes.
+// One factor in memory: where its second tile, its next part and its next block of 32 depths are, in
+// elements, and its rows in bytes.
 struct AmxStream {
   const Bfloat16* data;
   int64_t tile, part, block;
@@ -43,22 +43,32 @@ struct AmxProduct {
   bool accumulate;
 };
 
-template <int R, int C>
-FC_INLINE void load_a(const AmxStream& s, const Bfloat16* at, int64_t part) {
-  _tile_loadd(4, at + part * s.part, s.row_bytes);
-  if constexpr (R > 1) _tile_loadd(5, at + part * s.part + s.tile, s.row_bytes);
+// Tiles 4 and 5 are a's, 6 and 7 b's.
+template <int Tile>
+FC_INLINE void load_part(const AmxStream& s, const Bfloat16* at, int64_t part) {
+  const Bfloat16* from = at + part * s.part + Tile % 2 * s.tile;
+  if constexpr (Tile == 4) _tile_loadd(4, from, s.row_bytes);
+  if constexpr (Tile == 5) _tile_loadd(5, from, s.row_bytes);
+  if constexpr (Tile == 6) _tile_loadd(6, from, s.row_bytes);
+  if constexpr (Tile == 7) _tile_loadd(7, from, s.row_bytes);
 }
-template <int R, int C>
-FC_INLINE void load_b(const AmxStream& s, const Bfloat16* at, int64_t part) {
-  _tile_loadd(6, at + part * s.part, s.row_bytes);
-  if constexpr (C > 1) _tile_loadd(7, at + part * s.part + s.tile, s.row_bytes);
-}
-template <int R, int C>
-FC_INLINE void multiply_parts() {
+
+// One part of a times one of b, each product as soon as its operands are there.
+template <int R, int C, bool kLoadA, bool kLoadB>
+FC_INLINE void multiply_parts(const AmxProduct& p, const Bfloat16* a, int64_t part_a, const Bfloat16* b,
+                              int64_t part_b) {
+  if constexpr (kLoadA) load_part<4>(p.a, a, part_a);
+  if constexpr (kLoadB) load_part<6>(p.b, b, part_b);
   _tile_dpbf16ps(0, 4, 6);
-  if constexpr (C > 1) _tile_dpbf16ps(1, 4, 7);
-  if constexpr (R > 1) _tile_dpbf16ps(2, 5, 6);
-  if constexpr (R > 1 && C > 1) _tile_dpbf16ps(3, 5, 7);
+  if constexpr (R > 1) {
+    if constexpr (kLoadA) load_part<5>(p.a, a, part_a);
+    _tile_dpbf16ps(2, 5, 6);
+  }
+  if constexpr (C > 1) {
+    if constexpr (kLoadB) load_part<7>(p.b, b, part_b);
+    _tile_dpbf16ps(1, 4, 7);
+    if constexpr (R > 1) _tile_dpbf16ps(3, 5, 7);
+  }
 }
 
 // R x C tiles of sums, each 1 or 2.
@@ -78,24 +88,17 @@ __attribute__((noinline)) inline void multiply_split(const AmxProduct& p) {
     _tile_zero(2);
     _tile_zero(3);
   }
-  const AmxStream sa = p.a, sb = p.b;
-  const Bfloat16* b = sb.data;
-  for (int64_t run = 0; run < p.runs; ++run) {
-    const Bfloat16* a = sa.data + p.jumps[run];
-    for (int64_t i = 0; i < p.blocks; ++i, a += sa.block, b += sb.block) {
-      load_a<R, C>(sa, a, 0);
-      load_b<R, C>(sb, b, 0);
-      multiply_parts<R, C>();
-      load_b<R, C>(sb, b, 2);
-      multiply_parts<R, C>();
-      load_b<R, C>(sb, b, 1);
-      multiply_parts<R, C>();
-      load_a<R, C>(sa, a, 1);
-      multiply_parts<R, C>();
-      load_b<R, C>(sb, b, 0);
-      multiply_parts<R, C>();
-      load_a<R, C>(sa, a, 2);
-      multiply_parts<R, C>();
+  const AmxProduct q = p;  // in registers
+  const Bfloat16* b = q.b.data;
+  for (int64_t run = 0; run < q.runs; ++run) {
+    const Bfloat16* a = q.a.data + q.jumps[run];
+    for (int64_t i = 0; i < q.blocks; ++i, a += q.a.block, b += q.b.block) {
+      multiply_parts<R, C, true, true>(q, a, 0, b, 0);
+      multiply_parts<R, C, false, true>(q, a, 0, b, 2);
+      multiply_parts<R, C, false, true>(q, a, 0, b, 1);
+      multiply_parts<R, C, true, false>(q, a, 1, b, 1);
+      multiply_parts<R, C, false, true>(q, a, 1, b, 0);
+      multiply_parts<R, C, true, false>(q, a, 2, b, 0);
     }
   }
   _tile_stored(0, p.out, kRowBytes);

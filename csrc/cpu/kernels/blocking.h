@@ -8,6 +8,13 @@
 
 namespace fc::cpu::FC_ISA {
 
+// Whether these kernels may use the tile registers of AMX (amx_tile.h).
+#if defined(FC_AMX)
+inline constexpr bool kHasAmx = true;
+#else
+inline constexpr bool kHasAmx = false;
+#endif
+
 // Register tile: kTileRows x kTileVectors sums, plus kTileVectors of B and one broadcast of A.
 // kPanelBytes: one block of B, [depth][kTileVectors vectors], that all row tiles pass over.
 inline constexpr int kTileRows = 6;

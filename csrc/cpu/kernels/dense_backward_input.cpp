@@ -1,13 +1,12 @@
 // dense_backward_input.cpp — gradient of a fully connected layer's input.
 //
-// Math       dx[m,k] = Σ_n dy[m,n] · w[k,n]
-// Shapes     dy (M,N)  w (K,N)  dx (M,K)     C-contiguous
+// Math       dx[m,k] = Σ_n dy[m,n] · w[k,n]; then the gate's map (gate.h)
+// Shapes     dy (M,N)  w (K,N)  gate (M,K) or null  dx (M,K)     C-contiguous
 // Blocking   igemm.h with one tap, over w transposed and packed ahead
 // Threads    over (row block, column panels)
 // Numerics   one chain of fma per dx, ascending in n
 // Workspace  dense_backward_input_workspace(spec, threads) bytes: w packed, then what igemm needs
 // Edges      an empty batch writes nothing
-#include "cpu/kernels/amx_dense.h"
 #include "cpu/kernels/dense.h"
 #include "cpu/kernels/igemm.h"
 #include "cpu/kernels/table.h"
@@ -16,8 +15,9 @@ namespace fc::cpu::FC_ISA {
 namespace {
 
 template <class T>
-Igemm<T> problem(const GemmSpec& s, const T* dy, const T* packed, T* dx) {
-  return {matrix_rows(dy, s.M, s.N), dx, 0, 0, s.K, 1, s.K, {packed, 0}, {}};
+Igemm<T> problem(const GemmSpec& s, const T* dy, const T* packed, const T* gate, T* dx) {
+  return {
+      matrix_rows(dy, s.M, s.N), dx, 0, 0, s.K, 1, s.K, {packed, 0}, {nullptr, {}, {s.activation, gate, dx}}};
 }
 
 template <class T>
@@ -46,18 +46,23 @@ template <class T>
 size_t dense_backward_input_workspace(const GemmSpec& s, int threads) {
   WorkspaceCutter cutter(nullptr);
   take_packed<T>(s, cutter);
-  return max_of(cutter.bytes() + igemm_workspace(problem<T>(s, nullptr, nullptr, nullptr), threads),
-                amx_dense_workspace<T>(s, GemmPass::backward_input, threads));
+  return either_workspace(
+      cutter.bytes() + igemm_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads),
+      tried_workspace<T>(s, GemmPass::backward_input, threads));
 }
 
 template <class T>
-void dense_backward_input(const GemmSpec& s, const T* dy, const T* w, T* dx, const Context& context) {
+void dense_backward_input(const GemmSpec& s, const T* dy, const T* w, const T* gate, T* dx,
+                          const Context& context) {
   if (s.M == 0) return;
-  if (amx_dense<T>(s, GemmPass::backward_input, dy, w, nullptr, dx, context)) return;
+  if constexpr (kHasAmx && std::is_same_v<T, float>) {
+    if (suits_amx<T>(s, GemmPass::backward_input) && amx_dense_backward_input(s, dy, w, gate, dx, context))
+      return;
+  }
   WorkspaceCutter cutter(context.workspace);
   T* packed = take_packed<T>(s, cutter);
   pack_weights(s, w, packed, context.threads);
-  igemm(problem<T>(s, dy, packed, dx), {reinterpret_cast<void*>(cutter.end()), context.threads});
+  igemm(problem<T>(s, dy, packed, gate, dx), {reinterpret_cast<void*>(cutter.end()), context.threads});
 }
 
 void add_dense_backward_input(KernelTable& table) {

@@ -7,7 +7,6 @@
 // Numerics   fma ascending in m within a chunk, then the tree
 // Workspace  dense_backward_weight_workspace(spec, threads) bytes: row pointers, a panel of dy, one dw per
 // chunk Edges      an empty batch gives zeros
-#include "cpu/kernels/amx_dense.h"
 #include "cpu/kernels/dense.h"
 #include "cpu/kernels/igemm_weight.h"
 #include "cpu/kernels/table.h"
@@ -24,14 +23,17 @@ IgemmWeight<T> problem(const GemmSpec& s, const T* x, const T* dy, T* dw, T* dbi
 
 template <class T>
 size_t dense_backward_weight_workspace(const GemmSpec& s, int threads) {
-  return max_of(igemm_weight_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads),
-                amx_dense_weight_workspace<T>(s, threads));
+  return either_workspace(igemm_weight_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads),
+                          tried_workspace<T>(s, GemmPass::backward_weight, threads));
 }
 
 template <class T>
 void dense_backward_weight(const GemmSpec& s, const T* x, const T* dy, T* dw, T* dbias,
                            const Context& context) {
-  if (amx_dense_weight(s, x, dy, dw, dbias, context)) return;
+  if constexpr (kHasAmx && std::is_same_v<T, float>) {
+    if (suits_amx<T>(s, GemmPass::backward_weight) && amx_dense_backward_weight(s, x, dy, dw, dbias, context))
+      return;
+  }
   igemm_weight(problem(s, x, dy, dw, dbias), context);
 }
 

@@ -7,7 +7,6 @@
 // Numerics   one chain of fma per y, ascending in k; then + bias, then the activation
 // Workspace  dense_forward_workspace(spec, threads) bytes: row pointers and one panel of w per thread
 // Edges      an empty batch writes nothing
-#include "cpu/kernels/amx_dense.h"
 #include "cpu/kernels/dense.h"
 #include "cpu/kernels/igemm.h"
 #include "cpu/kernels/table.h"
@@ -24,13 +23,15 @@ Igemm<T> problem(const GemmSpec& s, const T* x, const T* w, const T* bias, T* y)
 
 template <class T>
 size_t dense_forward_workspace(const GemmSpec& s, int threads) {
-  return max_of(igemm_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads),
-                amx_dense_workspace<T>(s, GemmPass::forward, threads));
+  return either_workspace(igemm_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads),
+                          tried_workspace<T>(s, GemmPass::forward, threads));
 }
 
 template <class T>
 void dense_forward(const GemmSpec& s, const T* x, const T* w, const T* bias, T* y, const Context& context) {
-  if (amx_dense(s, GemmPass::forward, x, w, bias, y, context)) return;
+  if constexpr (kHasAmx && std::is_same_v<T, float>) {
+    if (suits_amx<T>(s, GemmPass::forward) && amx_dense_forward(s, x, w, bias, y, context)) return;
+  }
   igemm(problem(s, x, w, bias, y), context);
 }
 

@@ -16,6 +16,9 @@ KernelTable make_table();
 namespace avx512 {
 KernelTable make_table();
 }
+namespace amx {
+KernelTable make_table();
+}
 
 namespace {
 
@@ -32,6 +35,9 @@ const std::vector<Isa>& built() {
 #endif
 #if defined(FASTCONV_HAS_AVX512)
       {"avx512", avx512::make_table},
+#endif
+#if defined(FASTCONV_HAS_AMX)
+      {"amx", amx::make_table},
 #endif
   };
   return all;

@@ -8,6 +8,13 @@
 
 namespace fc::cpu::FC_ISA {
 
+// Whether these kernels may use the tile registers of AMX (amx_tile.h).
+#if defined(FC_AMX)
+inline constexpr bool kHasAmx = true;
+#else
+inline constexpr bool kHasAmx = false;
+#endif
+
 // Register tile: rows x V sums, V <= kTileVectors, plus V vectors of B and one broadcast of A. Narrow tiles
 // get more rows: enough sums to hide the latency of fma, and few loads per fma. outer_rows is for neighbours
 // in memory; tile_rows for rows that need a pointer, hence a general register, each. kPanelBytes: one block

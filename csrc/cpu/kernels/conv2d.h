@@ -50,4 +50,13 @@ void winograd_backward_input(const Conv2dSpec& s, const float* dy, const float* 
                              float* dx, const Context& context);
 size_t winograd_backward_input_workspace(const Conv2dSpec& s, int threads);
 
+// Where conv2d_algorithm says amx. False, with undefined results, where the direct kernel must run instead:
+// the operands hold infinities, NaN or numbers of 2^48 and more.
+bool amx_conv2d_forward(const Conv2dSpec& s, const float* x, const float* w, const float* bias, float* y,
+                        const Context& context);
+size_t amx_conv2d_forward_workspace(const Conv2dSpec& s, int threads);
+bool amx_conv2d_backward_input(const Conv2dSpec& s, const float* dy, const float* w, const float* gate,
+                               float* dx, const Context& context);
+size_t amx_conv2d_backward_input_workspace(const Conv2dSpec& s, int threads);
+
 }  // namespace fc::cpu::FC_ISA

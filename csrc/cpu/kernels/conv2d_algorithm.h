@@ -27,8 +27,9 @@ struct Conv2dRates {
   static constexpr double tile_in =
       FC_VECTOR_BYTES == 64 ? 110 : 160;  // cycles per tile and vector of channels
   static constexpr double tile_out = FC_VECTOR_BYTES == 64 ? 90 : 140;
-  static constexpr double filter = 130;  // per vector of filters and channel
-  static constexpr double stream = 5;    // bytes per cycle from L3
+  static constexpr double filter = 130;    // per vector of filters and channel
+  static constexpr double stream = 5;      // bytes per cycle from L3
+  static constexpr double amx_gain = 1.4;  // of AMX's tiles over direct's
 };
 
 inline double vectors(int64_t channels) {
@@ -64,6 +65,12 @@ inline bool winograd_weight_pays(const Conv2dSpec& s) {
   return s.R == 3 && s.C >= 16 && s.K >= 16 && s.N * tiles >= 16 && 2 * s.P * s.Q >= tiles * edge * edge;
 }
 
+// Enough channels on either side for tiles of 32 depths and 16 columns to be mostly full.
+inline bool suits_amx(const Conv2dSpec& s, Conv2dPass) {
+  constexpr int64_t kLeastChannels = 16;
+  return s.group_channels() >= kLeastChannels && s.group_filters() >= kLeastChannels;
+}
+
 template <class T>
 inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   using A = Conv2dAlgorithm;
@@ -72,14 +79,17 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   if (!std::is_same_v<T, float> || s.numerics.precision == Precision::strict || preferred == A::direct) {
     return A::direct;
   }
-  if (!can_use_winograd(s)) return A::direct;
+  const bool amx = kHasAmx && pass != Conv2dPass::backward_weight;
+  const A other = amx && (preferred == A::amx || suits_amx(s, pass)) ? A::amx : A::direct;
+  if (!can_use_winograd(s) || preferred == A::amx) return other;
   if (preferred == A::winograd) return A::winograd;
   if (pass == Conv2dPass::backward_weight) return winograd_weight_pays(s) ? A::winograd : A::direct;
   const bool forward = pass == Conv2dPass::forward;
   const int64_t height = forward ? s.P : s.H, width = forward ? s.Q : s.W;
   const int64_t from = forward ? s.C : s.K, to = forward ? s.K : s.C;
-  const double direct = direct_cycles(s, s.N * height * width, from, to);
-  return winograd_cycles(s, height, width, from, to) < 0.8 * direct ? A::winograd : A::direct;
+  const double cycles =
+      direct_cycles(s, s.N * height * width, from, to) / (other == A::amx ? Conv2dRates::amx_gain : 1);
+  return winograd_cycles(s, height, width, from, to) < 0.8 * cycles ? A::winograd : other;
 }
 
 }  // namespace fc::cpu::FC_ISA

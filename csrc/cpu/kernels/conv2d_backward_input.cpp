@@ -47,6 +47,10 @@ size_t conv2d_backward_input_workspace(const Conv2dSpec& s, int threads) {
     const size_t need = igemm_workspace(problem<T>(s, phase, nullptr, nullptr, nullptr, nullptr), threads);
     if (need > bytes) bytes = need;
   });
+  if constexpr (kHasAmx) {
+    if (algorithm == Conv2dAlgorithm::amx)
+      return either_workspace(amx_conv2d_backward_input_workspace(s, threads), bytes);
+  }
   return bytes;
 }
 
@@ -57,6 +61,9 @@ void conv2d_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const T
   if (algorithm == Conv2dAlgorithm::depthwise) return depthwise_backward_input(s, dy, w, gate, dx, context);
   if constexpr (std::is_same_v<T, float>) {
     if (algorithm == Conv2dAlgorithm::winograd) return winograd_backward_input(s, dy, w, gate, dx, context);
+  }
+  if constexpr (std::is_same_v<T, float> && kHasAmx) {
+    if (algorithm == Conv2dAlgorithm::amx && amx_conv2d_backward_input(s, dy, w, gate, dx, context)) return;
   }
   clear_unreached(s, dx, context.threads);
   for_each_phase(s, [&](const Phase& phase) { igemm(problem(s, phase, dy, w, gate, dx), context); });

@@ -38,7 +38,12 @@ size_t conv2d_forward_workspace(const Conv2dSpec& s, int threads) {
   const Conv2dAlgorithm algorithm = conv2d_algorithm<T>(s, Conv2dPass::forward);
   if (algorithm == Conv2dAlgorithm::depthwise) return depthwise_forward_workspace<T>(s, threads);
   if (algorithm == Conv2dAlgorithm::winograd) return winograd_forward_workspace(s, threads);
-  return igemm_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads);
+  const size_t direct = igemm_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads);
+  if constexpr (kHasAmx) {
+    if (algorithm == Conv2dAlgorithm::amx)
+      return either_workspace(amx_conv2d_forward_workspace(s, threads), direct);
+  }
+  return direct;
 }
 
 template <class T>
@@ -48,6 +53,9 @@ void conv2d_forward(const Conv2dSpec& s, const T* x, const T* w, const T* bias, 
   if (algorithm == Conv2dAlgorithm::depthwise) return depthwise_forward(s, x, w, bias, y, context);
   if constexpr (std::is_same_v<T, float>) {
     if (algorithm == Conv2dAlgorithm::winograd) return winograd_forward(s, x, w, bias, y, context);
+  }
+  if constexpr (std::is_same_v<T, float> && kHasAmx) {
+    if (algorithm == Conv2dAlgorithm::amx && amx_conv2d_forward(s, x, w, bias, y, context)) return;
   }
   igemm(problem(s, x, w, bias, y), context);
 }

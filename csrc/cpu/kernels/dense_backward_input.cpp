@@ -31,12 +31,17 @@ Igemm<T> problem(const GemmSpec& s, const T* dy, const T* w, const T* gate, T* d
 
 template <class T>
 size_t dense_backward_input_workspace(const GemmSpec& s, int threads) {
-  return igemm_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads);
+  return either_workspace(igemm_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads),
+                          tried_workspace<T>(s, GemmPass::backward_input, threads));
 }
 
 template <class T>
 void dense_backward_input(const GemmSpec& s, const T* dy, const T* w, const T* gate, T* dx,
                           const Context& context) {
+  if constexpr (kHasAmx && std::is_same_v<T, float>) {
+    if (suits_amx<T>(s, GemmPass::backward_input) && amx_dense_backward_input(s, dy, w, gate, dx, context))
+      return;
+  }
   igemm(problem(s, dy, w, gate, dx), context);
 }
 

@@ -23,12 +23,17 @@ IgemmWeight<T> problem(const GemmSpec& s, const T* x, const T* dy, T* dw, T* dbi
 
 template <class T>
 size_t dense_backward_weight_workspace(const GemmSpec& s, int threads) {
-  return igemm_weight_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads);
+  return either_workspace(igemm_weight_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads),
+                          tried_workspace<T>(s, GemmPass::backward_weight, threads));
 }
 
 template <class T>
 void dense_backward_weight(const GemmSpec& s, const T* x, const T* dy, T* dw, T* dbias,
                            const Context& context) {
+  if constexpr (kHasAmx && std::is_same_v<T, float>) {
+    if (suits_amx<T>(s, GemmPass::backward_weight) && amx_dense_backward_weight(s, x, dy, dw, dbias, context))
+      return;
+  }
   igemm_weight(problem(s, x, dy, dw, dbias), context);
 }
 

@@ -23,11 +23,15 @@ Igemm<T> problem(const GemmSpec& s, const T* x, const T* w, const T* bias, T* y)
 
 template <class T>
 size_t dense_forward_workspace(const GemmSpec& s, int threads) {
-  return igemm_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads);
+  return either_workspace(igemm_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads),
+                          tried_workspace<T>(s, GemmPass::forward, threads));
 }
 
 template <class T>
 void dense_forward(const GemmSpec& s, const T* x, const T* w, const T* bias, T* y, const Context& context) {
+  if constexpr (kHasAmx && std::is_same_v<T, float>) {
+    if (suits_amx<T>(s, GemmPass::forward) && amx_dense_forward(s, x, w, bias, y, context)) return;
+  }
   igemm(problem(s, x, w, bias, y), context);
 }
 

@@ -26,6 +26,11 @@ class WorkspaceCutter {
   size_t bytes_ = 0;
 };
 
+// Enough for either of two kernels, of which the second may follow the first.
+constexpr size_t either_workspace(size_t a, size_t b) {
+  return a > b ? a : b;
+}
+
 // Equal private parts, one per thread, behind what `cutter` has taken.
 struct SlotWorkspace {
   uintptr_t first = 0;

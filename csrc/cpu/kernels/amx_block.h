@@ -1,0 +1,61 @@
+// amx_block.h — factors cut into pairs of tiles, and what happens to a finished block of 32 x 32 sums.
+#pragma once
+
+#include "cpu/kernels/amx_tile.h"
+#include "cpu/kernels/epilogue.h"
+
+namespace fc::cpu::FC_ISA {
+
+inline constexpr int64_t kPairLines = 2 * kTileLines;
+inline constexpr int64_t kPairBlock = 2 * kSplitTileSize;  // elements: two tiles, three parts each
+
+// Lines [line, line + lines) of a factor, at most kPairLines, in `count` blocks of depth from `first` on:
+// to[block][tile][part], which pair_stream() describes.
+inline void split_pair(const Factor& f, int64_t line, int64_t lines, int64_t depth, int64_t first,
+                       int64_t count, Bfloat16* to, Watch& watch) {
+  for (int64_t block = first; block < first + count; ++block, to += kPairBlock) {
+    const int64_t at = block * kTileDepth, depths = min_of(kTileDepth, depth - at);
+    f.split(line, min_of(lines, kTileLines), at, depths, to, watch);
+    if (lines > kTileLines) {
+      f.split(line + kTileLines, lines - kTileLines, at, depths, to + kSplitTileSize, watch);
+    }
+  }
+}
+
+inline AmxStream pair_stream(const Bfloat16* pair) {
+  return {pair, kSplitTileSize, kTileSize, kPairBlock};
+}
+
+// Whether a thread has seen numbers that AMX must not see.
+inline bool any_refused(const int32_t* refused, int threads) {
+  int32_t any = 0;
+  for (int i = 0; i < threads; ++i) any |= refused[i];
+  return any != 0;
+}
+
+// Rows of a block of sums on their way to memory: row `from[i]` of the block goes to out[i] + column.
+struct SumRows {
+  int64_t count;
+  int32_t from[kPairLines];
+  float* out[kPairLines];
+};
+
+inline void store_sums(const float* sums, const SumRows& rows, int64_t column, int64_t columns,
+                       const Epilogue<float>& epilogue) {
+  const int64_t first = min_of(columns, kTileLines), second = columns - first;
+  Vec<float> bias[2] = {};
+  if (epilogue.bias != nullptr) {
+    bias[0] = load_up_to(epilogue.bias + column, first);
+    if (second > 0) bias[1] = load_up_to(epilogue.bias + column + first, second);
+  }
+  for (int64_t i = 0; i < rows.count; ++i) {
+    const float* from = sums + rows.from[i] * kPairLines;
+    Vec<float> tile[1][2] = {{load(from) + bias[0], load(from + kTileLines) + bias[1]}};
+    epilogue.activate(tile);
+    store_up_to(rows.out[i] + column, tile[0][0], first);
+    if (second > 0) store_up_to(rows.out[i] + column + first, tile[0][1], second);
+  }
+  epilogue.finish(rows.out, rows.count, column, columns);
+}
+
+}  // namespace fc::cpu::FC_ISA

@@ -1,0 +1,185 @@
+// amx_conv.h — implicit GEMM on AMX tiles: rows of an image grid times a filter, forward and backward input.
+//
+// Math       out[i][j] = epilogue(Σ_run Σ_d grid[number(i) + jump(run)][d] · B[run][d][j]); per group
+// Blocking   a task owns a band of positions and a run of pairs of column tiles. Per pair, all of its filter
+//            passes from L2 over the band, also in L2, 32 positions at a time
+// Threads    over (band, group, run of columns), by shape alone; each output has one writer. Filters, and
+//            bands that several tasks need, are split ahead, by all threads
+// Numerics   as amx_tile.h, blocks of 32 depths in ascending order. Bits do not depend on N
+// Workspace  amx_conv_workspace(p, threads) bytes
+// Edges      taps outside the image multiply zeros. False, and `out` is left undefined, where image or filter
+//            have infinities, NaN or very large numbers
+#pragma once
+
+#include "core/context.h"
+#include "cpu/kernels/amx_block.h"
+#include "cpu/kernels/amx_grid.h"
+#include "cpu/parallel.h"
+
+namespace fc::cpu::FC_ISA {
+
+// B[run][d][j] of a group, and the layout of a filter whose taps are taken in any even sequence.
+struct AmxFilter {
+  const float* w;
+  int64_t line_stride, depth_stride;  // from column to column, and from depth to depth; one of them is 1
+  int64_t group;                      // from group to group
+  int64_t first, step_h, step_w;      // of the taps: where the first is, and how far the next ones are
+
+  Factor factor(const AmxGrid& g, int64_t group_index, int64_t run) const {
+    const int64_t tap = first + (g.merged ? run * step_h : run / g.w.taps * step_h + run % g.w.taps * step_w);
+    return {w + group_index * group + tap, line_stride, depth_stride, true};
+  }
+};
+
+struct AmxConv {
+  Igemm<float> p;  // its filter is not read
+  AmxGrid grid;
+  AmxFilter filter;
+};
+
+struct AmxConvBlocking {
+  int64_t panels, column_runs, blocks;  // blocks: of depth, over all runs
+  bool split_bands_ahead, split_filter_ahead;
+
+  explicit AmxConvBlocking(const AmxConv& c)
+      : panels(ceil_div(c.p.columns, kPairLines)),
+        column_runs(min_of(panels, ceil_div(kTasks, max_of(c.grid.bands * c.p.groups, 1)))),
+        blocks(c.grid.runs() * c.grid.run_blocks()) {
+    if (2 * c.grid.bands * c.p.groups >= kTasks) column_runs = 1;
+    split_bands_ahead = column_runs > 1;
+    split_filter_ahead = c.grid.bands > 1;
+  }
+  int64_t panel_size() const { return blocks * kPairBlock; }
+};
+
+struct AmxConvWorkspace {
+  Bfloat16 *bands, *filter;  // [band][group][part][…], [group][panel][block], where they are split ahead
+  int64_t* jumps;
+  int32_t* refused;
+  SlotWorkspace slots;
+
+  struct Scratch {
+    Bfloat16 *band, *panel;
+    float* sums;
+  };
+  static Scratch scratch(const AmxConv& c, const AmxConvBlocking& k, WorkspaceCutter& cutter) {
+    return {cutter.take<Bfloat16>(k.split_bands_ahead ? 0 : kParts * c.grid.plane),
+            cutter.take<Bfloat16>(k.split_filter_ahead ? 0 : k.panel_size()),
+            cutter.take<float>(kPairLines * kPairLines)};
+  }
+
+  AmxConvWorkspace(const AmxConv& c, const AmxConvBlocking& k, int threads, void* base) {
+    WorkspaceCutter cutter(base);
+    bands =
+        cutter.take<Bfloat16>(k.split_bands_ahead ? c.grid.bands * c.p.groups * kParts * c.grid.plane : 0);
+    filter = cutter.take<Bfloat16>(k.split_filter_ahead ? c.p.groups * k.panels * k.panel_size() : 0);
+    jumps = cutter.take<int64_t>(c.grid.runs());
+    refused = cutter.take<int32_t>(threads);
+    WorkspaceCutter one(nullptr);
+    scratch(c, k, one);
+    slots = SlotWorkspace(cutter, one.bytes(), threads);
+  }
+};
+
+inline size_t amx_conv_workspace(const AmxConv& c, int threads) {
+  return AmxConvWorkspace(c, AmxConvBlocking(c), threads, nullptr).slots.total_bytes;
+}
+
+// Blocks of depth [run's first, …) of one panel.
+inline void split_run_filter(const AmxConv& c, int64_t group, int64_t panel, int64_t run, Bfloat16* to,
+                             Watch& watch) {
+  const int64_t column = panel * kPairLines, blocks = c.grid.run_blocks();
+  Factor f = c.filter.factor(c.grid, group, run);
+  split_pair(f, column, min_of(kPairLines, c.p.columns - column), c.grid.run_depth(), 0, blocks,
+             to + run * blocks * kPairBlock, watch);
+}
+
+// Which of the positions numbered first … first + 31 exist, and where their outputs are.
+inline SumRows rows_of(const AmxConv& c, const Band& b, int64_t group, int64_t first) {
+  const AmxGrid& g = c.grid;
+  SumRows rows{};
+  int64_t q = first % g.w.pitch, line = first / g.w.pitch % g.h.pitch, image = first / g.w.pitch / g.h.pitch;
+  if (b.images == 1) line = first / g.w.pitch, image = 0;
+  float* to = c.p.out + group * c.p.columns;
+  for (int32_t i = 0; i < kPairLines && image < b.images; ++i) {
+    if (q < g.columns && line < b.lines) {
+      rows.from[rows.count] = i;
+      rows.out[rows.count++] =
+          to + (b.image + image) * c.p.out_image + (b.line + line) * c.p.out_h + q * c.p.out_w;
+    }
+    if (++q == g.w.pitch) {
+      q = 0, ++line;
+      if (line == g.h.pitch && b.images > 1) line = 0, ++image;
+    }
+  }
+  return rows;
+}
+
+inline void multiply_band(const AmxConv& c, const AmxConvBlocking& k, const Band& band, int64_t group,
+                          int64_t panel, const int64_t* jumps, const Bfloat16* grid, const Bfloat16* filter,
+                          float* sums) {
+  const AmxGrid& g = c.grid;
+  const int64_t numbers = g.numbers(band), column = panel * kPairLines;
+  const int64_t columns = min_of(kPairLines, c.p.columns - column);
+  for (int64_t first = 0; first < numbers; first += kPairLines) {
+    const AmxStream a{grid + first * g.cell, kTileLines * g.cell, g.plane, kTileDepth,
+                      g.cell * static_cast<int64_t>(sizeof(Bfloat16))};
+    multiply_split(numbers - first, columns,
+                   {a, pair_stream(filter), jumps, g.runs(), k.blocks / g.runs(), sums, false});
+    Epilogue<float> epilogue = c.p.epilogue;
+    if (epilogue.bias != nullptr) epilogue.bias += group * c.p.columns;
+    store_sums(sums, rows_of(c, band, group, first), column, columns, epilogue);
+  }
+}
+
+inline bool amx_conv(const AmxConv& c, const Context& context) {
+  const AmxConvBlocking k(c);
+  const AmxConvWorkspace w(c, k, context.threads, context.workspace);
+  const AmxGrid& g = c.grid;
+  const int64_t groups = c.p.groups;
+  for (int64_t i = 0; i < g.runs(); ++i) w.jumps[i] = g.jump(i);
+  for (int i = 0; i < context.threads; ++i) w.refused[i] = 0;
+
+  const int64_t filters = k.split_filter_ahead ? groups * k.panels * g.runs() : 0;
+  const int64_t bands = k.split_bands_ahead ? g.bands * groups : 0;
+  parallel_for_slots(context.threads, filters + bands, [&](int64_t task, int slot) {
+    Watch watch;
+    if (task < filters) {
+      const int64_t panel = task / g.runs();
+      split_run_filter(c, panel / k.panels, panel % k.panels, task % g.runs(),
+                       w.filter + panel * k.panel_size(), watch);
+    } else {
+      const int64_t i = task - filters, group = i % groups;
+      g.split(g.band(i / groups), c.p.rows.image + group * g.channels, w.bands + i * kParts * g.plane, watch);
+    }
+    w.refused[slot] |= !watch.ordinary();
+  });
+  if (any_refused(w.refused, context.threads)) return false;
+
+  parallel_for_slots(context.threads, g.bands * groups * k.column_runs, [&](int64_t task, int slot) {
+    const int64_t run = task % k.column_runs, i = task / k.column_runs, group = i % groups;
+    const Band band = g.band(i / groups);
+    WorkspaceCutter cutter = w.slots.at(slot);
+    const auto scratch = AmxConvWorkspace::scratch(c, k, cutter);
+    const AmxSession session;
+    Watch watch;
+    const Bfloat16* grid = w.bands + i * kParts * g.plane;
+    if (!k.split_bands_ahead) {
+      g.split(band, c.p.rows.image + group * g.channels, scratch.band, watch);
+      grid = scratch.band;
+    }
+    const Range panels = part_of(k.panels, k.column_runs, run);
+    for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
+      const Bfloat16* filter = w.filter + (group * k.panels + panel) * k.panel_size();
+      if (!k.split_filter_ahead) {
+        for (int64_t r = 0; r < g.runs(); ++r) split_run_filter(c, group, panel, r, scratch.panel, watch);
+        filter = scratch.panel;
+      }
+      multiply_band(c, k, band, group, panel, w.jumps, grid, filter, scratch.sums);
+    }
+    w.refused[slot] |= !watch.ordinary();
+  });
+  return !any_refused(w.refused, context.threads);
+}
+
+}  // namespace fc::cpu::FC_ISA

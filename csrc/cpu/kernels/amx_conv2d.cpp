@@ -1,0 +1,73 @@
+// amx_conv2d.cpp — a convolution's products on AMX tiles.
+//
+// Math       as conv2d_forward.cpp and conv2d_backward_input.cpp
+// Blocking   amx_conv.h; backward-input by phases, as conv2d_backward_input.cpp
+// Numerics   as amx_tile.h; tiny numbers and small integers as there
+// Edges      false where amx_conv.h refuses the operands
+#include "cpu/kernels/amx_conv.h"
+#include "cpu/kernels/conv2d.h"
+#include "cpu/kernels/phases.h"
+
+namespace fc::cpu::FC_ISA {
+namespace {
+
+AmxConv forward_problem(const Conv2dSpec& s, const float* x, const float* w, const float* bias, float* y) {
+  const ImageRows<float> rows(x, s.N, forward_axis_h(s), forward_axis_w(s), s.C, s.group_channels(), false);
+  const int64_t tap = s.group_channels() * s.K;
+  return {{rows, y, s.P * s.Q * s.K, s.Q * s.K, s.K, s.groups, s.group_filters(), {}, {bias, s.activation}},
+          AmxGrid(rows),
+          {w, 1, s.K, s.group_filters(), 0, s.S * tap, tap}};
+}
+
+AmxConv backward_problem(const Conv2dSpec& s, const Phase& phase, const float* dy, const float* w,
+                         const float* gate, float* dx) {
+  const ImageRows<float> rows(dy, s.N, phase.axis_h.axis, phase.axis_w.axis, s.K, s.group_filters(), false);
+  const int64_t tap = s.group_channels() * s.K;
+  return {{rows,
+           dx + (phase.h * s.W + phase.w) * s.C,
+           s.H * s.W * s.C,
+           s.stride_h * s.W * s.C,
+           s.stride_w * s.C,
+           s.groups,
+           s.group_channels(),
+           {},
+           {nullptr, {}, {s.activation, gate, dx}}},
+          AmxGrid(rows),
+          {w, s.K, 1, s.group_filters(), (phase.axis_h.first_tap * s.S + phase.axis_w.first_tap) * tap,
+           phase.axis_h.tap_stride * s.S * tap, phase.axis_w.tap_stride * tap}};
+}
+
+}  // namespace
+
+size_t amx_conv2d_forward_workspace(const Conv2dSpec& s, int threads) {
+  return s.N == 0 ? 0 : amx_conv_workspace(forward_problem(s, nullptr, nullptr, nullptr, nullptr), threads);
+}
+
+bool amx_conv2d_forward(const Conv2dSpec& s, const float* x, const float* w, const float* bias, float* y,
+                        const Context& context) {
+  return s.N == 0 || amx_conv(forward_problem(s, x, w, bias, y), context);
+}
+
+size_t amx_conv2d_backward_input_workspace(const Conv2dSpec& s, int threads) {
+  size_t bytes = 0;
+  if (s.N == 0) return bytes;
+  for_each_phase(s, [&](const Phase& phase) {
+    const size_t need =
+        amx_conv_workspace(backward_problem(s, phase, nullptr, nullptr, nullptr, nullptr), threads);
+    if (need > bytes) bytes = need;
+  });
+  return bytes;
+}
+
+bool amx_conv2d_backward_input(const Conv2dSpec& s, const float* dy, const float* w, const float* gate,
+                               float* dx, const Context& context) {
+  if (s.N == 0) return true;
+  clear_unreached(s, dx, context.threads);
+  bool done = true;
+  for_each_phase(s, [&](const Phase& phase) {
+    done = done && amx_conv(backward_problem(s, phase, dy, w, gate, dx), context);
+  });
+  return done;
+}
+
+}  // namespace fc::cpu::FC_ISA

@@ -1,0 +1,177 @@
+// amx_grid.h — an image laid out so that any 16 neighbouring positions read a tile with a constant stride.
+//
+// A band of lines (or some whole images) is copied to a grid of cells, borders included, as three planes of
+// bfloat16. With a stride, the cells are sorted by their remainder, one grid each, so that neighbours in a
+// grid are what neighbouring positions read under one tap. Positions are numbered through the lines of the
+// grid: at the end of each line a few numbers belong to no position. Lines, and whole images, share their
+// zero borders wherever the border behind one can be the border before the next.
+#pragma once
+
+#include "cpu/kernels/amx_split.h"
+#include "cpu/kernels/igemm_problem.h"
+
+namespace fc::cpu::FC_ISA {
+
+inline constexpr int64_t kAmxBandPositions = 512;     // aimed at: enough to use a pair of filter tiles often
+inline constexpr int64_t kAmxBandBytes = 768 << 10;   // but its planes stay in L2, beside the filter's
+inline constexpr int64_t kAmxSlack = 2 * kTileDepth;  // elements that a tile may read behind the last cell
+
+// One axis of the grid.
+struct GridAxis {
+  int64_t cells, step, taps, tap_step;
+  int64_t low;     // cell that grid index 0 of remainder 0 stands for
+  int64_t reach;   // cells behind a position that its taps read
+  int64_t pitch;   // grid cells from one line (or image) to the next
+  int64_t extent;  // grid cells that the positions read
+
+  explicit GridAxis(const Axis& a)
+      : cells(a.cells),
+        step(a.step),
+        taps(a.taps),
+        tap_step(a.tap_step),
+        low(min_of(a.cell(0, 0), a.cell(0, a.taps - 1))),
+        reach((max_of(a.cell(0, 0), a.cell(0, a.taps - 1)) - low) / a.step),
+        extent(a.positions + reach) {
+    int64_t end = a.positions, border = reach;
+    for (int64_t i = 0; i < min_of(step, (taps - 1) * distance() + 1); ++i) {
+      const Range in = inside(i, 0, extent);
+      end = max_of(end, in.end), border = min_of(border, in.begin);
+    }
+    pitch = max_of(end, extent - border);
+  }
+
+  int64_t distance() const { return tap_step < 0 ? -tap_step : tap_step; }
+  int64_t offset(int64_t tap) const { return (tap_step < 0 ? taps - 1 - tap : tap) * distance(); }
+  int64_t remainder(int64_t tap) const { return offset(tap) % step; }
+  int64_t index(int64_t tap) const { return offset(tap) / step; }
+  int64_t remainders() const { return min_of(step, (taps - 1) * distance() + 1); }
+  int64_t cell(int64_t index, int64_t remainder) const { return index * step + remainder + low; }
+  // Of the grid cells [begin, end): those that stand for a cell of the image.
+  Range inside(int64_t remainder, int64_t begin, int64_t end) const {
+    const int64_t at0 = remainder + low;
+    const int64_t first = at0 >= 0 ? 0 : ceil_div(-at0, step),
+                  last = at0 >= cells ? 0 : ceil_div(cells - at0, step);
+    const int64_t from = min_of(max_of(first, begin), end);
+    return {from, max_of(min_of(last, end), from)};
+  }
+};
+
+// `images` whole images, or `lines` lines of one.
+struct Band {
+  int64_t image, images, line, lines;
+};
+
+struct AmxGrid {
+  GridAxis h, w;
+  int64_t images, lines, columns;  // of the whole problem
+  int64_t pixel, channels;         // elements from one cell of the image to the next; that a tap reads
+  bool merged;                     // the taps of a filter row are read as one run
+  int64_t cell;                    // elements from one cell of the grid to the next
+  int64_t band_lines, band_images, bands_per_image, bands;
+  int64_t plane;  // elements of one part of a band
+
+  explicit AmxGrid(const ImageRows<float>& r)
+      : h(r.h),
+        w(r.w),
+        images(r.images),
+        lines(r.h.positions),
+        columns(r.w.positions),
+        pixel(r.pixel),
+        channels(r.channels),
+        merged(w.step == 1 && w.tap_step == 1 && w.taps > 1 && channels % kTileDepth != 0) {
+    cell = merged ? channels : round_up(channels, kTileDepth);
+    if (cell % (8 * kTileDepth) == 0)
+      cell += kTileDepth;  // rows a multiple of 512 bytes apart share few sets of L1
+    const int64_t most =
+        min_of(kAmxBandPositions, kAmxBandBytes / (cell * kParts * 2 * h.remainders() * w.remainders()));
+    const int64_t image = h.pitch * w.pitch;
+    band_lines = lines, band_images = max_of(min_of(most / image, images), 1);
+    bands_per_image = 1;
+    if (2 * image > most) {
+      band_images = 1;
+      bands_per_image = min_of(ceil_div(lines * w.pitch, max_of(most, 1)), lines);
+      band_lines = ceil_div(lines, bands_per_image);
+      bands_per_image = ceil_div(lines, band_lines);
+    }
+    band_images = ceil_div(images, max_of(ceil_div(images, band_images), 1));
+    bands = ceil_div(images, max_of(band_images, 1)) * bands_per_image;
+    plane = remainder_size() * h.remainders() * w.remainders();
+  }
+
+  Band band(int64_t i) const {
+    const int64_t image = i / bands_per_image * band_images, line = i % bands_per_image * band_lines;
+    return {image, min_of(band_images, images - image), line, min_of(band_lines, lines - line)};
+  }
+  // One more than the largest number of a position.
+  int64_t numbers(const Band& b) const {
+    return ((b.images - 1) * h.pitch + b.lines - 1) * w.pitch + columns;
+  }
+  int64_t grid_lines(int64_t images_, int64_t lines_) const {
+    return (images_ - 1) * h.pitch + lines_ + h.reach;
+  }
+  // Elements of one remainder's grid, and what tiles beyond the last position may read.
+  int64_t remainder_size() const {
+    return round_up(
+        (grid_lines(band_images, band_lines) * w.pitch + w.extent - w.pitch + 2 * kTileLines) * cell +
+            kAmxSlack,
+        kTileDepth);
+  }
+
+  int64_t runs() const { return merged ? h.taps : h.taps * w.taps; }
+  int64_t run_depth() const { return merged ? w.taps * channels : channels; }
+  int64_t run_blocks() const { return ceil_div(run_depth(), kTileDepth); }
+  // Where the elements that position 0 reads in a run begin.
+  int64_t jump(int64_t run) const {
+    const int64_t r = merged ? run : run / w.taps, s = merged ? 0 : run % w.taps;
+    return (h.remainder(r) * w.remainders() + w.remainder(s)) * remainder_size() +
+           (h.index(r) * w.pitch + w.index(s)) * cell;
+  }
+
+  // Splits the channels of `image` (N, cells, cells, pixel) that a band reads.
+  void split(const Band& b, const float* image, Bfloat16* to, Watch& watch) const {
+    for (int64_t i = 0; i < h.remainders(); ++i) {
+      for (int64_t j = 0; j < w.remainders(); ++j, to += remainder_size())
+        split_remainder(b, image, i, j, to, watch);
+    }
+  }
+
+ private:
+  void split_remainder(const Band& b, const float* image, int64_t rh, int64_t rw, Bfloat16* to,
+                       Watch& watch) const {
+    const int64_t rows = grid_lines(b.images, b.lines);
+    for (int64_t row = 0; row < rows; ++row, to += w.pitch * cell) {
+      const int64_t n = min_of(row / h.pitch, b.images - 1), line = b.line + row - n * h.pitch;
+      const int64_t from = h.cell(line, rh);
+      if (from < 0 || from >= h.cells) {
+        clear(to, w.pitch * cell);
+      } else {
+        split_line(image + ((b.image + n) * h.cells + from) * w.cells * pixel, rw, to, watch);
+      }
+    }
+    clear(to, (w.extent - w.pitch) * cell + kAmxSlack);
+  }
+
+  void split_line(const float* line, int64_t remainder, Bfloat16* to, Watch& watch) const {
+    const Range in = w.inside(remainder, 0, w.pitch);
+    clear(to, in.begin * cell);
+    if (w.step == 1 && pixel == channels && channels == cell) {
+      split_run_of(line + w.cell(in.begin, 0) * pixel, in.size() * cell, to + in.begin * cell, watch);
+    } else {
+      for (int64_t i = in.begin; i < in.end; ++i)
+        split_run_of(line + w.cell(i, remainder) * pixel, channels, to + i * cell, watch);
+    }
+    clear(to + in.end * cell, (w.pitch - in.end) * cell);
+  }
+
+  // The last store may write zeros behind the run: lines are written in ascending order.
+  void split_run_of(const float* from, int64_t n, Bfloat16* to, Watch& watch) const {
+    for (int64_t i = 0; i < n; i += kTileDepth) split_run(from + i, n - i, to + i, plane, watch);
+  }
+
+  void clear(Bfloat16* to, int64_t n) const {
+    for (int64_t part = 0; part < kParts; ++part)
+      std::memset(to + part * plane, 0, static_cast<size_t>(n) * sizeof(Bfloat16));
+  }
+};
+
+}  // namespace fc::cpu::FC_ISA

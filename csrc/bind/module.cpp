@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "bind/bind.h"
+#include "core/numerics.h"
 #include "cpu/dispatch.h"
 #include "cpu/threads.h"
 
@@ -36,6 +37,17 @@ PYBIND11_MODULE(_cpu, m) {
         "Instruction sets of this build that this machine runs, slowest first.");
   m.def("current_isa", &cpu::current_isa, "The instruction set in use.");
   m.def("select_isa", &cpu::select_isa, py::arg("isa"), "Uses another instruction set from now on.");
+  m.def("set_precision", &set_precision, py::arg("precision"),
+        "\"fast\" or \"strict\", for specs made from now on.");
+  m.def("prefer_conv2d", &prefer_conv2d, py::arg("algorithm"),
+        "For tests and benches: the algorithm that convolutions made from now on take wherever they can.");
+  m.def(
+      "numerics",
+      [] {
+        const Numerics n = current_numerics();
+        return py::make_tuple(name_of(n.precision), name_of(n.preferred));
+      },
+      "(precision, preferred convolution algorithm): what specs made now will remember.");
   m.def("get_num_threads", &cpu::threads);
   m.def("set_num_threads", &cpu::set_threads, py::arg("n"));
   m.def("serial_after_fork", &cpu::serial_after_fork);

@@ -60,6 +60,14 @@ void bind_run(py::module_& m) {
   m.def("run", &run, py::arg("kernel"), py::arg("spec"), py::arg("tensors"),
         "Runs one kernel on arrays given in the order of its signature.");
   m.def(
+      "algorithm",
+      [](const std::string& name, const Spec& spec) {
+        const Kernel kernel = find_kernel(kernel_from_name(name), spec);
+        return std::string(kernel.algorithm ? kernel.algorithm(spec) : "");
+      },
+      py::arg("kernel"), py::arg("spec"),
+      "How the kernel computes this problem; empty where there is one way.");
+  m.def(
       "signatures",
       [] {
         py::dict all;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/activation.h"
+#include "core/numerics.h"
 #include "core/spec.h"
 #include "core/window.h"
 
@@ -13,8 +14,9 @@ struct Conv2dSpec final : Spec {
   int64_t stride_h, stride_w, dilation_h, dilation_w;
   int64_t pad_top, pad_bottom, pad_left, pad_right;
   int64_t groups;
-  Activation
-      activation;  // conv2d_forward applies it to y, conv2d_backward_input its gradient at `gate` to dx
+  // conv2d_forward applies it to y, conv2d_backward_input its gradient at `gate` to dx.
+  Activation activation;
+  Numerics numerics = current_numerics();
 
   int64_t group_channels() const { return C / groups; }
   int64_t group_filters() const { return K / groups; }

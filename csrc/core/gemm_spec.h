@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/activation.h"
+#include "core/numerics.h"
 #include "core/spec.h"
 
 namespace fc {
@@ -11,6 +12,7 @@ struct GemmSpec final : Spec {
   int64_t M, N, K;
   Shape leading;          // x's extents before the last; their product is M
   Activation activation;  // dense_forward applies it to y, dense_backward_input its gradient at `gate` to dx
+  Numerics numerics = current_numerics();
 
   static GemmSpec make_dense(DType dtype, const Shape& x, const Shape& w, const Activation& activation);
 

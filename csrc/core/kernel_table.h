@@ -23,6 +23,7 @@ struct Kernel {
   // `tensors` in the order of the signature in kernels.inc; the spec has the type that kernels.inc names.
   void (*run)(const Spec& spec, void* const* tensors, const Context& context) = nullptr;
   size_t (*workspace)(const Spec& spec, int threads) = nullptr;  // bytes; null means none
+  const char* (*algorithm)(const Spec& spec) = nullptr;          // how it is computed; null: there is one way
 };
 
 struct KernelTable {

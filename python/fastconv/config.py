@@ -27,7 +27,7 @@ _PRECISIONS = ("fast", "strict")
 _POLICIES = ("float32", "float64")
 _CUDA_POLICIES = ("mixed_bfloat16", "mixed_float16")
 
-_settings = {"precision": "fast", "dtype_policy": "float32", "device": "cpu"}
+_settings = {"dtype_policy": "float32", "device": "cpu"}
 
 
 def get_num_threads() -> int:
@@ -49,7 +49,7 @@ def set_num_threads(n: int) -> None:
     _cpu.set_num_threads(min(max(number, -1), 2**31))
 
 
-def _choose(setting: str, value: Any, accepted: tuple[str, ...]) -> None:
+def _check(setting: str, value: Any, accepted: tuple[str, ...]) -> None:
     if not isinstance(value, str):
         raise TypeError(
             f"[set_{setting}] {setting} must be a str: expected one of {accepted}, got {type(value).__name__}. "
@@ -59,20 +59,21 @@ def _choose(setting: str, value: Any, accepted: tuple[str, ...]) -> None:
         raise ValueError(
             f"[set_{setting}] {setting} is not known: expected one of {accepted}, got {value!r}. Use one of them."
         )
-    _settings[setting] = value
 
 
 def set_precision(precision: str) -> None:
     """ "fast" lets kernels use algorithms with a larger, published error bound (Winograd); "strict" keeps them out.
 
-    This version has direct kernels only: both give the same results.
+    A model that was already trained or run follows the new setting from its next step on. float32 only: float64 is
+    always computed directly.
     """
-    _choose("precision", precision, _PRECISIONS)
+    _check("precision", precision, _PRECISIONS)
+    _cpu.set_precision(precision)
 
 
 def precision() -> str:
     """The precision in force."""
-    return _settings["precision"]
+    return _cpu.numerics()[0]
 
 
 def set_dtype_policy(policy: str) -> None:
@@ -86,7 +87,8 @@ def set_dtype_policy(policy: str) -> None:
             f"[set_dtype_policy] {policy} needs the CUDA module, which this build does not have: expected one of "
             f"{_POLICIES}, got {policy!r}. Install a CUDA build."
         )
-    _choose("dtype_policy", policy, _POLICIES)
+    _check("dtype_policy", policy, _POLICIES)
+    _settings["dtype_policy"] = policy
 
 
 def dtype_policy() -> str:

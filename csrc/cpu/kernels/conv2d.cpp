@@ -4,11 +4,28 @@
 #include "cpu/kernels/table.h"
 
 namespace fc::cpu::FC_ISA {
+namespace {
+
+template <class T, Conv2dPass pass>
+const char* algorithm(const Spec& spec) {
+  return name_of(conv2d_algorithm<T>(static_cast<const Conv2dSpec&>(spec), pass));
+}
+
+template <Conv2dPass pass>
+void name_algorithms(KernelTable& table, KernelId id) {
+  table.f32[static_cast<int>(id)].algorithm = &algorithm<float, pass>;
+  table.f64[static_cast<int>(id)].algorithm = &algorithm<double, pass>;
+}
+
+}  // namespace
 
 void add_conv2d(KernelTable& table) {
   FC_ADD_WITH_WORKSPACE(table, conv2d_forward);
   FC_ADD_WITH_WORKSPACE(table, conv2d_backward_input);
   FC_ADD_WITH_WORKSPACE(table, conv2d_backward_weight);
+  name_algorithms<Conv2dPass::forward>(table, KernelId::conv2d_forward);
+  name_algorithms<Conv2dPass::backward_input>(table, KernelId::conv2d_backward_input);
+  name_algorithms<Conv2dPass::backward_weight>(table, KernelId::conv2d_backward_weight);
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -3,6 +3,7 @@
 
 #include "core/context.h"
 #include "core/conv2d_spec.h"
+#include "cpu/kernels/conv2d_algorithm.h"
 
 namespace fc::cpu::FC_ISA {
 
@@ -23,11 +24,6 @@ void conv2d_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* dw,
 template <class T>
 size_t conv2d_backward_weight_workspace(const Conv2dSpec& s, int threads);
 
-// C/groups == 1: a vector of channels needs no sum over channels, so these have loops of their own.
-inline bool is_depthwise(const Conv2dSpec& s) {
-  return s.groups > 1 && s.groups == s.C;
-}
-
 template <class T>
 void depthwise_forward(const Conv2dSpec& s, const T* x, const T* w, const T* bias, T* y,
                        const Context& context);
@@ -45,5 +41,13 @@ void depthwise_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* 
                                const Context& context);
 template <class T>
 size_t depthwise_backward_weight_workspace(const Conv2dSpec& s, int threads);
+
+// Where conv2d_algorithm says winograd.
+void winograd_forward(const Conv2dSpec& s, const float* x, const float* w, const float* bias, float* y,
+                      const Context& context);
+size_t winograd_forward_workspace(const Conv2dSpec& s, int threads);
+void winograd_backward_input(const Conv2dSpec& s, const float* dy, const float* w, const float* gate,
+                             float* dx, const Context& context);
+size_t winograd_backward_input_workspace(const Conv2dSpec& s, int threads);
 
 }  // namespace fc::cpu::FC_ISA

@@ -62,7 +62,9 @@ void pack_filter(const Conv2dSpec& s, const Phase& phase, const T* w, T* packed,
 
 template <class T>
 size_t conv2d_backward_input_workspace(const Conv2dSpec& s, int threads) {
-  if (is_depthwise(s)) return depthwise_backward_input_workspace<T>(s, threads);
+  const Conv2dAlgorithm algorithm = conv2d_algorithm<T>(s, Conv2dPass::backward_input);
+  if (algorithm == Conv2dAlgorithm::depthwise) return depthwise_backward_input_workspace<T>(s, threads);
+  if (algorithm == Conv2dAlgorithm::winograd) return winograd_backward_input_workspace(s, threads);
   size_t bytes = 0;
   for_each_phase(s, [&](const Phase& phase) {
     WorkspaceCutter cutter(nullptr);
@@ -77,7 +79,11 @@ size_t conv2d_backward_input_workspace(const Conv2dSpec& s, int threads) {
 template <class T>
 void conv2d_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const T* gate, T* dx,
                            const Context& context) {
-  if (is_depthwise(s)) return depthwise_backward_input(s, dy, w, gate, dx, context);
+  const Conv2dAlgorithm algorithm = conv2d_algorithm<T>(s, Conv2dPass::backward_input);
+  if (algorithm == Conv2dAlgorithm::depthwise) return depthwise_backward_input(s, dy, w, gate, dx, context);
+  if constexpr (std::is_same_v<T, float>) {
+    if (algorithm == Conv2dAlgorithm::winograd) return winograd_backward_input(s, dy, w, gate, dx, context);
+  }
   clear_unreached(s, dx, context.threads);
   for_each_phase(s, [&](const Phase& phase) {
     WorkspaceCutter cutter(context.workspace);

@@ -76,7 +76,7 @@ class OpDef:
 
     def lowered(self, dtype: str, shapes: Sequence[Shape | None], attrs: dict[str, Any]) -> Lowered:
         """``lower``, remembered: the same problem is validated and planned once."""
-        return _lowered(self, dtype, tuple(shapes), tuple(attrs.items()))
+        return _lowered(self, dtype, tuple(shapes), tuple(attrs.items()), _cpu.numerics())
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -97,7 +97,14 @@ def register(op: OpDef) -> OpDef:
 
 
 @functools.lru_cache(maxsize=4096)
-def _lowered(op: OpDef, dtype: str, shapes: tuple[Shape | None, ...], attrs: tuple[tuple[str, Any], ...]) -> Lowered:
+def _lowered(
+    op: OpDef,
+    dtype: str,
+    shapes: tuple[Shape | None, ...],
+    attrs: tuple[tuple[str, Any], ...],
+    numerics: tuple[str, str],
+) -> Lowered:
+    """``numerics`` is what specs made now remember: another setting, another lowering."""
     return op.lower(dtype, shapes, **dict(attrs))
 
 

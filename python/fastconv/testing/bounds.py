@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import reference
+from .. import _cpu, reference
 from .case import Case
 from .compare import Inputs
 
@@ -63,7 +63,7 @@ def forward_bounds(case: Case, inputs: Inputs) -> tuple[Any, ...]:
     magnitudes = {name: _abs64(v) for name, v in inputs.items()}
     if case.op in _LINEAR:
         total = getattr(reference, case.op)(*magnitudes.values(), **kwargs)
-        bound = (_terms(case) + 2) * u * total
+        bound = (_terms(case) + 2) * u * _spread(case, u, total, (1, 2))
         activation = case.kwargs.get("activation")
         if activation in (None, "relu"):
             return (bound,)
@@ -96,7 +96,10 @@ def backward_bounds(case: Case, dy: np.ndarray, inputs: Inputs) -> tuple[Any, ..
         totals = f_backward(dy64, *magnitudes.values(), **kwargs)
         n = _gradient_terms(case, dy)
         if case.kwargs.get("activation") in (None, "relu"):
-            return tuple(None if t is None else (n[i] + 4) * u * t for i, t in enumerate(totals))
+            axes = ((1, 2), (0, 1), ())
+            return tuple(
+                None if t is None else (n[i] + 4) * u * _spread(case, u, t, axes[i]) for i, t in enumerate(totals)
+            )
         # The slope at a rounded z: relative to the whole of dy, with one more forward sum inside it.
         inside = 1 + _terms(case) + 4 * _LIBM
         row = dy64 + dy64.sum(axis=-1, keepdims=True)  # softmax mixes the channels of a pixel
@@ -141,6 +144,15 @@ def backward_bounds(case: Case, dy: np.ndarray, inputs: Inputs) -> tuple[Any, ..
 
 def _both(value: Any) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else value
+
+
+def _spread(case: Case, u: float, total: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """Σ|terms| as it bounds what may be computed by minimal filtering: the transforms add pixels (or taps) up to four
+    times their size, so an element's error is relative to the largest sum around it."""
+    filters = case.shapes.get("w", (0,))[:2]
+    fast = _cpu.numerics()[0] == "fast" and case.op.startswith("conv2d") and filters in ((3, 3), (5, 5))
+    fast = fast and u == _u(np.float32)
+    return 4 * total.max(axis=axes, keepdims=True, initial=0.0) if fast and axes else total
 
 
 def _terms(case: Case) -> int:

@@ -14,8 +14,8 @@ struct Conv2dSpec final : Spec {
   int64_t stride_h, stride_w, dilation_h, dilation_w;
   int64_t pad_top, pad_bottom, pad_left, pad_right;
   int64_t groups;
-  // conv2d_forward applies it to y, conv2d_backward_input its gradient at `gate` to dx.
-  Activation activation;
+  Activation
+      activation;  // conv2d_forward applies it to y, conv2d_backward_input its gradient at `gate` to dx
   Numerics numerics = current_numerics();
 
   int64_t group_channels() const { return C / groups; }

@@ -178,7 +178,7 @@ inline void multiply_points(const Winograd<T>& p, const WinogradBlocking<T, M>& 
   }
 }
 
-// y[i][j] (i < rows, j < columns) = Aᵀ M A, bias, activation and gate, for n <= lanes filters
+// y[i][j] (i < rows, j < columns) = Aᵀ M A, then the epilogue, for n <= lanes filters
 template <class T, int M>
 FC_INLINE void transform_output(const T* m, int64_t plane, const Epilogue<T>& epilogue, int64_t k, int64_t n,
                                 T* y, int64_t pixel, int64_t line, int64_t rows, int64_t columns) {
@@ -202,27 +202,21 @@ FC_INLINE void transform_output(const T* m, int64_t plane, const Epilogue<T>& ep
       for (int j = 0; j < M; ++j) result[i][j] += bias;
   }
   epilogue.activate(result);
-  if (!epilogue.gate.open()) {
-    const T* gate = epilogue.gate.at(y);
-    epilogue.gate.with([&](const auto& f) {
+  const auto store_all = [&](const auto& gated) {
 #pragma GCC unroll 4
-      for (int i = 0; i < M; ++i) {
-        if (i >= rows) break;
+    for (int i = 0; i < M; ++i) {
+      if (i >= rows) break;
 #pragma GCC unroll 4
-        for (int j = 0; j < M; ++j) {
-          if (j < columns) result[i][j] = f(result[i][j], load_up_to(gate + i * line + j * pixel, n));
-        }
+      for (int j = 0; j < M; ++j) {
+        if (j < columns) store_up_to(y + i * line + j * pixel, gated(result[i][j], i * line + j * pixel), n);
       }
-    });
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < M; ++i) {
-    if (i >= rows) break;
-#pragma GCC unroll 4
-    for (int j = 0; j < M; ++j) {
-      if (j < columns) store_up_to(y + i * line + j * pixel, result[i][j], n);
     }
-  }
+  };
+  if (epilogue.gate.open()) return store_all([](Vec<T> v, int64_t) { return v; });
+  const T* gate = epilogue.gate.at(y);
+  epilogue.gate.with([&](const auto& f) {
+    store_all([&](Vec<T> v, int64_t at) { return f(v, load_up_to(gate + at, n)); });
+  });
 }
 
 template <class T, int M>

@@ -48,6 +48,7 @@ class ModelPlan:
         losses: per output: the weighted total, (1,).
         total: their sum.
         gradients: gradient of each trainable variable the loss depends on.
+        seeds: of the model's layers, to be renewed before a training step.
     """
 
     def __init__(
@@ -60,7 +61,9 @@ class ModelPlan:
         losses: Sequence[Value] = (),
         total: Value | None = None,
         gradients: dict[Variable, Value] | None = None,
+        seeds: Sequence[Variable] = (),
     ) -> None:
+        self.seeds = tuple(seeds)
         self.plan = plan
         self.inputs = [plan.array(v) for v in inputs]
         self.outputs = [plan.array(v) for v in outputs]
@@ -174,6 +177,7 @@ class _TrainingGraph:
         training: bool = True,
     ) -> None:
         variables = model.trainable_weights
+        self.seeds = model.seeds
         with tracing() as assignments:
             self.inputs = _input_values(shapes, model.dtype, batch)
             self.outputs = _call(model, self.inputs, training=training)
@@ -192,7 +196,7 @@ class _TrainingGraph:
     def with_plan(self, plan: Plan, gradients: dict[Variable, Value] | None = None) -> ModelPlan:
         part = self.losses
         return ModelPlan(
-            plan, self.inputs, self.outputs, part.targets, part.weights, part.totals, part.total, gradients
+            plan, self.inputs, self.outputs, part.targets, part.weights, part.totals, part.total, gradients, self.seeds
         )
 
 

@@ -58,6 +58,12 @@ inline double winograd_cycles(const Conv2dSpec& s, int64_t height, int64_t width
          (u_bytes > 1 << 20 ? passes * u_bytes / R::stream : 0);
 }
 
+// Transforms cost as much as products of 16 channels, and a ragged image wastes part of its last tiles.
+inline bool winograd_weight_pays(const Conv2dSpec& s) {
+  const int64_t edge = 7 - s.R, tiles = ceil_div(s.P, edge) * ceil_div(s.Q, edge);
+  return s.R == 3 && s.C >= 16 && s.K >= 16 && s.N * tiles >= 16 && 2 * s.P * s.Q >= tiles * edge * edge;
+}
+
 template <class T>
 inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   using A = Conv2dAlgorithm;
@@ -66,15 +72,14 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   if (!std::is_same_v<T, float> || s.numerics.precision == Precision::strict || preferred == A::direct) {
     return A::direct;
   }
+  if (!can_use_winograd(s)) return A::direct;
+  if (preferred == A::winograd) return A::winograd;
+  if (pass == Conv2dPass::backward_weight) return winograd_weight_pays(s) ? A::winograd : A::direct;
   const bool forward = pass == Conv2dPass::forward;
-  if (can_use_winograd(s) && pass != Conv2dPass::backward_weight) {
-    const int64_t height = forward ? s.P : s.H, width = forward ? s.Q : s.W;
-    const int64_t from = forward ? s.C : s.K, to = forward ? s.K : s.C;
-    const double direct = direct_cycles(s, s.N * height * width, from, to);
-    if (preferred == A::winograd || winograd_cycles(s, height, width, from, to) < 0.8 * direct)
-      return A::winograd;
-  }
-  return A::direct;
+  const int64_t height = forward ? s.P : s.H, width = forward ? s.Q : s.W;
+  const int64_t from = forward ? s.C : s.K, to = forward ? s.K : s.C;
+  const double direct = direct_cycles(s, s.N * height * width, from, to);
+  return winograd_cycles(s, height, width, from, to) < 0.8 * direct ? A::winograd : A::direct;
 }
 
 }  // namespace fc::cpu::FC_ISA

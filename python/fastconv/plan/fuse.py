@@ -10,6 +10,7 @@ from fastconv.ops.dense import FORWARD as DENSE
 from fastconv.ops.registry import apply
 from fastconv.plan.gates import move_activation_gradients
 from fastconv.plan.normalization import fuse_normalization
+from fastconv.plan.pooling import keep_winners
 from fastconv.plan.rewrite import Rewriting, derived
 
 __all__ = ["fuse", "fuse_output_activation_into_loss"]
@@ -47,6 +48,7 @@ def fuse(nodes: Sequence[Node], kept: Iterable[Value]) -> list[Node]:
     _fuse_activations(graph)
     move_activation_gradients(graph)
     fuse_normalization(graph)
+    keep_winners(graph)
     return graph.nodes
 
 

@@ -213,7 +213,7 @@ FC_INLINE void transform_output(const T* m, int64_t plane, const Epilogue<T>& ep
     }
   };
   if (epilogue.gate.open()) return store_all([](Vec<T> v, int64_t) { return v; });
-  const T* gate = epilogue.gate.values + (y - epilogue.gate.dx);
+  const T* gate = epilogue.gate.at(y);
   epilogue.gate.with([&](const auto& f) {
     store_all([&](Vec<T> v, int64_t at) { return f(v, load_up_to(gate + at, n)); });
   });

@@ -49,54 +49,67 @@ struct InnerTile {
   FC_INLINE const T* operator()(int i, int j) const { return first + i * line + j * pixel; }
 };
 
-// to[(i * 6 + j) * plane + c] = (B' d B)[i][j] for every channel c of the tile d.
+// to[(i * 6 + j) * plane] = (Bᵀ d B)[i][j] of channels c … c + n of the tile d.
 template <class T, class Cells>
-inline void transform_x(const Cells& tile, int64_t channels, T* to, int64_t plane) {
-  for_each_vector<T>(channels, [&](int64_t c, int64_t n) {
-    Vec<T> half[kWinogradPoints][kWinogradPoints];  // [column][row]
+FC_INLINE void transform_x(const Cells& tile, int64_t c, int64_t n, T* to, int64_t plane) {
+  Vec<T> half[kWinogradPoints][kWinogradPoints];  // [column][row]
 #pragma GCC unroll 6
-    for (int j = 0; j < kWinogradPoints; ++j) {
-      Vec<T> d[kWinogradPoints];
+  for (int j = 0; j < kWinogradPoints; ++j) {
+    Vec<T> d[kWinogradPoints];
 #pragma GCC unroll 6
-      for (int i = 0; i < kWinogradPoints; ++i) d[i] = load_up_to(tile(i, j) + c, n);
-      winograd_input<T>(d, half[j]);
-    }
+    for (int i = 0; i < kWinogradPoints; ++i) d[i] = load_up_to(tile(i, j) + c, n);
+    winograd_input<T>(d, half[j]);
+  }
 #pragma GCC unroll 6
-    for (int i = 0; i < kWinogradPoints; ++i) {
-      Vec<T> d[kWinogradPoints], v[kWinogradPoints];
+  for (int i = 0; i < kWinogradPoints; ++i) {
+    Vec<T> d[kWinogradPoints], v[kWinogradPoints];
 #pragma GCC unroll 6
-      for (int j = 0; j < kWinogradPoints; ++j) d[j] = half[j][i];
-      winograd_input<T>(d, v);
+    for (int j = 0; j < kWinogradPoints; ++j) d[j] = half[j][i];
+    winograd_input<T>(d, v);
 #pragma GCC unroll 6
-      for (int j = 0; j < kWinogradPoints; ++j) store(to + (i * kWinogradPoints + j) * plane + c, v[j]);
-    }
+    for (int j = 0; j < kWinogradPoints; ++j) store(to + (i * kWinogradPoints + j) * plane, v[j]);
+  }
+}
+
+// The same with A d Aᵀ. Returns the sum of the tile.
+template <class T, int edge, class Cells>
+FC_INLINE Vec<T> transform_dy(const Cells& tile, int64_t k, int64_t n, T* to, int64_t plane) {
+  Vec<T> half[edge][kWinogradPoints], total{};
+#pragma GCC unroll 4
+  for (int j = 0; j < edge; ++j) {
+    Vec<T> d[edge];
+#pragma GCC unroll 4
+    for (int i = 0; i < edge; ++i) d[i] = load_up_to(tile(i, j) + k, n);
+    winograd_output_adjoint<T, edge>(d, half[j]);
+    Vec<T> column = d[0] + d[edge - 1];
+    if constexpr (edge == 4) column += d[1] + d[2];
+    total += column;
+  }
+#pragma GCC unroll 6
+  for (int i = 0; i < kWinogradPoints; ++i) {
+    Vec<T> d[edge], v[kWinogradPoints];
+#pragma GCC unroll 4
+    for (int j = 0; j < edge; ++j) d[j] = half[j][i];
+    winograd_output_adjoint<T, edge>(d, v);
+#pragma GCC unroll 6
+    for (int j = 0; j < kWinogradPoints; ++j) store(to + (i * kWinogradPoints + j) * plane, v[j]);
+  }
+  return total;
+}
+
+template <class T, class Cells>
+inline void transform_x_tile(const Cells& tile, int64_t channels, T* to, int64_t plane) {
+  for_each_vector<T>(channels, [=](int64_t c, int64_t n) __attribute__((always_inline)) {
+    transform_x<T>(tile, c, n, to + c, plane);
   });
 }
 
-// The same with A d A', and dbias (unless null) += the sum of the tile.
+// dbias, unless null, += the sum of the tile.
 template <class T, int edge, class Cells>
-inline void transform_dy(const Cells& tile, int64_t columns, T* to, int64_t plane, T* dbias) {
-  for_each_vector<T>(columns, [&](int64_t k, int64_t n) {
-    Vec<T> half[edge][kWinogradPoints], total{};
-#pragma GCC unroll 4
-    for (int j = 0; j < edge; ++j) {
-      Vec<T> d[edge];
-#pragma GCC unroll 4
-      for (int i = 0; i < edge; ++i) d[i] = load_up_to(tile(i, j) + k, n);
-      winograd_output_adjoint<T, edge>(d, half[j]);
-#pragma GCC unroll 4
-      for (int i = 0; i < edge; ++i) total += d[i];
-    }
+inline void transform_dy_tile(const Cells& tile, int64_t columns, T* to, int64_t plane, T* dbias) {
+  for_each_vector<T>(columns, [=](int64_t k, int64_t n) __attribute__((always_inline)) {
+    const Vec<T> total = transform_dy<T, edge>(tile, k, n, to + k, plane);
     if (dbias != nullptr) store_up_to(dbias + k, load_up_to(dbias + k, n) + total, n);
-#pragma GCC unroll 6
-    for (int i = 0; i < kWinogradPoints; ++i) {
-      Vec<T> d[edge], v[kWinogradPoints];
-#pragma GCC unroll 4
-      for (int j = 0; j < edge; ++j) d[j] = half[j][i];
-      winograd_output_adjoint<T, edge>(d, v);
-#pragma GCC unroll 6
-      for (int j = 0; j < kWinogradPoints; ++j) store(to + (i * kWinogradPoints + j) * plane + k, v[j]);
-    }
   });
 }
 
@@ -113,11 +126,11 @@ inline void transform_block(const WinogradPart<T>& b, int64_t first, int64_t cou
       const T* image = b.p.x + n * s.H * s.W * s.C + b.channels.begin;
       T* to = b.scratch.x + t * width;
       if (h >= 0 && w >= 0 && h + kWinogradPoints <= s.H && w + kWinogradPoints <= s.W) {
-        transform_x<T>(InnerTile<T>{image + (h * s.W + w) * s.C, s.W * s.C, s.C}, b.channels.size(), to,
-                       b.x_plane());
+        transform_x_tile<T>(InnerTile<T>{image + (h * s.W + w) * s.C, s.W * s.C, s.C}, b.channels.size(), to,
+                            b.x_plane());
       } else {
-        transform_x<T>(Tile<T, kWinogradPoints>(image, s.H, s.W, s.C, h, w, b.zeros), b.channels.size(), to,
-                       b.x_plane());
+        transform_x_tile<T>(Tile<T, kWinogradPoints>(image, s.H, s.W, s.C, h, w, b.zeros), b.channels.size(),
+                            to, b.x_plane());
       }
     }
     for (int64_t panel = b.run.begin; panel < b.run.end; ++panel) {
@@ -126,11 +139,11 @@ inline void transform_block(const WinogradPart<T>& b, int64_t first, int64_t cou
       T* to = b.scratch.dy + (column - b.first_column()) * kTileBlock + t * round_up(columns, kLanes<T>);
       T* sums = dbias != nullptr ? dbias + column : nullptr;
       if (p + edge <= s.P && q + edge <= s.Q) {
-        transform_dy<T, edge>(InnerTile<T>{image + (p * s.Q + q) * s.K, s.Q * s.K, s.K}, columns, to,
-                              b.dy_plane(), sums);
+        transform_dy_tile<T, edge>(InnerTile<T>{image + (p * s.Q + q) * s.K, s.Q * s.K, s.K}, columns, to,
+                                   b.dy_plane(), sums);
       } else {
-        transform_dy<T, edge>(Tile<T, edge>(image, s.P, s.Q, s.K, p, q, b.zeros), columns, to, b.dy_plane(),
-                              sums);
+        transform_dy_tile<T, edge>(Tile<T, edge>(image, s.P, s.Q, s.K, p, q, b.zeros), columns, to,
+                                   b.dy_plane(), sums);
       }
     }
   }

@@ -31,3 +31,21 @@ def threads():
     before = fastconv.get_num_threads()
     yield fastconv.set_num_threads
     fastconv.set_num_threads(before)
+
+
+@pytest.fixture
+def strict():
+    """Runs a test in strict precision."""
+    import fastconv
+
+    before = fastconv.config.precision()
+    fastconv.set_precision("strict")
+    yield
+    fastconv.set_precision(before)
+
+
+@pytest.fixture
+def prefer():
+    """``prefer("winograd")`` makes convolutions take an algorithm wherever they can, however small they are."""
+    yield _cpu.prefer_conv2d
+    _cpu.prefer_conv2d("automatic")

@@ -154,7 +154,7 @@ def test_under_an_address_space_limit():
             refused(lambda: ops.relu(np.broadcast_to(np.float32(1), (800_000_000,))))
             model = models.Sequential([layers.Input((64, 64, 4)), layers.Conv2D(4, 3)])
             refused(lambda: model.predict(np.broadcast_to(x, (60_000, 64, 64, 4)), batch_size=60_000))
-            assert ops.conv2d(x, w)[0, 0, 0, 0] == 36
+            assert abs(ops.conv2d(x, w)[0, 0, 0, 0] - 36) < 1e-3
             assert model.predict(x).shape == (1, 62, 62, 4)
         print("right")
     """

@@ -63,7 +63,7 @@ def test_a_bad_value_in_the_environment_raises(bad):
     assert "baseline" in last
 
 
-def test_results_of_integers_are_equal_on_all_instruction_sets():
+def test_results_of_integers_are_equal_on_all_instruction_sets(strict):
     rng = np.random.default_rng(0)
     x = rng.integers(-4, 5, (2, 9, 10, 7)).astype(np.float32)
     w = rng.integers(-4, 5, (3, 3, 7, 13)).astype(np.float32)

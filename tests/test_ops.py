@@ -7,7 +7,7 @@ import pytest
 from fastconv import ops
 from fastconv import reference as ref
 from fastconv.testing.bounds import backward_bounds, forward_bounds
-from fastconv.testing.cases import case_id, cases, random_cases
+from fastconv.testing.cases import case_id, cases, random_cases, square_cases
 from fastconv.testing.compare import (
     assert_bounded,
     assert_exact,
@@ -19,7 +19,6 @@ from fastconv.testing.compare import (
     random_inputs,
 )
 from fastconv.testing.memory import guarded
-from fastconv.testing.numerics import numerics
 
 CASES = [case.small() for case in cases()]
 DTYPES = (np.float32, np.float64)
@@ -81,10 +80,9 @@ def test_every_reference_function_has_its_op():
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if is_exact(c)], ids=case_id)
-def test_integers_give_the_reference_exactly(case, isa, guarded_results):
-    with numerics("strict"):
-        for dtype in DTYPES:
-            _check_exact(case, dtype)
+def test_integers_give_the_reference_exactly(case, isa, strict, guarded_results):
+    for dtype in DTYPES:
+        _check_exact(case, dtype)
 
 
 @pytest.mark.parametrize("case", CASES, ids=case_id)
@@ -94,11 +92,17 @@ def test_reals_stay_within_the_bound(case, isa, guarded_results):
 
 
 @pytest.mark.parametrize("op", GEOMETRIES)
-def test_random_geometry(op, isa, guarded_results):
+def test_random_geometry(op, isa, strict, guarded_results):
     for case in random_cases(op, 100, seed=20261121):
         if is_exact(case):
-            with numerics("strict"):
-                _check_exact(case, np.float32)
+            _check_exact(case, np.float32)
+        _check_bounded(case, np.float32)
+
+
+@pytest.mark.parametrize("algorithm", ("automatic", "winograd"))
+def test_random_geometry_in_fast_precision(algorithm, isa, prefer, guarded_results):
+    prefer(algorithm)
+    for case in random_cases("conv2d", 100, seed=20261122) + square_cases(100, seed=20261122):
         _check_bounded(case, np.float32)
 
 

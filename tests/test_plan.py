@@ -4,67 +4,14 @@ import numpy as np
 import pytest
 
 from fastconv import _cpu, layers, losses, models, ops
-from fastconv.autodiff import gradients
-from fastconv.graph import Value, nodes_behind, tracing
+from fastconv.graph import Value, tracing
 from fastconv.models import plans
-from fastconv.ops.registry import apply
 from fastconv.plan import Plan
 from fastconv.plan.execute import Update
+from fastconv.plan.runs import runs_of
+from fastconv.testing.graphs import TrainingGraph, same
 from fastconv.testing.networks import NETWORKS, build, inputs_for, targets_for
-from fastconv.variables import Variable
-
-SAMPLES = 5
-
-
-class Graph:
-    """A model's training graph: forward, a loss per output, the gradient of every trainable weight."""
-
-    def __init__(self, model, training):
-        self.model = model
-        self.x, self.y = inputs_for(model, SAMPLES), targets_for(model, SAMPLES)
-        for i, seed in enumerate(model.seeds):
-            seed.array[0] = 1000 + i
-        variables = model.trainable_weights
-        with tracing() as assignments:
-            self.inputs = [Value(a.shape, model.dtype) for a in self.x]
-            outputs = plans.as_list(model.trace(self.inputs if len(self.x) > 1 else self.inputs[0], training))
-            self.targets = [Value(a.shape, model.dtype) for a in self.y]
-            per_sample = [
-                ops.mean_squared_error(target, output) for target, output in zip(self.targets, outputs, strict=True)
-            ]
-            self.cotangents = [Value(v.shape, v.dtype) for v in per_sample]
-            found = gradients(per_sample, self.cotangents, variables)
-        assert all(g is not None for g in found)
-        self.outputs = outputs
-        self.kept = [*outputs, *per_sample, *found, *(value for _, value in assignments)]
-        self.feeds = [*self.inputs, *self.targets, *self.cotangents]
-        weights = [np.linspace(-1, 2, SAMPLES).astype(model.dtype) for _ in self.cotangents]
-        self.data = [*self.x, *self.y, *weights]
-
-    def planned(self, **keywords):
-        plan = Plan(self.feeds, self.kept, **keywords)
-        for value, array in zip(self.feeds, self.data, strict=True):
-            plan.array(value)[...] = array
-        results = []
-        for _ in range(2):  # a second run on the same inputs gives the same: nothing it needs was overwritten
-            assert plan.run()
-            results.append([plan.array(v).copy() for v in self.kept])
-        same(*results)
-        return results[0]
-
-    def eager(self):
-        known = dict(zip(self.feeds, self.data, strict=True))
-        for node in nodes_behind(self.kept):
-            arguments = [None if v is None else known.get(v, getattr(v, "array", None)) for v in node.inputs]
-            result = apply(node.op, *arguments, **node.attrs)
-            known.update(zip(node.outputs, result if isinstance(result, tuple) else (result,), strict=True))
-        return [known[v] for v in self.kept]
-
-
-def same(first, second):
-    for i, (a, b) in enumerate(zip(first, second, strict=True)):
-        assert not np.isnan(a).any(), i
-        np.testing.assert_array_equal(a.view(np.uint8), b.view(np.uint8), err_msg=f"value {i}")
+from fastconv.variables import Variable, gather
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
@@ -72,13 +19,13 @@ def same(first, second):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_without_fusion_a_plan_equals_its_nodes_to_the_last_bit(name, dtype, training, guarded_results):
     """The arena starts full of NaN, so a value read before it is written shows."""
-    graph = Graph(build(name, dtype), training)
+    graph = TrainingGraph(build(name, dtype), training)
     same(graph.planned(fuse=False), graph.eager())
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_with_fusion_a_plan_equals_its_nodes_up_to_rounding(name):
-    graph = Graph(build(name), True)
+    graph = TrainingGraph(build(name), True)
     for fused, plain in zip(graph.planned(), graph.eager(), strict=True):
         np.testing.assert_allclose(fused, plain, rtol=2e-5, atol=2e-6)
 
@@ -87,7 +34,7 @@ def test_with_fusion_a_plan_equals_its_nodes_up_to_rounding(name):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_calling_the_layers_on_arrays_gives_the_plan_s_outputs(name, training):
     model = build(name)
-    graph = Graph(model, training)
+    graph = TrainingGraph(model, training)
     planned = graph.planned(fuse=False)[: len(graph.outputs)]
     same(planned, plans.as_list(model(graph.x if len(graph.x) > 1 else graph.x[0], training=training)))
 
@@ -160,7 +107,8 @@ def test_the_guard_keeps_updates_and_assignments_back():
         x = Value((3,), "float32")
         total = ops.weighted_total(ops.multiply(x, weight), x)
         shifted = ops.add(x, weight)
-    plan = Plan([x], [], total, [_descent(weight, x)], [(statistic, shifted)])
+    gather([statistic])
+    plan = Plan([x], [], total, [_descent(weight, x)], runs_of({statistic: shifted}))
     plan.array(x)[...] = [np.inf, 1, 1]
     assert plan.run() is False
     np.testing.assert_array_equal(weight.array, 1)

@@ -100,8 +100,9 @@ void bind_matrix_specs(py::module_& m) {
       });
   py::class_<NormSpec, Spec, std::shared_ptr<NormSpec>>(m, "NormSpec")
       .def_static("make", [](const std::string& dtype, const std::string& op, const Shape& x, double epsilon,
-                             double momentum) {
-        return shared(NormSpec::make(dtype_from(dtype), op, x, epsilon, momentum));
+                             double momentum, const ActivationTuple& activation) {
+        return shared(
+            NormSpec::make(dtype_from(dtype), op, x, epsilon, momentum, activation_from(op, activation)));
       });
   py::class_<LossSpec, Spec, std::shared_ptr<LossSpec>>(m, "LossSpec")
       .def_static("make", [](const std::string& dtype, const std::string& kind, const Shape& target,

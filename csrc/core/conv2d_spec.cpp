@@ -120,7 +120,7 @@ Conv2dSpec Conv2dSpec::make_transpose(DType dtype, const Shape& x, const Shape& 
 }
 
 bool Conv2dSpec::find_shape(std::string_view name, Shape& out) const {
-  if (name == "x") {
+  if (name == "x" || name == "gate") {
     out = {N, H, W, C};
   } else if (name == "w") {
     out = {R, S, C / groups, K};

@@ -8,13 +8,14 @@
 
 namespace fc {
 
-// Tensors: x (N,H,W,C), w (R,S,C/groups,K), bias (K), y (N,P,Q,K).
+// Tensors: x and gate (N,H,W,C), w (R,S,C/groups,K), bias (K), y (N,P,Q,K).
 struct Conv2dSpec final : Spec {
   int64_t N, H, W, C, K, R, S, P, Q;
   int64_t stride_h, stride_w, dilation_h, dilation_w;
   int64_t pad_top, pad_bottom, pad_left, pad_right;
   int64_t groups;
-  Activation activation;  // applied to y by conv2d_forward
+  Activation
+      activation;  // conv2d_forward applies it to y, conv2d_backward_input its gradient at `gate` to dx
   Numerics numerics = current_numerics();
 
   int64_t group_channels() const { return C / groups; }

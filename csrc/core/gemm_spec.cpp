@@ -32,9 +32,9 @@ GemmSpec GemmSpec::make_dense(DType dtype, const Shape& x, const Shape& w, const
 }
 
 bool GemmSpec::find_shape(std::string_view name, Shape& out) const {
-  if (name == "x" || name == "y") {
+  if (name == "x" || name == "y" || name == "gate") {
     out = leading;
-    out.push_back(name == "x" ? K : N);
+    out.push_back(name == "y" ? N : K);
   } else if (name == "w") {
     out = {K, N};
   } else if (name == "bias") {

@@ -7,11 +7,11 @@
 
 namespace fc {
 
-// Tensors: x (..., K) seen as (M,K), w (K,N), bias (N), y (..., N) seen as (M,N).
+// Tensors: x and gate (..., K) seen as (M,K), w (K,N), bias (N), y (..., N) seen as (M,N).
 struct GemmSpec final : Spec {
   int64_t M, N, K;
   Shape leading;          // x's extents before the last; their product is M
-  Activation activation;  // applied to y by dense_forward
+  Activation activation;  // dense_forward applies it to y, dense_backward_input its gradient at `gate` to dx
   Numerics numerics = current_numerics();
 
   static GemmSpec make_dense(DType dtype, const Shape& x, const Shape& w, const Activation& activation);

@@ -3,7 +3,8 @@
 
 namespace fc {
 
-NormSpec NormSpec::make(DType dtype, const std::string& op, const Shape& x, double epsilon, double momentum) {
+NormSpec NormSpec::make(DType dtype, const std::string& op, const Shape& x, double epsilon, double momentum,
+                        const Activation& activation) {
   FC_CHECK(x.size() >= 1, "[", op,
            "] x must have at least 1 dimension: expected 1 or more, got 0 (x.shape=", to_text(x),
            "). Wrap the scalar in an array.");
@@ -16,6 +17,11 @@ NormSpec NormSpec::make(DType dtype, const std::string& op, const Shape& x, doub
   FC_CHECK(momentum >= 0 && momentum <= 1, "[", op,
            "] momentum must be in [0, 1]: expected 0 <= momentum <= 1, got momentum=", momentum,
            ". The default is 0.99.");
+  const bool identity =
+      activation.kind == ActivationKind::linear && activation.alpha == 1 && activation.beta == 0;
+  FC_CHECK(identity || activation.kind == ActivationKind::relu, "[", op,
+           "] activation must be one that the kernel takes in: expected linear or relu, got ",
+           name_of(activation.kind), ". Apply it afterwards.");
   NormSpec s;
   s.dtype = dtype;
   s.x_shape = x;
@@ -24,11 +30,12 @@ NormSpec NormSpec::make(DType dtype, const std::string& op, const Shape& x, doub
   checked_count(op, "x", x);
   s.epsilon = epsilon;
   s.momentum = momentum;
+  s.activation = activation;
   return s;
 }
 
 bool NormSpec::find_shape(std::string_view name, Shape& out) const {
-  if (name == "x" || name == "y") {
+  if (name == "x" || name == "y" || name == "residual") {
     out = x_shape;
   } else if (name == "row_mean" || name == "row_rstd") {
     out = {rows};
@@ -42,7 +49,8 @@ bool NormSpec::find_shape(std::string_view name, Shape& out) const {
 }
 
 std::string NormSpec::text() const {
-  return text_of("rows", rows, "width", width);
+  const bool plain = activation.kind == ActivationKind::linear;
+  return text_of("rows", rows, "width", width, plain ? "" : "_", plain ? "" : name_of(activation.kind));
 }
 double NormSpec::flops(std::string_view) const {
   return 8.0 * static_cast<double>(rows * width);

@@ -67,7 +67,7 @@ class GemmSpec(Spec):
 
 class NormSpec(Spec):
     @staticmethod
-    def make(dtype: str, op: str, x: Any, epsilon: float, momentum: float, /) -> NormSpec: ...
+    def make(dtype: str, op: str, x: Any, epsilon: float, momentum: float, activation: Activation, /) -> NormSpec: ...
 
 class LossSpec(Spec):
     @staticmethod

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -12,34 +13,73 @@ import numpy as np
 from fastconv.graph import Value
 from fastconv.ops import _arrays
 
-__all__ = ["SizeOnly", "Variable", "are_sizes_only", "sizes_only"]
+__all__ = ["Buffer", "SizeOnly", "Variable", "are_sizes_only", "gather", "sizes_only"]
 
 _ALIGNMENT = 64
 
 
-def aligned_empty(shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    """An uninitialised array that starts on a cache line."""
+def _aligned(shape: tuple[int, ...], dtype: str, allocate: Callable[..., np.ndarray]) -> np.ndarray:
+    """An array that starts on a cache line."""
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    raw = np.empty(size + _ALIGNMENT, np.uint8)
+    raw = allocate(size + _ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % _ALIGNMENT
     return raw[start : start + size].view(dtype).reshape(shape)
 
 
+class Buffer:
+    """Flat memory that several variables of one dtype share, without gaps."""
+
+    def __init__(self, size: int, dtype: str, initial: float = 0.0) -> None:
+        self.array = _aligned((size,), dtype, np.zeros)  # pages that nobody touches cost nothing
+        if initial:
+            self.array.fill(initial)
+
+
 class Variable(Value):
-    """A value with memory of its own that never moves: compiled plans point into it.
+    """A value with memory of its own: compiled plans point into it. It moves once at most, see :func:`gather`.
 
     Args:
         array: initial contents.
         name: unique within its layer, e.g. "kernel".
         trainable: whether an optimizer may change it.
+
+    Attributes:
+        array: the contents.
+        buffer, offset: the flat memory they are part of and the place in it; None before :func:`gather`.
     """
+
+    buffer: Buffer | None = None
+    offset = 0
 
     def __init__(self, array: Any, name: str, trainable: bool = True) -> None:
         given = np.asarray(array)
         super().__init__(given.shape, given.dtype.name, None, name)
-        self.array = aligned_empty(self.shape, self.dtype)
+        self.array = _aligned(self.shape, self.dtype, np.empty)
         self.array[...] = given
         self.trainable = trainable
+
+    @classmethod
+    def at(cls, buffer: Buffer, offset: int, shape: tuple[int, ...], name: str) -> Variable:
+        """A variable, not trainable, that holds what is there in a buffer."""
+        variable = cls.__new__(cls)
+        Value.__init__(variable, shape, buffer.array.dtype.name, None, name)
+        variable.trainable = False
+        variable._settle(buffer, offset)
+        return variable
+
+    def move(self, buffer: Buffer, offset: int) -> None:
+        """Takes the contents to a place in a buffer, for good."""
+        contents = self.array
+        self._settle(buffer, offset)
+        self.array[...] = contents
+
+    def _settle(self, buffer: Buffer, offset: int) -> None:
+        self.array = buffer.array[offset : offset + self.size].reshape(self.shape)
+        self.buffer, self.offset = buffer, offset
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy's array is no longer part of a buffer."""
+        return {key: value for key, value in vars(self).items() if key not in ("buffer", "offset")}
 
     def assign(self, value: Any) -> None:
         """Overwrites the contents in place.
@@ -80,6 +120,28 @@ class Variable(Value):
 
     def __repr__(self) -> str:
         return f"<Variable {self.name} {self.dtype}{list(self.shape)}>"
+
+
+_gathering = threading.Lock()
+
+
+def gather(variables: Iterable[Variable]) -> None:
+    """Moves variables side by side, one buffer per dtype, so that one kernel call can work on all of them.
+
+    To be called before the first plan points at them; those that have been gathered before stay where they are. Sizes
+    that fill whole cache lines come first, so that most variables begin on one.
+    """
+    with _gathering:
+        by_dtype: dict[str, list[Variable]] = {}
+        for variable in dict.fromkeys(variables):
+            if variable.buffer is None and not isinstance(variable, SizeOnly):
+                by_dtype.setdefault(variable.dtype, []).append(variable)
+        for dtype, fresh in by_dtype.items():
+            line = _ALIGNMENT // np.dtype(dtype).itemsize
+            buffer, offset = Buffer(sum(v.size for v in fresh), dtype), 0
+            for variable in sorted(fresh, key=lambda v: v.size % line != 0):
+                variable.move(buffer, offset)
+                offset += variable.size
 
 
 class SizeOnly(Variable):

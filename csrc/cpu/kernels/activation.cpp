@@ -10,12 +10,27 @@
 
 #include "core/elementwise_spec.h"
 #include "cpu/kernels/table.h"
+#include "cpu/kernels/work.h"
 #include "cpu/parallel.h"
 
 namespace fc::cpu::FC_ISA {
 namespace {
 
-constexpr int64_t kBlock = 1 << 14;
+// Nanoseconds per element, which decide when threads pay.
+double cost(const Activation& activation) {
+  switch (activation.kind) {
+    case ActivationKind::linear:
+    case ActivationKind::relu:
+    case ActivationKind::relu6:
+    case ActivationKind::leaky_relu:
+    case ActivationKind::hard_sigmoid:
+    case ActivationKind::hard_swish:
+    case ActivationKind::threshold:
+      return kCheapNs;
+    default:
+      return 0.6;
+  }
+}
 
 template <class T, class F>
 void run_activation(const F& f, const T* x, T* y, int64_t n) {
@@ -27,7 +42,8 @@ void run_activation(const F& f, const T* x, T* y, int64_t n) {
 template <class T, class Gradient>
 void run_gradient(const ActivationSpec& s, const T* dy, const T* saved, T* dx, const Context& context,
                   const Gradient& gradient) {
-  parallel_blocks(context.threads, s.n, kBlock, [&](int64_t begin, int64_t end) {
+  const int threads = threads_for(s.n, context.threads, cost(s.activation));
+  parallel_blocks(threads, s.n, kBlockElements, [&](int64_t begin, int64_t end) {
     for_each_vector<T>(end - begin, [&](int64_t offset, int64_t count) {
       const int64_t i = begin + offset;
       store_up_to(dx + i, gradient(load_up_to(dy + i, count), load_up_to(saved + i, count)), count);
@@ -37,8 +53,9 @@ void run_gradient(const ActivationSpec& s, const T* dy, const T* saved, T* dx, c
 
 template <class T>
 void activation_forward(const ActivationSpec& s, const T* x, T* y, const Context& context) {
+  const int threads = threads_for(s.n, context.threads, cost(s.activation));
   with_activation<T>(s.activation, [&](const auto& f) {
-    parallel_blocks(context.threads, s.n, kBlock, [&](int64_t begin, int64_t end) {
+    parallel_blocks(threads, s.n, kBlockElements, [&](int64_t begin, int64_t end) {
       run_activation(f, x + begin, y + begin, end - begin);
     });
   });

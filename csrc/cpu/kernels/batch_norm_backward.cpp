@@ -1,92 +1,123 @@
 // batch_norm_backward.cpp — gradients of batch normalisation, for batch statistics and for fixed ones.
 //
-// Math       dbeta = Σ_r dy      dgamma = rstd·Σ_r dy·(x − mean)      a = gamma·rstd
-//            fixed statistics:   dx = a·dy
-//            batch statistics:   dx = a·(dy − dbeta/n) − a·rstd·dgamma/n·(x − mean)
-// Shapes     dy, x, dx (rows,width)   gamma, dgamma, dbeta and the statistics (width); gamma null means 1
-// Blocking   128 rows x 4 registers of columns for the two sums (column_sums.h), then one pass for dx
-// Threads    over blocks of rows; sums are combined in ascending order
+// Math       g = dy, where the activation was relu: y > 0 ? dy : 0      dresidual = g
+//            dbeta = Σ_r g      dgamma = rstd·Σ_r g·(x − mean)      a = gamma·rstd
+//            fixed statistics:   dx = a·g
+//            batch statistics:   dx = a·(g − dbeta/n) − a·rstd·dgamma/n·(x − mean)
+// Shapes     dy, x, y, dx, dresidual (rows,width)   gamma, dgamma, dbeta and the statistics (width)
+//            gamma null means 1; y may be null where the activation is linear, dresidual always
+// Blocking   one pass for the two sums (column_sums.h), one for dx; narrow rows are folded
+// Threads    over parts of the rows; sums are combined in ascending order
 // Numerics   a block is summed in T, blocks in double; coefficients in double, rounded once
-// Workspace  two doubles per block and column, three T per column
-// Edges      rows = 0: dgamma and dbeta are 0
+// Workspace  two doubles per part and folded column, four T per folded column
+// Edges      rows = 0: dgamma and dbeta are 0. A closed relu stops whatever dy is, infinity too
 // Source     Ioffe, Szegedy, "Batch Normalization", 2015, section 3
 #include <math.h>
 
 #include "core/norm_spec.h"
+#include "cpu/kernels/activation.h"
 #include "cpu/kernels/column_sums.h"
 #include "cpu/kernels/norm.h"
 
 namespace fc::cpu::FC_ISA {
 namespace {
 
-// Afterwards the workspace begins with Σ dy (width doubles), then Σ dy·(x − mean) (width doubles).
+// What the kernels of this file keep: sums (see sum_folded_columns), then coefficients per folded column.
 template <class T>
-void sum_gradients(const NormSpec& spec, const T* dy, const T* x, const T* mean, const Context& context) {
-  const int64_t rows = spec.rows, width = spec.width, blocks = row_blocks(rows);
-  double* sums = static_cast<double*>(context.workspace);
-  const auto add = [&](int64_t row, int64_t c, int64_t count, Vec<T>* sum) {
-    const Vec<T> g = load_up_to(dy + row * width + c, count);
-    sum[0] += g;
-    sum[1] = fma<T>(g, load_up_to(x + row * width + c, count) - load_up_to(mean + c, count), sum[1]);
-  };
-  parallel_for(threads_for(rows * width, context.threads), blocks, [&](int64_t b) {
-    const int64_t first = b * kBlockRows;
-    sum_columns<T, 2>(first, min_of(first + kBlockRows, rows), width, add, sums + 2 * b * width);
-  });
-  add_up_blocks(blocks, 2 * width, sums, context.threads);
-}
+struct Workspace {
+  double* sums;                      // Σ g (width), then Σ g·(x − mean) (width)
+  T *mean, *scale, *slope, *offset;  // dx = g·scale + (x − mean)·slope + offset
 
-// The coefficients live behind the sums of all blocks.
+  static size_t bytes(const NormSpec& spec) {
+    return static_cast<size_t>(sums_size(spec)) * sizeof(double) +
+           static_cast<size_t>(4 * folded<T>(spec.rows, spec.width).width) * sizeof(T);
+  }
+  Workspace(const NormSpec& spec, const Context& context)
+      : sums(static_cast<double*>(context.workspace)), mean(reinterpret_cast<T*>(sums + sums_size(spec))) {
+    const int64_t width = folded<T>(spec.rows, spec.width).width;
+    scale = mean + width;
+    slope = scale + width;
+    offset = slope + width;
+  }
+
+ private:
+  static int64_t sums_size(const NormSpec& spec) { return folded_sums_size<T>(spec.rows, spec.width, 2); }
+};
+
+// dy as the activation lets it through.
 template <class T>
-T* coefficients(const NormSpec& spec, const Context& context) {
-  return reinterpret_cast<T*>(static_cast<double*>(context.workspace) +
-                              2 * row_blocks(spec.rows) * spec.width);
+struct AllOpen {
+  const T* dy;
+  FC_INLINE Vec<T> at(int64_t i, int64_t count) const { return load_up_to(dy + i, count); }
+};
+template <class T>
+struct ReluGate {
+  const T *dy, *y;
+  FC_INLINE Vec<T> at(int64_t i, int64_t count) const {
+    return Relu<T>().gradient_from_output(load_up_to(dy + i, count), load_up_to(y + i, count));
+  }
+};
+
+template <class T, class Gate>
+void sum_gradients(const NormSpec& spec, const Gate& gate, const T* x, const Workspace<T>& w, int threads) {
+  const T* mean = w.mean;
+  const auto add = [=](int64_t at, int64_t c, int64_t count, Vec<T>* sum) {
+    const Vec<T> g = gate.at(at, count);
+    sum[0] += g;
+    sum[1] = fma<T>(g, load_up_to(x + at, count) - load_up_to(mean + c, count), sum[1]);
+  };
+  sum_folded_columns<T, 2>(spec.rows, spec.width, threads, w.sums, add);
 }
 
 template <class T>
 size_t batch_norm_training_backward_workspace(const NormSpec& spec, int) {
-  return static_cast<size_t>(spec.width) *
-         (2 * static_cast<size_t>(row_blocks(spec.rows)) * sizeof(double) + 3 * sizeof(T));
+  return Workspace<T>::bytes(spec);
 }
 
-template <class T>
-void batch_norm_training_backward(const NormSpec& spec, const T* dy, const T* x, const T* gamma,
-                                  const T* batch_mean, const T* batch_rstd, T* dx, T* dgamma, T* dbeta,
-                                  const Context& context) {
+template <class T, class Gate>
+void training_backward(const NormSpec& spec, const Gate& gate, const T* x, const T* gamma,
+                       const T* batch_mean, const T* batch_rstd, T* dx, T* dgamma, T* dbeta, T* dresidual,
+                       const Context& context) {
   const int64_t rows = spec.rows, width = spec.width;
-  sum_gradients(spec, dy, x, batch_mean, context);
-  const double* sums = static_cast<const double*>(context.workspace);
-  T* scale = coefficients<T>(spec, context);  // a
-  T* mean_dy = scale + width;                 // dbeta / n
-  T* slope = mean_dy + width;                 // −a·rstd·dgamma / n
+  const int threads = threads_for(rows * width, context.threads);
+  const Workspace<T> w(spec, context);
+  const int64_t factor = folded<T>(rows, width).factor;
+  repeat_columns(batch_mean, width, factor, w.mean);
+  sum_gradients(spec, gate, x, w, threads);
   const double n = static_cast<double>(rows);
   for (int64_t c = 0; c < width; ++c) {
-    const double rstd = batch_rstd[c];
+    const double rstd = batch_rstd[c], sum = w.sums[c], sum_x = w.sums[width + c];
     const double a = (gamma ? static_cast<double>(gamma[c]) : 1) * rstd;
-    dbeta[c] = static_cast<T>(sums[c]);
-    dgamma[c] = static_cast<T>(sums[width + c] * rstd);
-    scale[c] = static_cast<T>(a);
-    mean_dy[c] = static_cast<T>(sums[c] / n);
-    slope[c] = static_cast<T>(-a * rstd * rstd * sums[width + c] / n);
+    dbeta[c] = static_cast<T>(sum);
+    dgamma[c] = static_cast<T>(sum_x * rstd);
+    w.scale[c] = static_cast<T>(a);
+    w.slope[c] = static_cast<T>(-a * rstd * rstd * sum_x / n);
+    w.offset[c] = static_cast<T>(-a * sum / n);
   }
-  parallel_blocks(threads_for(rows * width, context.threads), rows, rows_per_block(width),
-                  [&](int64_t begin, int64_t end) {
-                    for (int64_t row = begin; row < end; ++row) {
-                      const T *dy_row = dy + row * width, *x_row = x + row * width;
-                      T* dx_row = dx + row * width;
-                      for_each_vector<T>(width, [&](int64_t c, int64_t count) {
-                        const Vec<T> g = load_up_to(dy_row + c, count) - load_up_to(mean_dy + c, count);
-                        const Vec<T> d = load_up_to(x_row + c, count) - load_up_to(batch_mean + c, count);
-                        const Vec<T> along_x = d * load_up_to(slope + c, count);
-                        store_up_to(dx_row + c, fma<T>(g, load_up_to(scale + c, count), along_x), count);
-                      });
-                    }
-                  });
+  for (T* columns : {w.scale, w.slope, w.offset}) repeat_in_place(columns, width, factor);
+  for_each_folded<T>(rows, width, threads, [=](int64_t at, int64_t c, int64_t count) {
+    const Vec<T> g = gate.at(at, count);
+    const Vec<T> d = load_up_to(x + at, count) - load_up_to(w.mean + c, count);
+    const Vec<T> along_x = fma<T>(d, load_up_to(w.slope + c, count), load_up_to(w.offset + c, count));
+    store_up_to(dx + at, fma<T>(g, load_up_to(w.scale + c, count), along_x), count);
+    if (dresidual != nullptr) store_up_to(dresidual + at, g, count);
+  });
 }
 
 template <class T>
-size_t batch_norm_inference_backward_workspace(const NormSpec& spec, int threads) {
-  return batch_norm_training_backward_workspace<T>(spec, threads);
+void batch_norm_training_backward(const NormSpec& spec, const T* dy, const T* x, const T* y, const T* gamma,
+                                  const T* batch_mean, const T* batch_rstd, T* dx, T* dgamma, T* dbeta,
+                                  T* dresidual, const Context& context) {
+  const auto run = [&](const auto& gate) {
+    training_backward(spec, gate, x, gamma, batch_mean, batch_rstd, dx, dgamma, dbeta, dresidual, context);
+  };
+  if (spec.activation.kind == ActivationKind::relu) return run(ReluGate<T>{dy, y});
+  run(AllOpen<T>{dy});
+}
+
+template <class T>
+size_t batch_norm_inference_backward_workspace(const NormSpec& spec, int) {
+  return Workspace<T>::bytes(spec);
 }
 
 template <class T>
@@ -94,24 +125,21 @@ void batch_norm_inference_backward(const NormSpec& spec, const T* dy, const T* x
                                    const T* mean, const T* variance, T* dx, T* dgamma, T* dbeta,
                                    const Context& context) {
   const int64_t rows = spec.rows, width = spec.width;
-  sum_gradients(spec, dy, x, mean, context);
-  const double* sums = static_cast<const double*>(context.workspace);
-  T* scale = coefficients<T>(spec, context);
+  const int threads = threads_for(rows * width, context.threads);
+  const Workspace<T> w(spec, context);
+  const int64_t factor = folded<T>(rows, width).factor;
+  repeat_columns(mean, width, factor, w.mean);
+  sum_gradients(spec, AllOpen<T>{dy}, x, w, threads);
   for (int64_t c = 0; c < width; ++c) {
     const double rstd = 1 / sqrt(static_cast<double>(variance[c]) + spec.epsilon);
-    dbeta[c] = static_cast<T>(sums[c]);
-    dgamma[c] = static_cast<T>(sums[width + c] * rstd);
-    scale[c] = static_cast<T>((gamma ? static_cast<double>(gamma[c]) : 1) * rstd);
+    dbeta[c] = static_cast<T>(w.sums[c]);
+    dgamma[c] = static_cast<T>(w.sums[width + c] * rstd);
+    w.scale[c] = static_cast<T>((gamma ? static_cast<double>(gamma[c]) : 1) * rstd);
   }
-  parallel_blocks(threads_for(rows * width, context.threads), rows, rows_per_block(width),
-                  [&](int64_t begin, int64_t end) {
-                    for (int64_t row = begin; row < end; ++row) {
-                      for_each_vector<T>(width, [&](int64_t c, int64_t count) {
-                        const Vec<T> g = load_up_to(dy + row * width + c, count);
-                        store_up_to(dx + row * width + c, g * load_up_to(scale + c, count), count);
-                      });
-                    }
-                  });
+  repeat_in_place(w.scale, width, factor);
+  for_each_folded<T>(rows, width, threads, [=](int64_t at, int64_t c, int64_t count) {
+    store_up_to(dx + at, load_up_to(dy + at, count) * load_up_to(w.scale + c, count), count);
+  });
 }
 
 }  // namespace

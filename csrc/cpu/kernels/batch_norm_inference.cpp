@@ -6,7 +6,7 @@
 // Numerics   scale = gamma/√(variance + epsilon) in double, rounded once; one subtraction and one fma per
 // element.
 //            x is centred first: folding mean into the shift would cancel where the mean is large.
-// Workspace  two T per column
+// Workspace  three T per folded column
 // Source     Ioffe, Szegedy, "Batch Normalization", 2015, algorithm 2
 #include <math.h>
 
@@ -19,20 +19,21 @@ namespace {
 
 template <class T>
 size_t batch_norm_inference_workspace(const NormSpec& spec, int) {
-  return static_cast<size_t>(2 * spec.width) * sizeof(T);
+  return static_cast<size_t>(ColumnScale<T>::size(spec.rows, spec.width)) * sizeof(T);
 }
 
 template <class T>
 void batch_norm_inference(const NormSpec& spec, const T* x, const T* gamma, const T* beta, const T* mean,
                           const T* variance, T* y, const Context& context) {
-  T* scale = static_cast<T*>(context.workspace);
-  T* shift = scale + spec.width;
+  const ColumnScale<T> columns(spec.rows, spec.width, static_cast<T*>(context.workspace));
   for (int64_t c = 0; c < spec.width; ++c) {
     const double rstd = 1 / sqrt(static_cast<double>(variance[c]) + spec.epsilon);
-    scale[c] = static_cast<T>((gamma ? static_cast<double>(gamma[c]) : 1) * rstd);
-    shift[c] = beta ? beta[c] : 0;
+    columns.mean[c] = mean[c];
+    columns.scale[c] = static_cast<T>((gamma ? static_cast<double>(gamma[c]) : 1) * rstd);
+    columns.shift[c] = beta ? beta[c] : 0;
   }
-  scale_columns(spec.rows, spec.width, x, mean, scale, shift, y, context.threads);
+  const T* no_residual = nullptr;
+  scale_columns(spec.rows, spec.width, x, columns, no_residual, false, y, context.threads);
 }
 
 }  // namespace

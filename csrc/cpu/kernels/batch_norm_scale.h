@@ -1,25 +1,51 @@
-// batch_norm_scale.h — y = (x - mean) * scale + shift, one mean, scale and shift per column.
+// batch_norm_scale.h — y = act((x - mean) * scale + shift + residual), one mean, scale and shift per column.
 #pragma once
 
+#include "cpu/kernels/activation.h"
 #include "cpu/kernels/column_sums.h"
 
 namespace fc::cpu::FC_ISA {
 
+// Each array as wide as a folded row.
 template <class T>
-void scale_columns(int64_t rows, int64_t width, const T* x, const T* mean, const T* scale, const T* shift,
-                   T* y, int threads) {
-  const int64_t block = rows_per_block(width);
-  parallel_blocks(threads_for(rows * width, threads), rows, block, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const T* x_row = x + row * width;
-      T* y_row = y + row * width;
-      for_each_vector<T>(width, [&](int64_t c, int64_t count) {
-        const Vec<T> centred = load_up_to(x_row + c, count) - load_up_to(mean + c, count);
-        store_up_to(y_row + c, fma<T>(centred, load_up_to(scale + c, count), load_up_to(shift + c, count)),
-                    count);
-      });
-    }
-  });
+struct ColumnScale {
+  T *mean, *scale, *shift;
+
+  static int64_t size(int64_t rows, int64_t width) { return 3 * folded<T>(rows, width).width; }
+  ColumnScale(int64_t rows, int64_t width, T* storage)
+      : mean(storage),
+        scale(mean + folded<T>(rows, width).width),
+        shift(scale + folded<T>(rows, width).width) {}
+
+  // After the first `width` elements of each were written.
+  void repeat(int64_t width, int64_t factor) {
+    for (T* columns : {mean, scale, shift}) repeat_in_place(columns, width, factor);
+  }
+};
+
+// residual may be null.
+template <class T>
+void scale_columns(int64_t rows, int64_t width, const T* x, ColumnScale<T> columns, const T* residual,
+                   bool relu, T* y, int threads) {
+  columns.repeat(width, folded<T>(rows, width).factor);
+  const auto run = [&](const auto& finish) {
+    for_each_folded<T>(
+        rows, width, threads_for(rows * width, threads), [=](int64_t at, int64_t c, int64_t count) {
+          const Vec<T> centred = load_up_to(x + at, count) - load_up_to(columns.mean + c, count);
+          const Vec<T> scaled =
+              fma<T>(centred, load_up_to(columns.scale + c, count), load_up_to(columns.shift + c, count));
+          store_up_to(y + at, finish(scaled, at, count), count);
+        });
+  };
+  const auto add_residual = [=](Vec<T> v, int64_t at, int64_t count) {
+    return v + load_up_to(residual + at, count);
+  };
+  if (residual == nullptr) {
+    if (!relu) return run([](Vec<T> v, int64_t, int64_t) { return v; });
+    return run([](Vec<T> v, int64_t, int64_t) { return Relu<T>().value(v); });
+  }
+  if (!relu) return run(add_residual);
+  run([=](Vec<T> v, int64_t at, int64_t count) { return Relu<T>().value(add_residual(v, at, count)); });
 }
 
 }  // namespace fc::cpu::FC_ISA

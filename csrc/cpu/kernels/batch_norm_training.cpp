@@ -1,24 +1,22 @@
 // batch_norm_training.cpp — batch normalisation with the batch's own statistics.
 //
-// Math       mean[c] = (1/n) Σ_r x[r,c]      var[c] = (1/n) Σ_r (x[r,c] − mean[c])²      rstd = 1/√(var +
-// epsilon)
-//            y = (x − mean)·rstd·gamma + beta      new_mean = momentum·mean_in + (1−momentum)·mean, variance
-//            likewise
-// Shapes     x, y (rows,width)   everything else (width); gamma, beta null mean 1, 0
-// Blocking   128 rows x 4 registers of columns, read twice while they are in L1: once for the centre, once
-// for the
-//            moments around it. So x comes from memory once for the statistics and once for y.
-// Threads    over blocks of rows; block results are combined in ascending order
-// Numerics   Per block: sums around the block's own mean, corrected by their first moment; blocks are
-// combined in double
-//            by the parallel formula. A large mean does not cancel: error is that of summing 128 squares in
-//            T. What rounding mean to T loses goes into the shift, so y is as exact as if mean were a double.
-// Workspace  two doubles per block and column, two T per column
-// Edges      rows = 0: statistics stay as they are, batch_mean 0, batch_rstd 1.
+// Math       mean[c] = (1/n) Σ_r x[r,c]      var[c] = (1/n) Σ_r (x[r,c] − mean[c])²
+//            rstd = 1/√(var + epsilon)
+//            y = act((x − mean)·rstd·gamma + beta + residual)      act: linear or relu
+//            new_mean = momentum·mean_in + (1−momentum)·mean, variance likewise
+// Shapes     x, y, residual (null means 0) (rows,width)   everything else (width); gamma, beta null mean 1, 0
+// Blocking   x is read twice, once for the statistics and once for y; narrow rows are folded (folded.h)
+// Threads    over parts of the rows, merged in ascending order
+// Numerics   Per block of 128 (folded) rows: sums of d and d², d = x − the block's first row, from which the
+//            block's own moments follow. No cancellation: that row is one of the samples, so its distance
+//            from the mean is part of the squares. Blocks are merged in double.
+//            What rounding mean to T loses goes into the shift, so y is as exact as if mean were a double.
+// Workspace  four doubles per part and folded column, three T per folded column
+// Edges      rows = 0: statistics stay as they are, batch_mean 0, batch_rstd 1. An infinite x makes mean
+//            infinite or NaN and y NaN.
 //            new_mean and mean (new_variance and variance) may be the same memory.
 // Source     Ioffe, Szegedy, "Batch Normalization", 2015; Chan, Golub, LeVeque, "Algorithms for Computing the
-// Sample
-//            Variance", 1983, eq. 1.7 (corrected two-pass) and 2.1 (pairwise combination).
+//            Sample Variance", 1983, section 3 (shifted data) and eq. 2.1 (combination).
 #include <math.h>
 
 #include "core/norm_spec.h"
@@ -28,80 +26,100 @@
 namespace fc::cpu::FC_ISA {
 namespace {
 
-// Mean and sum of squared deviations of V registers of columns over a block of rows.
-template <class T, int V>
-FC_INLINE void strip_moments(const T* x, int64_t rows, int64_t width, int64_t count, double* mean,
-                             double* squares) {
-  constexpr int64_t L = kLanes<T>;
-  const Vec<T> weight = broadcast(static_cast<T>(1) / static_cast<T>(rows));
-  Vec<T> centre[V] = {}, first[V] = {}, second[V] = {};
-  for (int64_t row = 0; row < rows; ++row) {
-    for (int v = 0; v < V; ++v) {
-      // Weighted before it is added: no overflow where the mean itself is representable.
-      centre[v] = fma<T>(load_up_to(x + row * width + v * L, count), weight, centre[v]);
-    }
-  }
-  for (int64_t row = 0; row < rows; ++row) {
-    for (int v = 0; v < V; ++v) {
-      const Vec<T> d = load_up_to(x + row * width + v * L, count) - centre[v];
-      first[v] += d;
-      second[v] = fma<T>(d, d, second[v]);
-    }
-  }
-  for (int v = 0; v < V; ++v) {
-    for (int64_t i = 0; i < count; ++i) {
-      const double c = centre[v][i], sum = first[v][i], offset = sum / static_cast<double>(rows);
-      const double rest = second[v][i] - sum * offset;
-      mean[v * L + i] = c - c == 0 ? c + offset : c;  // an infinite mean stays infinite
-      squares[v * L + i] = rest < 0 ? 0 : rest;
-    }
-  }
-}
+// Moments of many columns: their means (width doubles), then their sums of squared deviations (width).
 
-// out: mean (width), then sums of squared deviations (width).
 template <class T>
-void block_moments(const T* x, int64_t rows, int64_t width, double* out) {
-  constexpr int kWide = 4;
-  constexpr int64_t L = kLanes<T>;
-  int64_t c = 0;
-  for (; c + kWide * L <= width; c += kWide * L) {
-    strip_moments<T, kWide>(x + c, rows, width, L, out + c, out + width + c);
+void block_moments(const T* x, int64_t rows, int64_t width, double* moments) {
+  const Vec<T> weight = broadcast(static_cast<T>(1) / static_cast<T>(rows));
+  const auto add = [=](int64_t row, int64_t c, int64_t count, Vec<T>* sums) {
+    const Vec<T> first = load_up_to(x + c, count);
+    const Vec<T> origin = first - first == zero<T>() ? first : zero<T>();  // infinity is none
+    const Vec<T> d = load_up_to(x + row * width + c, count) - origin;
+    sums[0] = fma<T>(d, weight, sums[0]);
+    sums[1] = fma<T>(d, d, sums[1]);
+  };
+  for (int64_t i = 0; i < 2 * width; ++i) moments[i] = 0;
+  sum_columns<T, 2>(0, rows, width, add, moments);
+  for (int64_t c = 0; c < width; ++c) {
+    const double offset = moments[c], first = x[c];
+    const double squares = moments[width + c] - static_cast<double>(rows) * offset * offset;
+    moments[c] = first - first == 0 ? first + offset : offset;
+    moments[width + c] = squares < 0 ? 0 : squares;
   }
-  for (; c + L <= width; c += L) strip_moments<T, 1>(x + c, rows, width, L, out + c, out + width + c);
-  if (c < width) strip_moments<T, 1>(x + c, rows, width, width - c, out + c, out + width + c);
 }
 
-// Mean and variance of one column from its blocks' moments.
-void combine_moments(const NormSpec& spec, const double* moments, int64_t column, double& mean,
-                     double& variance) {
-  const int64_t width = spec.width;
-  const int64_t blocks = row_blocks(spec.rows);
-  const double n = static_cast<double>(spec.rows);
-  double total = 0;
-  for (int64_t b = 0; b < blocks; ++b) {
-    total +=
-        static_cast<double>(min_of(kBlockRows, spec.rows - b * kBlockRows)) * moments[2 * b * width + column];
+// `to`, the moments of n rows, becomes those of n + more rows.
+void merge_moments(int64_t width, double* to, int64_t n, const double* from, int64_t more) {
+  const double share = static_cast<double>(more) / static_cast<double>(n + more);
+  const double spread = static_cast<double>(n) * share;
+  for (int64_t c = 0; c < width; ++c) {
+    const double delta = from[c] - to[c];
+    to[c] += delta * share;
+    to[width + c] += from[width + c] + delta * delta * spread;
   }
-  mean = total / n;
-  double squares = 0;
-  for (int64_t b = 0; b < blocks; ++b) {
-    const double offset = moments[2 * b * width + column] - mean;
-    squares += moments[(2 * b + 1) * width + column] +
-               static_cast<double>(min_of(kBlockRows, spec.rows - b * kBlockRows)) * offset * offset;
+}
+
+// Afterwards the workspace begins with the moments of the folded columns. Behind the moments of each part
+// there is room for those of a block.
+template <class T>
+void folded_moments(const T* x, const Folded& f, double* moments, int threads) {
+  const RowParts cut(f.rows);
+  const int64_t size = 2 * f.width;
+  parallel_for(threads, cut.parts, [&](int64_t part) {
+    double* own = moments + 2 * part * size;
+    int64_t n = 0;
+    cut.for_each_block(part, [&](int64_t first, int64_t count) {
+      block_moments(x + first * f.width, count, f.width, n == 0 ? own : own + size);
+      if (n > 0) merge_moments(f.width, own, n, own + size, count);
+      n += count;
+    });
+  });
+  int64_t n = 0;
+  for (int64_t part = 0; part < cut.parts; n += cut.part_rows(part), ++part) {
+    if (part > 0) merge_moments(f.width, moments, n, moments + 2 * part * size, cut.part_rows(part));
   }
-  variance = squares / n;
+}
+
+struct Moments {
+  double mean = 0, squares = 0;
+
+  void merge(int64_t n, double other_mean, double other_squares, int64_t more) {
+    double pair[2] = {mean, squares};
+    const double other[2] = {other_mean, other_squares};
+    merge_moments(1, pair, n, other, more);
+    mean = pair[0], squares = pair[1];
+  }
+};
+
+// Column c out of its folded columns and of the rows that were too few to be folded.
+template <class T>
+Moments unfold(const Folded& f, int64_t width, const double* moments, const T* x, int64_t c) {
+  Moments m;
+  int64_t n = 0;
+  if (f.rows > 0) {
+    for (int64_t i = c; i < f.width; i += width, n += f.rows) {
+      m.merge(n, moments[i], moments[f.width + i], f.rows);
+    }
+  }
+  for (int64_t i = c; i < f.rest; i += width, ++n) m.merge(n, x[f.rows * f.width + i], 0, 1);
+  return m;
+}
+
+template <class T>
+int64_t moments_size(const NormSpec& spec) {
+  return 2 * folded_sums_size<T>(spec.rows, spec.width, 2);
 }
 
 template <class T>
 size_t batch_norm_training_workspace(const NormSpec& spec, int) {
-  return static_cast<size_t>(2 * spec.width) *
-         (static_cast<size_t>(row_blocks(spec.rows)) * sizeof(double) + sizeof(T));
+  return static_cast<size_t>(moments_size<T>(spec)) * sizeof(double) +
+         static_cast<size_t>(ColumnScale<T>::size(spec.rows, spec.width)) * sizeof(T);
 }
 
 template <class T>
 void batch_norm_training(const NormSpec& spec, const T* x, const T* gamma, const T* beta, const T* mean,
-                         const T* variance, T* y, T* new_mean, T* new_variance, T* batch_mean, T* batch_rstd,
-                         const Context& context) {
+                         const T* variance, const T* residual, T* y, T* new_mean, T* new_variance,
+                         T* batch_mean, T* batch_rstd, const Context& context) {
   const int64_t rows = spec.rows, width = spec.width;
   if (rows == 0) {
     for (int64_t c = 0; c < width; ++c) {
@@ -112,33 +130,25 @@ void batch_norm_training(const NormSpec& spec, const T* x, const T* gamma, const
     }
     return;
   }
-  const int64_t blocks = row_blocks(rows);
+  const Folded f = folded<T>(rows, width);
   double* moments = static_cast<double*>(context.workspace);
-  T* scale = reinterpret_cast<T*>(moments + 2 * blocks * width);
-  T* shift = scale + width;
-  const int threads = threads_for(rows * width, context.threads);
-
-  parallel_for(threads, blocks, [&](int64_t b) {
-    const int64_t first = b * kBlockRows;
-    block_moments(x + first * width, min_of(kBlockRows, rows - first), width, moments + 2 * b * width);
-  });
-  constexpr int64_t kColumns = 16;
-  parallel_blocks(
-      threads_for(2 * blocks * width, context.threads), width, kColumns, [&](int64_t begin, int64_t end) {
-        for (int64_t c = begin; c < end; ++c) {
-          double m, v;
-          combine_moments(spec, moments, c, m, v);
-          const double rstd = 1 / sqrt(v + spec.epsilon);
-          const double g = (gamma ? static_cast<double>(gamma[c]) : 1) * rstd;
-          batch_mean[c] = static_cast<T>(m);
-          batch_rstd[c] = static_cast<T>(rstd);
-          new_mean[c] = static_cast<T>(spec.momentum * mean[c] + (1 - spec.momentum) * m);
-          new_variance[c] = static_cast<T>(spec.momentum * variance[c] + (1 - spec.momentum) * v);
-          scale[c] = static_cast<T>(g);
-          shift[c] = static_cast<T>((beta ? static_cast<double>(beta[c]) : 0) - (m - batch_mean[c]) * g);
-        }
-      });
-  scale_columns(rows, width, x, batch_mean, scale, shift, y, context.threads);
+  const ColumnScale<T> columns(rows, width, reinterpret_cast<T*>(moments + moments_size<T>(spec)));
+  folded_moments(x, f, moments, threads_for(rows * width, context.threads));
+  for (int64_t c = 0; c < width; ++c) {
+    const Moments m = unfold(f, width, moments, x, c);
+    const double new_share = 1 - spec.momentum, v = m.squares / static_cast<double>(rows);
+    const double rstd = 1 / sqrt(v + spec.epsilon);
+    const double scale = (gamma ? static_cast<double>(gamma[c]) : 1) * rstd;
+    batch_mean[c] = columns.mean[c] = static_cast<T>(m.mean);
+    batch_rstd[c] = static_cast<T>(rstd);
+    new_mean[c] = static_cast<T>(spec.momentum * mean[c] + new_share * m.mean);
+    new_variance[c] = static_cast<T>(spec.momentum * variance[c] + new_share * v);
+    columns.scale[c] = static_cast<T>(scale);
+    const double shift = beta ? static_cast<double>(beta[c]) : 0;
+    columns.shift[c] = static_cast<T>(shift - (m.mean - batch_mean[c]) * scale);
+  }
+  const bool relu = spec.activation.kind == ActivationKind::relu;
+  scale_columns(rows, width, x, columns, residual, relu, y, context.threads);
 }
 
 }  // namespace

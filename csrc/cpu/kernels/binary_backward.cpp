@@ -55,7 +55,7 @@ struct Sums {
     piece = max_of(1, min_of(run, kSumBlock));
     pieces = ceil_div(run, piece);
     pieces_per_part = kSumBlock / piece;
-    parts = by_columns ? row_blocks(terms) : ceil_div(summed.count(1) * pieces, pieces_per_part);
+    parts = by_columns ? ceil_div(terms, kBlockRows) : ceil_div(summed.count(1) * pieces, pieces_per_part);
   }
 
   size_t workspace() const { return terms <= 1 ? 0 : static_cast<size_t>(cells * parts) * sizeof(double); }
@@ -82,7 +82,9 @@ void sum_by_columns(const Sums& s, const T* dy, const T* other, double* partial,
     };
     const int64_t begin = part * kBlockRows, end = min_of(begin + kBlockRows, s.terms);
     const int64_t columns = min_of(kTile, width - column);
-    sum_columns<T, 1>(begin, end, columns, add, partial + part * s.cells + index * width + column);
+    double* sums = partial + part * s.cells + index * width + column;
+    for (int64_t i = 0; i < columns; ++i) sums[i] = 0;
+    sum_columns<T, 1>(begin, end, columns, add, sums);
   });
 }
 

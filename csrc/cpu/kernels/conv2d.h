@@ -13,7 +13,8 @@ template <class T>
 size_t conv2d_forward_workspace(const Conv2dSpec& s, int threads);
 
 template <class T>
-void conv2d_backward_input(const Conv2dSpec& s, const T* dy, const T* w, T* dx, const Context& context);
+void conv2d_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const T* gate, T* dx,
+                           const Context& context);
 template <class T>
 size_t conv2d_backward_input_workspace(const Conv2dSpec& s, int threads);
 
@@ -30,7 +31,8 @@ template <class T>
 size_t depthwise_forward_workspace(const Conv2dSpec& s, int threads);
 
 template <class T>
-void depthwise_backward_input(const Conv2dSpec& s, const T* dy, const T* w, T* dx, const Context& context);
+void depthwise_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const T* gate, T* dx,
+                              const Context& context);
 template <class T>
 size_t depthwise_backward_input_workspace(const Conv2dSpec& s, int threads);
 
@@ -39,5 +41,17 @@ void depthwise_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* 
                                const Context& context);
 template <class T>
 size_t depthwise_backward_weight_workspace(const Conv2dSpec& s, int threads);
+
+// Where conv2d_algorithm says winograd.
+void winograd_forward(const Conv2dSpec& s, const float* x, const float* w, const float* bias, float* y,
+                      const Context& context);
+size_t winograd_forward_workspace(const Conv2dSpec& s, int threads);
+void winograd_backward_input(const Conv2dSpec& s, const float* dy, const float* w, const float* gate,
+                             float* dx, const Context& context);
+size_t winograd_backward_input_workspace(const Conv2dSpec& s, int threads);
+// False if something is not finite: dw and dbias are then not to be used.
+bool winograd_backward_weight(const Conv2dSpec& s, const float* x, const float* dy, float* dw, float* dbias,
+                              const Context& context);
+size_t winograd_backward_weight_workspace(const Conv2dSpec& s, int threads);
 
 }  // namespace fc::cpu::FC_ISA

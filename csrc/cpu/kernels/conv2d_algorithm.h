@@ -1,11 +1,14 @@
 // conv2d_algorithm.h — which algorithm computes a convolution: the one place that decides.
 //
-// A choice depends on the spec and the ISA alone, never on the number of threads.
+// A choice depends on the spec and the ISA alone, never on the number of threads. Costs are in cycles of one
+// core, from rates that bench/test_ops.py measures; where algorithms are within a few per cent, either choice
+// is right.
 #pragma once
 
 #include <type_traits>
 
 #include "core/conv2d_spec.h"
+#include "cpu/kernels/blocking.h"
 
 namespace fc::cpu::FC_ISA {
 
@@ -16,29 +19,76 @@ inline bool is_depthwise(const Conv2dSpec& s) {
   return s.groups > 1 && s.groups == s.C;
 }
 
-// Winograd's transforms have six points a side, so results and taps come to seven together: 4 and 3, 2 and 5.
-template <class T>
-inline bool winograd_can(const Conv2dSpec& s) {
-  return std::is_same_v<T, float> && s.numerics.precision == Precision::fast && s.groups == 1 && s.R == s.S &&
-         (s.R == 3 || s.R == 5) && s.stride_h == 1 && s.stride_w == 1 && s.dilation_h == 1 &&
-         s.dilation_w == 1;
+// What the costs are made of, per ISA.
+struct Conv2dRates {
+  static constexpr double lanes = FC_VECTOR_BYTES / 4;
+  static constexpr double fma = FC_VECTOR_BYTES == 16 ? 0.5 : 2;  // vectors per cycle
+  static constexpr double direct = 0.8, winograd = 0.75;  // share of these that a matrix product reaches
+  static constexpr double tile_in =
+      FC_VECTOR_BYTES == 64 ? 110 : 160;  // cycles per tile and vector of channels
+  static constexpr double tile_out = FC_VECTOR_BYTES == 64 ? 90 : 140;
+  static constexpr double filter = 130;                             // per vector of filters and channel
+  static constexpr double weight_tile = 220, weight_inverse = 150;  // as tile_in, filter
+  static constexpr double stream = 5;                               // bytes per cycle from L3
+};
+
+inline double vectors(int64_t channels) {
+  return static_cast<double>(ceil_div(channels, static_cast<int64_t>(Conv2dRates::lanes)));
 }
 
-// Transforms cost as much as products of 16 channels, and a ragged image wastes part of its last tiles.
-inline bool winograd_weight_pays(const Conv2dSpec& s) {
-  const int64_t edge = 7 - s.R, tiles = (s.P + edge - 1) / edge * ((s.Q + edge - 1) / edge);
-  return s.R == 3 && s.C >= 16 && s.K >= 16 && s.N * tiles >= 16 && 2 * s.P * s.Q >= tiles * edge * edge;
+// `pixels` results of `to` channels from `from` channels.
+inline double direct_cycles(const Conv2dSpec& s, int64_t pixels, int64_t from, int64_t to) {
+  using R = Conv2dRates;
+  return static_cast<double>(pixels * s.R * s.S * from) * vectors(to) / (R::fma * R::direct);
+}
+
+inline bool can_use_winograd(const Conv2dSpec& s) {
+  return s.R == s.S && (s.R == 3 || s.R == 5) && s.stride_h == 1 && s.stride_w == 1 && s.dilation_h == 1 &&
+         s.dilation_w == 1 && s.groups == 1;
+}
+
+inline double winograd_cycles(const Conv2dSpec& s, int64_t height, int64_t width, int64_t from, int64_t to) {
+  using R = Conv2dRates;
+  const int64_t step = 7 - s.R, tiles = s.N * ceil_div(height, step) * ceil_div(width, step);
+  const double products = 36 * static_cast<double>(from) * vectors(to);
+  const double tile =
+      products / (R::fma * R::winograd) + vectors(from) * R::tile_in + vectors(to) * R::tile_out;
+  // U beyond L2 is written, and streams through a core for every block of tiles.
+  const double u_bytes = products * 4 * R::lanes, passes = 2 + static_cast<double>(ceil_div(tiles, 32));
+  return static_cast<double>(tiles) * tile + static_cast<double>(from) * vectors(to) * R::filter +
+         (u_bytes > 1 << 20 ? passes * u_bytes / R::stream : 0);
+}
+
+inline double winograd_weight_cycles(const Conv2dSpec& s) {
+  using R = Conv2dRates;
+  const int64_t step = 7 - s.R, tiles = s.N * ceil_div(s.P, step) * ceil_div(s.Q, step);
+  const double filters = static_cast<double>(s.C) * vectors(s.K);
+  return static_cast<double>(tiles) *
+             (36 * filters / (R::fma * R::winograd) + (vectors(s.C) + vectors(s.K)) * R::weight_tile) +
+         filters * R::weight_inverse * max_of(tiles / 128, 1);
 }
 
 template <class T>
 inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
-  if (is_depthwise(s)) return Conv2dAlgorithm::depthwise;
-  if (pass == Conv2dPass::backward_weight && winograd_can<T>(s) &&
-      s.numerics.preferred != Conv2dAlgorithm::direct &&
-      (s.numerics.preferred == Conv2dAlgorithm::winograd || winograd_weight_pays(s))) {
-    return Conv2dAlgorithm::winograd;
+  using A = Conv2dAlgorithm;
+  if (is_depthwise(s)) return A::depthwise;
+  const A preferred = s.numerics.preferred;
+  if (!std::is_same_v<T, float> || s.numerics.precision == Precision::strict || preferred == A::direct) {
+    return A::direct;
   }
-  return Conv2dAlgorithm::direct;
+  const bool forward = pass == Conv2dPass::forward;
+  if (!can_use_winograd(s)) return A::direct;
+  if (pass == Conv2dPass::backward_weight) {
+    const double direct = direct_cycles(s, s.N * s.P * s.Q, s.C, s.K);
+    if (preferred == A::winograd || winograd_weight_cycles(s) < 0.8 * direct) return A::winograd;
+  } else {
+    const int64_t height = forward ? s.P : s.H, width = forward ? s.Q : s.W;
+    const int64_t from = forward ? s.C : s.K, to = forward ? s.K : s.C;
+    const double direct = direct_cycles(s, s.N * height * width, from, to);
+    if (preferred == A::winograd || winograd_cycles(s, height, width, from, to) < 0.8 * direct)
+      return A::winograd;
+  }
+  return A::direct;
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -33,14 +33,20 @@ Igemm<T> problem(const Conv2dSpec& s, const T* x, const T* w, const T* bias, T* 
 
 template <class T>
 size_t conv2d_forward_workspace(const Conv2dSpec& s, int threads) {
-  if (is_depthwise(s)) return depthwise_forward_workspace<T>(s, threads);
+  const Conv2dAlgorithm algorithm = conv2d_algorithm<T>(s, Conv2dPass::forward);
+  if (algorithm == Conv2dAlgorithm::depthwise) return depthwise_forward_workspace<T>(s, threads);
+  if (algorithm == Conv2dAlgorithm::winograd) return winograd_forward_workspace(s, threads);
   return igemm_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads);
 }
 
 template <class T>
 void conv2d_forward(const Conv2dSpec& s, const T* x, const T* w, const T* bias, T* y,
                     const Context& context) {
-  if (is_depthwise(s)) return depthwise_forward(s, x, w, bias, y, context);
+  const Conv2dAlgorithm algorithm = conv2d_algorithm<T>(s, Conv2dPass::forward);
+  if (algorithm == Conv2dAlgorithm::depthwise) return depthwise_forward(s, x, w, bias, y, context);
+  if constexpr (std::is_same_v<T, float>) {
+    if (algorithm == Conv2dAlgorithm::winograd) return winograd_forward(s, x, w, bias, y, context);
+  }
   igemm(problem(s, x, w, bias, y), context);
 }
 

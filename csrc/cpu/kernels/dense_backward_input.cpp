@@ -1,7 +1,7 @@
 // dense_backward_input.cpp — gradient of a fully connected layer's input.
 //
-// Math       dx[m,k] = Σ_n dy[m,n] · w[k,n]
-// Shapes     dy (M,N)  w (K,N)  dx (M,K)     C-contiguous
+// Math       dx[m,k] = Σ_n dy[m,n] · w[k,n]; then the gate's map (gate.h)
+// Shapes     dy (M,N)  w (K,N)  gate (M,K) or null  dx (M,K)     C-contiguous
 // Blocking   igemm.h with one tap, over w transposed and packed ahead
 // Threads    over (row block, column panels)
 // Numerics   one chain of fma per dx, ascending in n
@@ -15,8 +15,9 @@ namespace fc::cpu::FC_ISA {
 namespace {
 
 template <class T>
-Igemm<T> problem(const GemmSpec& s, const T* dy, const T* packed, T* dx) {
-  return {matrix_rows(dy, s.M, s.N), dx, 0, 0, s.K, 1, s.K, {packed, 0}, {}};
+Igemm<T> problem(const GemmSpec& s, const T* dy, const T* packed, const T* gate, T* dx) {
+  return {
+      matrix_rows(dy, s.M, s.N), dx, 0, 0, s.K, 1, s.K, {packed, 0}, {nullptr, {}, {s.activation, gate, dx}}};
 }
 
 template <class T>
@@ -45,16 +46,17 @@ template <class T>
 size_t dense_backward_input_workspace(const GemmSpec& s, int threads) {
   WorkspaceCutter cutter(nullptr);
   take_packed<T>(s, cutter);
-  return cutter.bytes() + igemm_workspace(problem<T>(s, nullptr, nullptr, nullptr), threads);
+  return cutter.bytes() + igemm_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads);
 }
 
 template <class T>
-void dense_backward_input(const GemmSpec& s, const T* dy, const T* w, T* dx, const Context& context) {
+void dense_backward_input(const GemmSpec& s, const T* dy, const T* w, const T* gate, T* dx,
+                          const Context& context) {
   if (s.M == 0) return;
   WorkspaceCutter cutter(context.workspace);
   T* packed = take_packed<T>(s, cutter);
   pack_weights(s, w, packed, context.threads);
-  igemm(problem<T>(s, dy, packed, dx), {reinterpret_cast<void*>(cutter.end()), context.threads});
+  igemm(problem<T>(s, dy, packed, gate, dx), {reinterpret_cast<void*>(cutter.end()), context.threads});
 }
 
 void add_dense_backward_input(KernelTable& table) {

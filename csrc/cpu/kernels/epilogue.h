@@ -1,9 +1,10 @@
-// epilogue.h — what happens to a sum on its way to memory: bias, then activation.
+// epilogue.h — what happens to a sum on its way to memory: bias, then activation; backwards, a gate.
 //
-// Activations of a few instructions run in registers; the others run over the finished block, still in L1.
+// Activations of a few instructions run in registers; the others, and the gate, run over the finished block,
+// still in L1.
 #pragma once
 
-#include "cpu/kernels/activation.h"
+#include "cpu/kernels/gate.h"
 
 namespace fc::cpu::FC_ISA {
 
@@ -20,6 +21,7 @@ template <class T>
 struct Epilogue {
   const T* bias = nullptr;
   Activation activation;
+  Gate<T> gate{};
 
   template <int M, int V>
   FC_INLINE void activate(Vec<T> (&tile)[M][V]) const {
@@ -35,13 +37,16 @@ struct Epilogue {
     }
   }
 
-  // The activations that did not fit registers, over rows out[0..count) of `columns` elements each.
+  // The gate and the activations that did not fit registers, over rows out[0..count) of `columns` elements
+  // each.
   void finish(T* const* out, int64_t count, int64_t column, int64_t columns) const {
-    if (fits_registers(activation)) return;
+    if (fits_registers(activation) && gate.open()) return;
     for (int64_t i = 0, next; i < count; i = next) {
       for (next = i + 1; next < count && out[next] == out[next - 1] + columns;)
         ++next;  // neighbours in one call
-      apply_activation(activation, out[i] + column, (next - i) * columns);
+      T* const block = out[i] + column;
+      if (!fits_registers(activation)) apply_activation(activation, block, (next - i) * columns);
+      gate.finish(block, (next - i) * columns);
     }
   }
 

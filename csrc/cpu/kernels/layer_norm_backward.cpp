@@ -4,9 +4,9 @@
 //            dx = rstd·(g − (1/n) Σ_c g − x̂·(1/n) Σ_c g·x̂)
 // Shapes     dy, x, dx (rows,width)   gamma (null means 1), dgamma, dbeta (width)   row_mean, row_rstd (rows)
 // Blocking   128 rows: their column sums, then dx row by row from the same rows, still in cache
-// Threads    over blocks of rows; column sums are combined in ascending order
+// Threads    over parts of the rows; column sums are combined in ascending order
 // Numerics   row sums in blocks of 4096 in T, blocks in double; column sums 128 rows in T, blocks in double
-// Workspace  two doubles per block and column
+// Workspace  two doubles per part and column
 // Edges      rows = 0: dgamma and dbeta are 0
 // Source     Ba, Kiros, Hinton, "Layer Normalization", 2016
 #include "core/norm_spec.h"
@@ -44,13 +44,14 @@ void row_gradient(const T* dy, const T* x, const T* gamma, T mean_value, T rstd_
 
 template <class T>
 size_t layer_norm_backward_workspace(const NormSpec& spec, int) {
-  return 2 * static_cast<size_t>(row_blocks(spec.rows) * spec.width) * sizeof(double);
+  return 2 * static_cast<size_t>(max_of(1, RowParts(spec.rows).parts) * spec.width) * sizeof(double);
 }
 
 template <class T>
 void layer_norm_backward(const NormSpec& spec, const T* dy, const T* x, const T* gamma, const T* row_mean,
                          const T* row_rstd, T* dx, T* dgamma, T* dbeta, const Context& context) {
-  const int64_t rows = spec.rows, width = spec.width, blocks = row_blocks(rows);
+  const int64_t rows = spec.rows, width = spec.width;
+  const RowParts cut(rows);
   double* sums = static_cast<double*>(context.workspace);
   const auto add = [&](int64_t row, int64_t c, int64_t count, Vec<T>* sum) {
     const Vec<T> g = load_up_to(dy + row * width + c, count);
@@ -58,15 +59,17 @@ void layer_norm_backward(const NormSpec& spec, const T* dy, const T* x, const T*
     sum[0] += g;
     sum[1] = fma<T>(g, centred * broadcast(row_rstd[row]), sum[1]);
   };
-  parallel_for(threads_for(rows * width, context.threads), blocks, [&](int64_t b) {
-    const int64_t begin = b * kBlockRows, end = min_of(begin + kBlockRows, rows);
-    sum_columns<T, 2>(begin, end, width, add, sums + 2 * b * width);
-    for (int64_t row = begin; row < end; ++row) {
-      row_gradient(dy + row * width, x + row * width, gamma, row_mean[row], row_rstd[row], dx + row * width,
-                   width);
-    }
+  for (int64_t i = 0; i < max_of(1, cut.parts) * 2 * width; ++i) sums[i] = 0;
+  parallel_for(threads_for(rows * width, context.threads), cut.parts, [&](int64_t part) {
+    cut.for_each_block(part, [&](int64_t begin, int64_t count) {
+      sum_columns<T, 2>(begin, begin + count, width, add, sums + 2 * part * width);
+      for (int64_t row = begin; row < begin + count; ++row) {
+        row_gradient(dy + row * width, x + row * width, gamma, row_mean[row], row_rstd[row], dx + row * width,
+                     width);
+      }
+    });
   });
-  add_up_blocks(blocks, 2 * width, sums, context.threads);
+  add_up_blocks(cut.parts, 2 * width, sums, context.threads);
   for (int64_t c = 0; c < width; ++c) {
     dbeta[c] = static_cast<T>(sums[c]);
     dgamma[c] = static_cast<T>(sums[width + c]);

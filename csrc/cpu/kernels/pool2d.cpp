@@ -14,6 +14,7 @@
 #include "core/pool2d_spec.h"
 #include "cpu/kernels/pool2d_window.h"
 #include "cpu/kernels/table.h"
+#include "cpu/kernels/work.h"
 #include "cpu/parallel.h"
 #include "cpu/simd/vec.h"
 
@@ -60,7 +61,7 @@ FC_INLINE Vec<T> total(const PoolWindow& w, const T* x, int64_t count) {
 // y = reduce(window, channels of the image, how many of them fill the register).
 template <class T, class Reduce>
 void reduce_windows(const Pool2dSpec& s, const T* x, T* y, const Context& context, const Reduce& reduce) {
-  parallel_for(context.threads, s.N * s.P, [&](int64_t row) {
+  parallel_for(threads_for(s.N * s.H * s.W * s.C, context.threads), s.N * s.P, [&](int64_t row) {
     const T* image = x + row / s.P * s.H * s.W * s.C;
     const PoolRow windows(s, row % s.P);
     for (int64_t q = 0; q < s.Q; ++q) {

@@ -10,11 +10,14 @@
 
 #include "core/norm_spec.h"
 #include "cpu/kernels/table.h"
+#include "cpu/kernels/work.h"
 #include "cpu/parallel.h"
 #include "cpu/simd/math.h"
 
 namespace fc::cpu::FC_ISA {
 namespace {
+
+constexpr double kNs = 0.6;  // per element
 
 // The largest of a row without NaN; a NaN shows up in the sum whatever this returns.
 template <class T>
@@ -52,7 +55,8 @@ template <class T, class F>
 void for_each_row(const NormSpec& s, const Context& context, const F& f) {
   constexpr int64_t kCells = 1 << 13;
   const int64_t rows = s.width >= kCells ? 1 : kCells / s.width;
-  parallel_blocks(context.threads, s.rows, rows, [&](int64_t begin, int64_t end) {
+  const int threads = threads_for(s.rows * s.width, context.threads, kNs);
+  parallel_blocks(threads, s.rows, rows, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) f(row * s.width);
   });
 }

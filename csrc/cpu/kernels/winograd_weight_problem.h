@@ -3,11 +3,10 @@
 
 #include "core/conv2d_spec.h"
 #include "cpu/kernels/igemm_problem.h"
+#include "cpu/kernels/winograd.h"
 #include "cpu/kernels/winograd_adjoint.h"
 
 namespace fc::cpu::FC_ISA {
-
-inline constexpr int64_t kPlanes = kWinogradPoints * kWinogradPoints;
 
 template <class T>
 struct WinogradWeight {
@@ -17,7 +16,7 @@ struct WinogradWeight {
   T* dw;
   T* dbias;  // or null
 
-  int64_t edge() const { return kWinogradPoints + 1 - s.R; }  // of a tile of dy
+  int64_t edge() const { return 7 - s.R; }  // of a tile of dy
   int64_t tiles_h() const { return ceil_div(s.P, edge()); }
   int64_t tiles_w() const { return ceil_div(s.Q, edge()); }
   int64_t tiles() const { return s.N * tiles_h() * tiles_w(); }
@@ -69,9 +68,9 @@ struct WinogradWeightScratch {
 
   WinogradWeightScratch(const WinogradWeightBlocking<T>& k, WorkspaceCutter& cutter)
       : rows(cutter.take<const T*>(kTileBlock)),
-        x(cutter.take<T>(kPlanes * plane_size<T>(kTileBlock, k.most_channels()))),
-        dy(cutter.take<T>(kPlanes * plane_size<T>(kTileBlock, k.most_columns()))),
-        sum(cutter.take<T>(kPlanes * plane_size<T>(k.most_channels(), k.most_columns()))) {}
+        x(cutter.take<T>(kWinogradPlanes * plane_size<T>(kTileBlock, k.most_channels()))),
+        dy(cutter.take<T>(kWinogradPlanes * plane_size<T>(kTileBlock, k.most_columns()))),
+        sum(cutter.take<T>(kWinogradPlanes * plane_size<T>(k.most_channels(), k.most_columns()))) {}
 };
 
 template <class T>
@@ -85,7 +84,7 @@ struct WinogradWeightWorkspace {
   WinogradWeightWorkspace(const WinogradWeight<T>& p, const WinogradWeightBlocking<T>& k, int threads,
                           void* base) {
     WorkspaceCutter cutter(base);
-    zeros = cutter.take<T>(zeros_size(k));
+    zeros = cutter.take<T>(zeros_size(p, k));
     dw = k.chunks > 1 ? cutter.take<T>(k.chunks * p.weights()) : p.dw;
     dbias = k.chunks > 1 ? cutter.take<T>(k.chunks * p.s.K) : p.dbias;
     check = cutter.take<T>(k.tasks());
@@ -94,8 +93,9 @@ struct WinogradWeightWorkspace {
     slots = SlotWorkspace(cutter, one.bytes(), threads);
   }
 
-  static int64_t zeros_size(const WinogradWeightBlocking<T>& k) {
-    return max_of(k.most_channels(), k.most_columns());
+  // What a row of cells outside of the image reads.
+  static int64_t zeros_size(const WinogradWeight<T>& p, const WinogradWeightBlocking<T>& k) {
+    return max_of(5 * p.s.C + k.most_channels(), (p.edge() - 1) * p.s.K + k.most_columns());
   }
 };
 

@@ -19,9 +19,15 @@ constexpr int64_t max_of(int64_t a, int64_t b) {
   return a > b ? a : b;
 }
 
-// One thread for work that is over before others would wake up.
-constexpr int threads_for(int64_t elements, int threads) {
-  return elements < 2 * kBlockElements ? 1 : threads;
+// What an element of the cheapest loops (copy, relu, add) takes one thread, arrays in the second-level cache.
+inline constexpr double kCheapNs = 0.12;
+// Below this much work for one thread, waking another one costs more than it takes over: measured with the
+// threads asleep, 15 to 40 microseconds.
+inline constexpr double kForkNs = 30000;
+
+// One thread for work that is over before others would help; `ns` is what one element takes.
+constexpr int threads_for(int64_t elements, int threads, double ns = kCheapNs) {
+  return static_cast<double>(elements) * ns < kForkNs ? 1 : threads;
 }
 
 // Rows of `width` elements that make a block.

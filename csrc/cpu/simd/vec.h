@@ -8,6 +8,8 @@
 
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #endif
 
 #include <cstdint>
@@ -102,6 +104,19 @@ FC_INLINE void store_partial(T* p, Vec<T> v, int64_t n) {
   }
 #else
   std::memcpy(p, &v, static_cast<size_t>(n) * sizeof(T));
+#endif
+}
+
+// The products of the lower 32 bits of each pair of lanes, all 64 bits of them.
+FC_INLINE Vec<uint64_t> multiply_lower_halves(Vec<uint64_t> a, Vec<uint64_t> b) {
+#if FC_VECTOR_BYTES == 64 && defined(__AVX512F__)
+  return (Vec<uint64_t>)_mm512_mul_epu32((__m512i)a, (__m512i)b);
+#elif FC_VECTOR_BYTES == 32 && defined(__AVX2__)
+  return (Vec<uint64_t>)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+#elif FC_VECTOR_BYTES == 16 && defined(__SSE2__)
+  return (Vec<uint64_t>)_mm_mul_epu32((__m128i)a, (__m128i)b);
+#else
+  return (a & uint64_t{0xFFFFFFFFu}) * (b & uint64_t{0xFFFFFFFFu});
 #endif
 }
 

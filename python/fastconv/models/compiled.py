@@ -24,7 +24,8 @@ from fastconv.models.batches import (
     load_sample_weight,
 )
 from fastconv.models.meters import Meters
-from fastconv.models.plans import ModelPlan, OptimizerState, PlanCache, as_list
+from fastconv.models.optimizer_state import OptimizerState
+from fastconv.models.plans import ModelPlan, PlanCache, as_list
 from fastconv.ops import _arrays, _numbers
 
 __all__ = ["Compiled"]
@@ -113,6 +114,8 @@ class Compiled(Layer):
         self._loss_weights = weights
         self._meters = Meters(found, metrics)
         self._optimizer_state = OptimizerState(chosen)
+        if self.built:
+            plans.gather_weights(self)
         self.reset_plans()
 
     @property

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from fastconv import _cpu, ops
 from fastconv.autodiff import gradients
 from fastconv.graph import Value, tracing
 from fastconv.losses import Loss
-from fastconv.plan import Plan, Update
+from fastconv.models.optimizer_state import OptimizerState
+from fastconv.plan import Plan
 from fastconv.plan.fuse import fuse_output_activation_into_loss
-from fastconv.variables import Variable
+from fastconv.plan.runs import runs_of
+from fastconv.variables import Variable, gather
 
-__all__ = ["ModelPlan", "PlanCache", "as_list", "loss_plan", "predict_plan", "train_plan"]
+__all__ = ["ModelPlan", "PlanCache", "as_list", "gather_weights", "loss_plan", "predict_plan", "train_plan"]
 
 # Programs kept per purpose: the batch size, the last partial batch, and a few of predict's.
 _KEPT = 8
@@ -83,6 +82,12 @@ class PlanCache:
         return plan
 
 
+def gather_weights(model: Any) -> None:
+    """Moves a built model's weights side by side, once, before plans point at them."""
+    gather(model.trainable_weights)
+    gather(model.non_trainable_weights)
+
+
 def _input_values(shapes: Sequence[tuple[int, ...]], dtype: str, batch: int) -> list[Value]:
     return [Value((batch, *shape), dtype, name=f"input {i}") for i, shape in enumerate(shapes)]
 
@@ -96,6 +101,7 @@ def predict_plan(model: Any, shapes: Sequence[tuple[int, ...]], batch: int) -> M
     with tracing():
         inputs = _input_values(shapes, model.dtype, batch)
         outputs = _call(model, inputs, training=False)
+    gather_weights(model)
     return ModelPlan(Plan(inputs, outputs), inputs, outputs)
 
 
@@ -140,6 +146,7 @@ def loss_plan(model: Any, losses: Sequence[Loss | None], shapes: Sequence[tuple[
         outputs = _call(model, inputs, training=False)
         part = _Losses(losses, outputs)
     kept = [*outputs, *part.totals, part.total]
+    gather_weights(model)
     plan = Plan([*inputs, *part.targets, *part.weights], kept)
     return ModelPlan(plan, inputs, outputs, part.targets, part.weights, part.totals, part.total)
 
@@ -170,43 +177,12 @@ def train_plan(
         )
     everything = [*inputs, *part.targets, *part.weights]
     kept = [*outputs, *part.totals, part.total]
+    gather_weights(model)
     if optimizer is None:
         plan = Plan(everything, [*kept, *by_variable.values()])
         return ModelPlan(plan, inputs, outputs, part.targets, part.weights, part.totals, part.total, by_variable)
-    updates = [update for variable, g in by_variable.items() for update in optimizer.updates(variable, g)]
-    plan = Plan(everything, kept, part.total, updates, assignments)
+    runs = runs_of(by_variable)
+    updates = [update for run in runs for update in optimizer.updates(run)]
+    parts = {value: place for run in runs for value, place in run.parts.items()}
+    plan = Plan(everything, kept, part.total, updates, runs_of(dict(assignments)), parts)
     return ModelPlan(plan, inputs, outputs, part.targets, part.weights, part.totals, part.total)
-
-
-class OptimizerState:
-    """What an optimizer keeps for a model: its slots per variable, and the numbers its kernel reads each step."""
-
-    def __init__(self, optimizer: Any) -> None:
-        self.optimizer = optimizer
-        self.hyper = np.zeros(8, np.float64)
-        self.limits = np.array(optimizer.clip(), np.float64)
-        self.slots: dict[Variable, list[Variable]] = {}
-
-    def slots_of(self, variable: Variable) -> list[Variable]:
-        """The variable's slots, made with their initial values when first asked for."""
-        if variable not in self.slots:
-            self.slots[variable] = [
-                Variable(np.full(variable.shape, initial, variable.dtype), name, trainable=False)
-                for name, initial in self.optimizer.slots().items()
-            ]
-        return self.slots[variable]
-
-    def updates(self, variable: Variable, gradient: Value) -> list[Update]:
-        """The calls that change one variable by its gradient."""
-        kernel = self.optimizer.kernel
-        spec = _cpu.VectorSpec.make(variable.dtype, kernel, variable.shape)
-        slots = [slot.array for slot in self.slots_of(variable)]
-        missing = len(_cpu.signatures()[kernel].split("->")[1].split()) - 1 - len(slots)
-        calls = [Update(kernel, spec, [gradient, self.hyper, variable.array, *slots, *[None] * missing])]
-        if math.isfinite(self.limits.min()):
-            calls.insert(0, Update("gradient_clip", spec, [self.limits, gradient]))
-        return calls
-
-    def prepare_step(self) -> None:
-        """Writes the numbers of the next step."""
-        self.hyper[:] = self.optimizer.hyper(self.optimizer.iterations + 1)

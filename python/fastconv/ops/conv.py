@@ -50,10 +50,12 @@ def _lower_forward(dtype: str, shapes: tuple[Shape | None, ...], **attrs: Any) -
 
 
 def _lower_backward_input(dtype: str, shapes: tuple[Shape | None, ...], *, x_shape: Shape, **geometry: Any) -> Lowered:
-    dy, w = shapes
+    dy, w, gate = shapes
     spec = _spec(dtype, x_shape, w, **geometry)
     expect_shape("conv2d", "dy", dy, spec.shape("y"))
-    return Lowered(((spec.shape("x"), dtype),), (Call("conv2d_backward_input", spec, (0, 1, 2)),))
+    expect_shape("conv2d", "gate", gate, spec.shape("x"))
+    tensors = (0, 1, None if gate is None else 2, 3)
+    return Lowered(((spec.shape("x"), dtype),), (Call("conv2d_backward_input", spec, tensors),))
 
 
 def _lower_backward_weight(
@@ -72,7 +74,7 @@ def _gradient(g: Gradient) -> tuple[Any, ...]:
     expect_shape("conv2d", "bias", None if bias is None else bias.shape, tuple(w.shape[3:]))
     dx = dw = dbias = None
     if g.needs[0]:
-        dx = apply(BACKWARD_INPUT, dy, w, x_shape=tuple(x.shape), **g.attrs)
+        dx = apply(BACKWARD_INPUT, dy, w, None, x_shape=tuple(x.shape), **g.attrs)
     if g.needs[1] or g.needs[2]:
         with_bias = bool(g.needs[2])
         result = apply(BACKWARD_WEIGHT, x, dy, w_shape=tuple(w.shape), with_bias=with_bias, **g.attrs)
@@ -81,7 +83,7 @@ def _gradient(g: Gradient) -> tuple[Any, ...]:
 
 
 FORWARD = register(OpDef("conv2d", ("x", "w", "bias?"), _lower_forward, _gradient))
-BACKWARD_INPUT = register(OpDef("conv2d_backward_input", ("dy", "w"), _lower_backward_input))
+BACKWARD_INPUT = register(OpDef("conv2d_backward_input", ("dy", "w", "gate?"), _lower_backward_input))
 BACKWARD_WEIGHT = register(OpDef("conv2d_backward_weight", ("x", "dy"), _lower_backward_weight))
 
 
@@ -167,7 +169,7 @@ def _transpose_spec(dtype: str, x: Shape | None, w: Shape | None, g: dict[str, A
 def _lower_transpose(dtype: str, shapes: tuple[Shape | None, ...], **attrs: Any) -> Lowered:
     x, w = shapes
     spec = _transpose_spec(dtype, x, w, attrs)
-    return Lowered(((spec.shape("x"), dtype),), (Call("conv2d_backward_input", spec, (0, 1, 2)),))
+    return Lowered(((spec.shape("x"), dtype),), (Call("conv2d_backward_input", spec, (0, 1, None, 2)),))
 
 
 def _lower_transpose_backward_input(

@@ -29,11 +29,15 @@ def _lower_forward(dtype: str, shapes: tuple[Shape | None, ...], *, activation: 
     return Lowered(((spec.shape("y"), dtype),), (Call("dense_forward", spec, (0, 1, None if bias is None else 2, 3)),))
 
 
-def _lower_backward_input(dtype: str, shapes: tuple[Shape | None, ...], *, x_shape: Shape) -> Lowered:
-    dy, w = shapes
-    spec = _cpu.GemmSpec.make_dense(dtype, x_shape, w, act.LINEAR)
+def _lower_backward_input(
+    dtype: str, shapes: tuple[Shape | None, ...], *, x_shape: Shape, activation: Any = act.LINEAR
+) -> Lowered:
+    dy, w, gate = shapes
+    spec = _cpu.GemmSpec.make_dense(dtype, x_shape, w, activation)
     expect_shape("dense", "dy", dy, spec.shape("y"))
-    return Lowered(((spec.shape("x"), dtype),), (Call("dense_backward_input", spec, (0, 1, 2)),))
+    expect_shape("dense", "gate", gate, spec.shape("x"))
+    tensors = (0, 1, None if gate is None else 2, 3)
+    return Lowered(((spec.shape("x"), dtype),), (Call("dense_backward_input", spec, tensors),))
 
 
 def _lower_backward_weight(dtype: str, shapes: tuple[Shape | None, ...], *, w_shape: Shape, with_bias: bool) -> Lowered:
@@ -50,7 +54,7 @@ def _gradient(g: Gradient) -> tuple[Any, ...]:
     expect_shape("dense", "bias", None if bias is None else bias.shape, tuple(w.shape[1:]))
     dx = dw = dbias = None
     if g.needs[0]:
-        dx = apply(BACKWARD_INPUT, dy, w, x_shape=tuple(x.shape))
+        dx = apply(BACKWARD_INPUT, dy, w, None, x_shape=tuple(x.shape))
     if g.needs[1] or g.needs[2]:
         with_bias = bool(g.needs[2])
         result = apply(BACKWARD_WEIGHT, x, dy, w_shape=tuple(w.shape), with_bias=with_bias)
@@ -59,7 +63,7 @@ def _gradient(g: Gradient) -> tuple[Any, ...]:
 
 
 FORWARD = register(OpDef("dense", ("x", "w", "bias?"), _lower_forward, _gradient))
-BACKWARD_INPUT = register(OpDef("dense_backward_input", ("dy", "w"), _lower_backward_input))
+BACKWARD_INPUT = register(OpDef("dense_backward_input", ("dy", "w", "gate?"), _lower_backward_input))
 BACKWARD_WEIGHT = register(OpDef("dense_backward_weight", ("x", "dy"), _lower_backward_weight))
 
 

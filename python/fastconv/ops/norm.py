@@ -6,6 +6,7 @@ from typing import Any
 
 from fastconv import _cpu
 from fastconv.ops import _numbers
+from fastconv.ops.activation import LINEAR, ActivationTuple
 from fastconv.ops.registry import (
     Call,
     Gradient,
@@ -31,8 +32,15 @@ __all__ = [
 ]
 
 
-def _spec(op: str, dtype: str, x: Shape | None, epsilon: float = 1.0, momentum: float = 0.0) -> Any:
-    return _cpu.NormSpec.make(dtype, op, x, epsilon, momentum)
+def _spec(
+    op: str,
+    dtype: str,
+    x: Shape | None,
+    epsilon: float = 1.0,
+    momentum: float = 0.0,
+    activation: ActivationTuple = LINEAR,
+) -> Any:
+    return _cpu.NormSpec.make(dtype, op, x, epsilon, momentum, activation)
 
 
 def _expect(op: str, spec: Any, **shapes: Shape | None) -> None:
@@ -44,33 +52,38 @@ def _register_of(index: int, shape: Shape | None) -> int | None:
     return None if shape is None else index
 
 
-def _lower_training(dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float, momentum: float) -> Lowered:
-    x, gamma, beta, mean, var = shapes
-    spec = _spec("batch_norm", dtype, x, epsilon, momentum)
-    _expect("batch_norm", spec, gamma=gamma, beta=beta, mean=mean, var=var)
+def _lower_training(
+    dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float, momentum: float, activation: ActivationTuple
+) -> Lowered:
+    x, gamma, beta, mean, var, residual = shapes
+    spec = _spec("batch_norm", dtype, x, epsilon, momentum, activation)
+    _expect("batch_norm", spec, gamma=gamma, beta=beta, mean=mean, var=var, residual=residual)
     names = ("y", "new_mean", "new_variance", "batch_mean", "batch_rstd")
-    tensors = (0, _register_of(1, gamma), _register_of(2, beta), 3, 4, 5, 6, 7, 8, 9)
+    tensors = (0, _register_of(1, gamma), _register_of(2, beta), 3, 4, _register_of(5, residual), 6, 7, 8, 9, 10)
     return Lowered(tuple((spec.shape(n), dtype) for n in names), (Call("batch_norm_training", spec, tensors),))
 
 
-def _lower_training_backward(dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float) -> Lowered:
-    dy, x, gamma, _, _ = shapes
-    spec = _spec("batch_norm", dtype, x, epsilon)
+def _lower_training_backward(
+    dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float, activation: ActivationTuple, residual: bool
+) -> Lowered:
+    dy, x, y, gamma, _, _ = shapes
+    spec = _spec("batch_norm", dtype, x, epsilon, activation=activation)
     _expect("batch_norm", spec, dy=dy)
-    outputs = tuple((spec.shape(n), dtype) for n in ("x", "gamma", "beta"))
-    tensors = (0, 1, _register_of(2, gamma), 3, 4, 5, 6, 7)
+    outputs = tuple((spec.shape(n), dtype) for n in ("x", "gamma", "beta", *(("residual",) if residual else ())))
+    tensors = (0, 1, _register_of(2, y), _register_of(3, gamma), 4, 5, 6, 7, 8, 9 if residual else None)
     return Lowered(outputs, (Call("batch_norm_training_backward", spec, tensors),))
 
 
 def _training_gradient(g: Gradient) -> tuple[Any, ...]:
-    x, gamma = g.inputs[:2]
-    _, _, _, batch_mean, batch_rstd = g.outputs()
-    epsilon = g.attrs["epsilon"]
-    return (
-        *apply(TRAINING_BACKWARD, g.dys[0], x, gamma, batch_mean, batch_rstd, epsilon=epsilon),
-        None,
-        None,
+    x, gamma, *_, residual = g.inputs
+    y, _, _, batch_mean, batch_rstd = g.outputs()
+    attrs = {key: g.attrs[key] for key in ("epsilon", "activation")}
+    if attrs["activation"] == LINEAR:
+        y = None  # only a relu needs it, to see where it was closed
+    gradients = apply(
+        TRAINING_BACKWARD, g.dys[0], x, y, gamma, batch_mean, batch_rstd, residual=residual is not None, **attrs
     )
+    return (*gradients[:3], None, None, gradients[3] if residual is not None else None)
 
 
 def _lower_inference(dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float) -> Lowered:
@@ -96,11 +109,12 @@ def _inference_gradient(g: Gradient) -> tuple[Any, ...]:
 
 
 _STATISTICS = ("x", "gamma?", "beta?", "mean", "var")
-TRAINING = register(OpDef("batch_norm_training", _STATISTICS, _lower_training, _training_gradient))
+# y = activation(batch_norm(x) + residual); plans write batch_norm, add and relu this way.
+TRAINING = register(OpDef("batch_norm_training", (*_STATISTICS, "residual?"), _lower_training, _training_gradient))
 TRAINING_BACKWARD = register(
     OpDef(
         "batch_norm_training_backward",
-        ("dy", "x", "gamma?", "batch_mean", "batch_rstd"),
+        ("dy", "x", "y?", "gamma?", "batch_mean", "batch_rstd"),
         _lower_training_backward,
     )
 )
@@ -142,7 +156,7 @@ def batch_norm(
     )  # inference has no use for it, yet it must be one
     if not _numbers.as_bool("batch_norm", "training", training):
         return apply(INFERENCE, x, gamma, beta, mean, var, epsilon=eps)
-    return apply(TRAINING, x, gamma, beta, mean, var, epsilon=eps, momentum=keep)[:3]
+    return apply(TRAINING, x, gamma, beta, mean, var, None, epsilon=eps, momentum=keep, activation=LINEAR)[:3]
 
 
 def batch_norm_backward(
@@ -159,15 +173,16 @@ def batch_norm_backward(
     needs: Any = None,
 ) -> tuple:
     """Gradients of :func:`batch_norm`'s y: ``(dx, dgamma, dbeta, None, None)``, None also where not needed."""
-    attrs = {"epsilon": _numbers.as_float("batch_norm", "epsilon", epsilon)}
-    op = INFERENCE
-    dys: Any = dy
-    if _numbers.as_bool("batch_norm", "training", training):
-        attrs["momentum"] = _numbers.as_float("batch_norm", "momentum", momentum)
-        op, dys = TRAINING, (dy, None, None, None, None)
+    attrs: dict[str, Any] = {"epsilon": _numbers.as_float("batch_norm", "epsilon", epsilon)}
     default = (True, gamma is not None, beta is not None, False, False)
     wanted = all_needs("batch_norm", needs, ("x", "gamma", "beta", "mean", "var"), default)
-    return backward(op, dys, (x, gamma, beta, mean, var), attrs, wanted)
+    inputs = (x, gamma, beta, mean, var)
+    if not _numbers.as_bool("batch_norm", "training", training):
+        return backward(INFERENCE, dy, inputs, attrs, wanted)
+    attrs["momentum"] = _numbers.as_float("batch_norm", "momentum", momentum)
+    attrs["activation"] = LINEAR
+    dys = (dy, None, None, None, None)
+    return backward(TRAINING, dys, (*inputs, None), attrs, (*wanted, False))[:5]
 
 
 def _lower_layer_norm(dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float) -> Lowered:

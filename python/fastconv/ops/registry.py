@@ -98,7 +98,11 @@ def register(op: OpDef) -> OpDef:
 
 @functools.lru_cache(maxsize=4096)
 def _lowered(
-    op: OpDef, dtype: str, shapes: tuple[Shape | None, ...], attrs: tuple[tuple[str, Any], ...], numerics: tuple[str, str]
+    op: OpDef,
+    dtype: str,
+    shapes: tuple[Shape | None, ...],
+    attrs: tuple[tuple[str, Any], ...],
+    numerics: tuple[str, str],
 ) -> Lowered:
     """``numerics`` is what specs made now remember: another setting, another lowering."""
     return op.lower(dtype, shapes, **dict(attrs))

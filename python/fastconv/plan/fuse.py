@@ -8,8 +8,10 @@ from fastconv.graph import Node, Value
 from fastconv.ops import activation, conv, loss, norm
 from fastconv.ops.dense import FORWARD as DENSE
 from fastconv.ops.registry import apply
+from fastconv.plan.gates import move_activation_gradients
+from fastconv.plan.rewrite import Rewriting, derived
 
-__all__ = ["fuse_activations", "fuse_output_activation_into_loss"]
+__all__ = ["fuse", "fuse_output_activation_into_loss"]
 
 _TAKES_ACTIVATION = (conv.FORWARD, DENSE)
 
@@ -37,42 +39,22 @@ def fuse_output_activation_into_loss(value: Value) -> Value:
     return apply(node.op, target, prediction.node.inputs[0], **{**node.attrs, "from_logits": True})
 
 
-def fuse_activations(nodes: Sequence[Node], kept: Iterable[Value]) -> list[Node]:
-    """Convolution or dense product followed by an activation becomes one kernel, where nobody else reads the
-    product's plain result. Runs after differentiation: backward rules read the activation's output wherever they can."""
-    readers: dict[Value, list[Node]] = {}
-    for node in nodes:
-        for value in node.inputs:
-            if value is not None:
-                readers.setdefault(value, []).append(node)
-    kept = set(kept)
-    fused: list[Node] = []
-    taken: set[Node] = set()
-    for node in nodes:
-        if node in taken:
+def fuse(nodes: Sequence[Node], kept: Iterable[Value]) -> list[Node]:
+    """Every rewrite of a whole graph, forward and backward. Runs after differentiation: backward rules read the
+    activation's output wherever they can."""
+    graph = Rewriting(nodes, kept)
+    _fuse_activations(graph)
+    move_activation_gradients(graph)
+    return graph.nodes
+
+
+def _fuse_activations(graph: Rewriting) -> None:
+    """Convolution or dense product followed by an activation becomes one kernel, where nobody else reads the product's
+    plain result."""
+    for node in list(graph.nodes):
+        follower = graph.only_reader(node.outputs[0]) if node.op in _TAKES_ACTIVATION else None
+        if follower is None or follower.op is not activation.FORWARD:
             continue
-        follower = _only_reader(node, readers, kept)
-        if follower is None:
-            fused.append(node)
-            continue
-        attrs = {**node.attrs, "activation": follower.attrs["activation"]}
-        merged = Node(node.op, node.inputs, attrs, _lowered(node, attrs))
-        merged.outputs = follower.outputs  # the activation's value is now made here
-        fused.append(merged)
-        taken.add(follower)
-    return fused
-
-
-def _only_reader(node: Node, readers: dict[Value, list[Node]], kept: set[Value]) -> Node | None:
-    """The activation node that alone reads ``node``'s result, if it can be taken in."""
-    if node.op not in _TAKES_ACTIVATION or node.outputs[0] in kept:
-        return None
-    followers = readers.get(node.outputs[0], [])
-    if len(followers) != 1 or followers[0].op is not activation.FORWARD:
-        return None
-    return followers[0] if followers[0].attrs["activation"] != activation.LINEAR else None
-
-
-def _lowered(node: Node, attrs: dict) -> object:
-    shapes = [None if v is None else v.shape for v in node.inputs]
-    return node.op.lowered(node.outputs[0].dtype, shapes, attrs)
+        if follower.attrs["activation"] != activation.LINEAR:
+            attrs = {**node.attrs, "activation": follower.attrs["activation"]}
+            graph.replace([node, follower], [derived(node.op, node.inputs, attrs, follower.outputs)])

@@ -6,10 +6,6 @@ With u = eps/2 of the dtype, a sum of n products computed in any order, with or 
 computed by kernels within a few units of ``u · (|y| + |x|)``. Composites (norms, softmax, losses) use the
 same n-term bound on the magnitudes that occur inside them; these are looser than the others, since a short
 formula has to cover every way of computing them.
-
-Winograd's transforms, which convolutions may use in fast precision, add and subtract neighbours before they
-multiply: an error depends on the largest numbers around, not on an element's own terms, and is within ``WINOGRAD_MAX``
-of the largest Σ|terms|. ``WINOGRAD_L2`` bounds ‖error‖ / ‖result‖.
 """
 
 from __future__ import annotations
@@ -19,13 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import config, reference
+from .. import _cpu, reference
 from .case import Case
 from .compare import Inputs
 
-__all__ = ["WINOGRAD_L2", "WINOGRAD_MAX", "backward_bounds", "forward_bounds"]
-
-WINOGRAD_L2, WINOGRAD_MAX = 5e-6, 3e-5
+__all__ = ["backward_bounds", "forward_bounds"]
 
 _LINEAR = ("conv2d", "conv2d_transpose", "dense", "avg_pool2d", "sum_pool2d", "global_avg_pool2d")
 _PRODUCTS = ("add", "subtract", "multiply", "prelu", "dropout", "leaky_relu")
@@ -69,7 +63,7 @@ def forward_bounds(case: Case, inputs: Inputs) -> tuple[Any, ...]:
     magnitudes = {name: _abs64(v) for name, v in inputs.items()}
     if case.op in _LINEAR:
         total = getattr(reference, case.op)(*magnitudes.values(), **kwargs)
-        bound = (_terms(case) + 2) * u * total
+        bound = (_terms(case) + 2) * u * _spread(case, u, total, (1, 2))
         activation = case.kwargs.get("activation")
         if activation in (None, "relu"):
             return (bound,)
@@ -102,9 +96,9 @@ def backward_bounds(case: Case, dy: np.ndarray, inputs: Inputs) -> tuple[Any, ..
         totals = f_backward(dy64, *magnitudes.values(), **kwargs)
         n = _gradient_terms(case, dy)
         if case.kwargs.get("activation") in (None, "relu"):
+            axes = ((1, 2), (0, 1), ())
             return tuple(
-                None if t is None else np.maximum((n[i] + 4) * u * t, _winograd(case, dy.dtype, i, t))
-                for i, t in enumerate(totals)
+                None if t is None else (n[i] + 4) * u * _spread(case, u, t, axes[i]) for i, t in enumerate(totals)
             )
         # The slope at a rounded z: relative to the whole of dy, with one more forward sum inside it.
         inside = 1 + _terms(case) + 4 * _LIBM
@@ -152,6 +146,15 @@ def _both(value: Any) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else value
 
 
+def _spread(case: Case, u: float, total: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """Σ|terms| as it bounds what may be computed by minimal filtering: the transforms add pixels (or taps) up to four
+    times their size, so an element's error is relative to the largest sum around it."""
+    filters = case.shapes.get("w", (0,))[:2]
+    fast = _cpu.numerics()[0] == "fast" and case.op.startswith("conv2d") and filters in ((3, 3), (5, 5))
+    fast = fast and u == _u(np.float32)
+    return 4 * total.max(axis=axes, keepdims=True, initial=0.0) if fast and axes else total
+
+
 def _terms(case: Case) -> int:
     """How many terms one result sums, bias included."""
     if "w" in case.shapes:
@@ -172,21 +175,6 @@ def _gradient_terms(case: Case, dy: np.ndarray) -> tuple[int, ...]:
     inner = math.prod(w[:-2]) * (w[-2] if case.op == "conv2d_transpose" else w[-1] // groups)
     rows = math.prod(dy.shape[:-1])
     return inner, max(rows, math.prod(x[:-1])), rows
-
-
-def _winograd(case: Case, dtype: Any, gradient: int, total: np.ndarray) -> float:
-    """What the transforms may add to a gradient."""
-    windows = ("stride", "dilation", "groups")
-    if (
-        case.op not in ("conv2d", "conv2d_transpose")
-        or gradient != 1
-        or dtype != np.float32
-        or config.precision() != "fast"
-        or case.shapes["w"][:2] not in ((3, 3), (5, 5))
-        or any(case.kwargs.get(name, 1) not in (1, (1, 1)) for name in windows)
-    ):
-        return 0.0
-    return WINOGRAD_MAX * float(total.max(initial=0.0))
 
 
 def _widened(inputs: Inputs) -> Inputs:

@@ -29,6 +29,25 @@ def random_cases(op: str, count: int, seed: int) -> list[Case]:
     return cases
 
 
+def square_cases(count: int, seed: int) -> list[Case]:
+    """``count`` valid convolutions with a 3x3 or 5x5 window that moves by one pixel: what fast algorithms are for."""
+    rng = np.random.default_rng(seed)
+    cases = []
+    while len(cases) < count:
+        extent, h, w = _pick(rng, (3, 5)), _pick(rng, _EXTENTS), _pick(rng, _EXTENTS)
+        n, c, k = _pick(rng, _BATCHES), _pick(rng, _CHANNELS), _pick(rng, _CHANNELS)
+        pads = ((_below(rng, 8), _below(rng, 3)), (_below(rng, 3), _below(rng, 8)))
+        if h + sum(pads[0]) < extent or w + sum(pads[1]) < extent or n * h * w * extent**2 * c * k > _MOST_WORK:
+            continue
+        shapes = {"x": (n, h, w, c), "w": (extent, extent, c, k), "bias": (k,)}
+        cases.append(
+            Case(
+                "conv2d", f"square{seed}.{len(cases)}", shapes, {"padding": _padding(rng, pads)}, frozenset({"random"})
+            )
+        )
+    return cases
+
+
 def _pick(rng: np.random.Generator, options: tuple[int, ...]) -> int:
     return int(options[rng.integers(len(options))])
 

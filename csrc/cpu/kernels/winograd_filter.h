@@ -1,0 +1,94 @@
+// winograd_filter.h — filters in the Winograd domain: U = G g Gᵀ, once per call.
+//
+// Shapes     g (R,R,C,K)  ->  u [point][panel][c][width], ready for multiply_tile; points lie
+// winograd_u_stride apart
+#pragma once
+
+#include "cpu/kernels/igemm_problem.h"
+#include "cpu/kernels/winograd_transform.h"
+#include "cpu/parallel.h"
+#include "cpu/simd/transpose.h"
+
+namespace fc::cpu::FC_ISA {
+
+// g[r][s][c][k]: the filter of a forward pass as it lies in memory, or, rotated, the one of its
+// backward-input, which turns by 180 degrees and swaps channels and filters.
+template <class T>
+struct WinogradFilter {
+  const T* w;
+  bool rotated;
+};
+
+// A cache line more than a plane takes: planes of a power of two would fall into the same cache sets.
+template <class T>
+inline int64_t winograd_u_stride(int64_t C, const Panels<T>& panels) {
+  return panels.vectors * kLanes<T> * C + kLanes<T>;
+}
+
+// U of one channel and one vector of filters.
+template <class T, int R>
+FC_INLINE void transform_filter(const Vec<T> (&g)[R][R], int64_t point_stride, T* u) {
+  Vec<T> rows[6][R];
+#pragma GCC unroll 5
+  for (int s = 0; s < R; ++s) {
+    Vec<T> column[R], points[6];
+#pragma GCC unroll 5
+    for (int r = 0; r < R; ++r) column[r] = g[r][s];
+    winograd_filter<T, R>(column, points);
+#pragma GCC unroll 6
+    for (int i = 0; i < 6; ++i) rows[i][s] = points[i];
+  }
+#pragma GCC unroll 6
+  for (int i = 0; i < 6; ++i) {
+    Vec<T> points[6];
+    winograd_filter<T, R>(rows[i], points);
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; ++j) store(u + (i * 6 + j) * point_stride, points[j]);
+  }
+}
+
+// taps[r][s][i]: filters k … of channel c + i, i < channels.
+template <class T, int R>
+FC_INLINE void load_filter(const WinogradFilter<T>& filter, int64_t C, int64_t K, int64_t c, int64_t channels,
+                           int64_t k, int64_t filters, Vec<T> (&taps)[R][R][kLanes<T>]) {
+  for (int r = 0; r < R; ++r) {
+    for (int s = 0; s < R; ++s) {
+      if (!filter.rotated) {
+        const T* from = filter.w + ((r * R + s) * C + c) * K + k;
+        for (int64_t i = 0; i < channels; ++i) taps[r][s][i] = load_up_to(from + i * K, filters);
+        continue;
+      }
+      const T* from = filter.w + (((R - 1 - r) * R + R - 1 - s) * K + k) * C + c;
+      for (int64_t i = 0; i < kLanes<T>; ++i) {
+        taps[r][s][i] = i < filters ? load_up_to(from + i * C, channels) : Vec<T>{};
+      }
+      transpose<T>(taps[r][s]);
+    }
+  }
+}
+
+template <class T, int R>
+void transform_filters(const WinogradFilter<T>& filter, int64_t C, int64_t K, T* u, int threads) {
+  constexpr int64_t L = kLanes<T>;
+  const Panels<T> panels(K);
+  const int64_t channel_blocks = ceil_div(C, L), point_stride = winograd_u_stride(C, panels);
+  parallel_for(threads, panels.vectors * channel_blocks, [&](int64_t task) {
+    const int64_t vector = task / channel_blocks, c = task % channel_blocks * L, channels = min_of(L, C - c);
+    int64_t panel = 0;
+    while (panels.vectors_of(panel).end <= vector) ++panel;
+    const Range vectors = panels.vectors_of(panel);
+    Vec<T> taps[R][R][L];
+    load_filter<T, R>(filter, C, K, c, channels, vector * L, min_of(L, K - vector * L), taps);
+    T* to = u + vectors.begin * L * C + (vector - vectors.begin) * L;
+    for (int64_t i = 0; i < channels; ++i) {
+      Vec<T> g[R][R];
+#pragma GCC unroll 5
+      for (int r = 0; r < R; ++r)
+#pragma GCC unroll 5
+        for (int s = 0; s < R; ++s) g[r][s] = taps[r][s][i];
+      transform_filter<T, R>(g, point_stride, to + (c + i) * vectors.size() * L);
+    }
+  });
+}
+
+}  // namespace fc::cpu::FC_ISA

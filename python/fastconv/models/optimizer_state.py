@@ -1,0 +1,77 @@
+"""What an optimizer keeps for a model: its slots, and the numbers its kernel reads each step."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from fastconv import _cpu
+from fastconv.plan import Update
+from fastconv.plan.runs import Run
+from fastconv.variables import Buffer, Variable, gather
+
+__all__ = ["OptimizerState"]
+
+
+class OptimizerState:
+    """Slots are laid out like the variables they belong to, so a step is one kernel call per run of variables.
+
+    Attributes:
+        slots: the slots of each variable that has been asked for, in the kernel's order.
+        hyper: the kernel's numbers for the next step.
+        limits: clipvalue and clipnorm, infinite where there is none.
+    """
+
+    def __init__(self, optimizer: Any) -> None:
+        self.optimizer = optimizer
+        self.hyper = np.zeros(8, np.float64)
+        self.limits = np.array(optimizer.clip(), np.float64)
+        self.slots: dict[Variable, list[Variable]] = {}
+        self._buffers: dict[Buffer, list[Buffer]] = {}  # slots of all that a buffer of variables holds
+
+    def slots_of(self, variable: Variable) -> list[Variable]:
+        """The variable's slots, made with their initial values when first asked for."""
+        if variable not in self.slots:
+            gather([variable])
+            assert variable.buffer is not None
+            names = self.optimizer.slots()
+            self.slots[variable] = [
+                Variable.at(buffer, variable.offset, variable.shape, name)
+                for name, buffer in zip(names, self._slot_buffers(variable.buffer), strict=True)
+            ]
+        return self.slots[variable]
+
+    def _slot_buffers(self, buffer: Buffer) -> list[Buffer]:
+        if buffer not in self._buffers:
+            size, dtype = buffer.array.size, buffer.array.dtype.name
+            self._buffers[buffer] = [Buffer(size, dtype, initial) for initial in self.optimizer.slots().values()]
+        return self._buffers[buffer]
+
+    def updates(self, run: Run) -> list[Update]:
+        """The calls that change a run's variables by its value, their gradients."""
+        kernel = self.optimizer.kernel
+        for variable in run.variables:
+            self.slots_of(variable)
+        spec = _cpu.VectorSpec.make(run.value.dtype, kernel, run.value.shape)
+        slots = [run.of(slot.array) for slot in self._slot_buffers(run.buffer)]
+        missing = len(_cpu.signatures()[kernel].split("->")[1].split()) - 1 - len(slots)
+        step = Update(kernel, spec, [run.value, self.hyper, run.of(run.buffer.array), *slots, *[None] * missing])
+        return [*self._clipping(run), step]
+
+    def _clipping(self, run: Run) -> list[Update]:
+        """Every element for itself in one call; a norm is a variable's own."""
+        value_limit, norm_limit = self.limits
+        if math.isinf(norm_limit):
+            gradients = [] if math.isinf(value_limit) else [run.value]
+        else:
+            gradients = list(run.parts) or [run.value]
+        return [
+            Update("gradient_clip", _cpu.VectorSpec.make(g.dtype, "gradient_clip", g.shape), [self.limits, g])
+            for g in gradients
+        ]
+
+    def prepare_step(self) -> None:
+        """Writes the numbers of the next step."""
+        self.hyper[:] = self.optimizer.hyper(self.optimizer.iterations + 1)

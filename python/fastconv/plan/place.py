@@ -1,0 +1,102 @@
+"""Memory for the values of a plan: views of one arena, of variables, of each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from fastconv.graph import Node, Value
+from fastconv.ops import _arrays
+from fastconv.plan.memory import ALIGNMENT, Block, plan_offsets
+from fastconv.plan.runs import Part
+from fastconv.variables import Variable
+
+__all__ = ["Placement", "place"]
+
+
+class Placement:
+    """The array of every value, most of them views of one arena."""
+
+    def __init__(
+        self, arrays: dict[Value, np.ndarray], scratch: dict[Node, list[np.ndarray]], arena_bytes: int
+    ) -> None:
+        self._arrays = arrays
+        self._scratch = scratch
+        self.arena_bytes = arena_bytes
+
+    def __getitem__(self, value: Value) -> np.ndarray:
+        return value.array if isinstance(value, Variable) else self._arrays[value]
+
+    def scratch(self, node: Node) -> list[np.ndarray]:
+        return self._scratch.get(node, [])
+
+
+def _nbytes(shape: Sequence[int], dtype: str) -> int:
+    return math.prod(shape) * np.dtype(dtype).itemsize
+
+
+def place(
+    nodes: Sequence[Node], inputs: Sequence[Value], kept: Sequence[Value], parts: Mapping[Value, Part]
+) -> Placement:
+    """Gives every value of the graph its memory.
+
+    Args:
+        nodes: in order of execution.
+        inputs: values that the caller fills.
+        kept: values that are read after the last node.
+        parts: values whose memory is part of another's.
+    """
+    owners = _owners(nodes, parts)
+    end = len(nodes)
+    lifetime: dict[Value, list[int]] = {}
+
+    def touch(value: Value, step: int) -> None:
+        root = owners[value].whole if value in owners else value
+        if not isinstance(root, Variable):
+            span = lifetime.setdefault(root, [step, step])
+            span[0], span[1] = min(span[0], step), max(span[1], step)
+
+    for value in inputs:
+        touch(value, 0)
+        touch(value, end)  # a caller may leave an input as it is between runs
+    for step, node in enumerate(nodes):
+        for operand in (*node.inputs, *node.outputs):
+            if operand is not None:
+                touch(operand, step)
+    for value in kept:
+        touch(value, end)
+
+    values = list(lifetime)
+    blocks = [Block(_nbytes(v.shape, v.dtype), *lifetime[v]) for v in values]
+    scratch = [(node, i, shape, dtype) for node in nodes for i, (shape, dtype) in enumerate(node.lowered.scratch)]
+    step_of = {node: step for step, node in enumerate(nodes)}
+    blocks += [Block(_nbytes(shape, dtype), step_of[node], step_of[node]) for node, _, shape, dtype in scratch]
+    offsets, size = plan_offsets(blocks)
+    arena = _arrays.empty("compile", "the plan's arena", (size + ALIGNMENT,), np.uint8)
+    base = -arena.ctypes.data % ALIGNMENT
+
+    def view(offset: int, shape: Sequence[int], dtype: str) -> np.ndarray:
+        start = base + offset
+        return arena[start : start + _nbytes(shape, dtype)].view(dtype).reshape(shape)
+
+    arrays = {v: view(offset, v.shape, v.dtype) for v, offset in zip(values, offsets, strict=False)}
+    for value, part in owners.items():
+        whole = part.whole.array if isinstance(part.whole, Variable) else arrays[part.whole]
+        arrays[value] = whole.reshape(-1)[part.offset : part.offset + value.size].reshape(value.shape)
+    node_scratch: dict[Node, list[np.ndarray]] = {}
+    for (node, _, shape, dtype), offset in zip(scratch, offsets[len(values) :], strict=True):
+        node_scratch.setdefault(node, []).append(view(offset, shape, dtype))
+    return Placement(arrays, node_scratch, size)
+
+
+def _owners(nodes: Sequence[Node], parts: Mapping[Value, Part]) -> dict[Value, Part]:
+    """For each value without memory of its own, a part or a view (reshape): the value that owns it, and the place."""
+    owners = dict(parts)
+    for node in nodes:
+        if node.lowered.view_of is not None:
+            source = node.inputs[node.lowered.view_of]
+            assert source is not None and node.outputs[0] not in parts
+            owners[node.outputs[0]] = owners.get(source, Part(source, 0))
+    return owners

@@ -1,0 +1,71 @@
+"""Batch normalisation up close: what it takes in (residual, relu) changes no bit, statistics do not cancel, and narrow
+rows are as good as wide ones. On each instruction set."""
+
+import numpy as np
+import pytest
+
+from fastconv import ops
+from fastconv.ops import norm
+from fastconv.ops.registry import apply, backward
+
+RELU = ("relu", 1.0, 0.0)
+
+
+def _operands(shape, dtype=np.float32, seed=0):
+    rng = np.random.default_rng(seed)
+    x, residual, dy = (rng.standard_normal(shape).astype(dtype) for _ in range(3))
+    gamma, beta, mean = (rng.standard_normal(shape[-1]).astype(dtype) for _ in range(3))
+    return x, gamma, beta, mean, np.abs(mean) + 1, residual, dy
+
+
+@pytest.mark.parametrize("channels", (1, 3, 16, 24, 33, 70))
+@pytest.mark.parametrize("with_residual", (False, True))
+def test_relu_and_residual_taken_in_change_no_bit(channels, with_residual, isa):
+    x, gamma, beta, mean, var, residual, dy = _operands((3, 11, 13, channels))
+    attrs = {"epsilon": 1e-3, "momentum": 0.9, "activation": RELU}
+    inputs = (x, gamma, beta, mean, var, residual if with_residual else None)
+    y, new_mean, new_var, *_ = fused = apply(norm.TRAINING, *inputs, **attrs)
+
+    plain, plain_mean, plain_var = ops.batch_norm(x, gamma, beta, mean, var, training=True, momentum=0.9)
+    total = ops.add(plain, residual) if with_residual else plain
+    np.testing.assert_array_equal(y, ops.relu(total))
+    np.testing.assert_array_equal(new_mean, plain_mean)
+    np.testing.assert_array_equal(new_var, plain_var)
+
+    needs = (True, True, True, False, False, with_residual)
+    found = backward(norm.TRAINING, (dy, None, None, None, None), inputs, attrs, needs, fused)
+    (gated,) = ops.relu_backward(dy, total)
+    wanted = ops.batch_norm_backward(gated, x, gamma, beta, mean, var, training=True, momentum=0.9)
+    for actual, expected in zip(found[:3], wanted[:3], strict=True):
+        np.testing.assert_array_equal(actual, expected)
+    if with_residual:
+        np.testing.assert_array_equal(found[5], gated)
+
+
+@pytest.mark.parametrize("channels", (1, 3, 16, 64, 130))
+@pytest.mark.parametrize("dtype", (np.float32, np.float64))
+def test_statistics_do_not_cancel(channels, dtype, isa):
+    """A mean far from zero, and a first row far from every other one."""
+    rng = np.random.default_rng(channels)
+    far = 1000 + rng.standard_normal((5000, channels))
+    outlier = rng.standard_normal((5000, channels))
+    outlier[0] = 1000
+    one, zero = np.ones(channels, dtype), np.zeros(channels, dtype)
+    for x in (far.astype(dtype), outlier.astype(dtype)):
+        _, mean, var = ops.batch_norm(x, one, zero, zero, one, training=True, momentum=0.0)
+        exact = x.astype(np.longdouble)
+        u = np.finfo(dtype).eps
+        assert (np.abs(mean - exact.mean(0)) <= 4 * u * (np.abs(exact.mean(0)) + exact.std(0))).all()
+        np.testing.assert_allclose(var, exact.var(0).astype(dtype), rtol=32 * u)
+
+
+@pytest.mark.parametrize("channels", (2, 32, 48))
+def test_the_same_bits_for_any_number_of_threads(channels, threads, isa):
+    x, gamma, beta, mean, var, _, dy = _operands((9, 37, 113, channels))
+    found = set()
+    for count in (1, 2, 3, 5):
+        threads(count)
+        forward = ops.batch_norm(x, gamma, beta, mean, var, training=True)
+        gradients = ops.batch_norm_backward(dy, x, gamma, beta, mean, var, training=True)[:3]
+        found.add(b"".join(a.tobytes() for a in (*forward, *gradients)))
+    assert len(found) == 1

@@ -1,0 +1,91 @@
+"""Minimal filtering: how exact it is, where it is used, and that precision and thread count do what they promise."""
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import _cpu, ops
+from fastconv import reference as ref
+
+
+def _problem(extent, channels, filters, images=2, size=14, seed=0):
+    """Images as after a relu, He-initialized filters."""
+    rng = np.random.default_rng(seed)
+    x = np.maximum(rng.standard_normal((images, size, size, channels)), 0).astype(np.float32)
+    w = rng.standard_normal((extent, extent, channels, filters)) * np.sqrt(2 / (extent**2 * channels))
+    return x, w.astype(np.float32), rng.standard_normal((images, size, size, filters)).astype(np.float32)
+
+
+def _errors(actual, exact):
+    difference = actual - exact
+    return np.linalg.norm(difference) / np.linalg.norm(exact), np.abs(difference).max() / np.abs(exact).max()
+
+
+@pytest.mark.parametrize("extent", [3, 5])
+@pytest.mark.parametrize("channels", [1, 16, 64, 512])
+def test_errors_stay_below_the_published_bound(extent, channels, isa, prefer):
+    x, w, dy = _problem(extent, channels, 32)
+    exact = [a.astype(np.float64) for a in (x, w, dy)]
+    prefer("winograd")
+    y = ops.conv2d(x, w, padding="same")
+    dx, dw, _ = ops.conv2d_backward(dy, x, w, padding="same")
+    wanted = ref.conv2d(exact[0], exact[1], padding="same")
+    wanted_dx, wanted_dw, _ = ref.conv2d_backward(exact[2], exact[0], exact[1], padding="same")
+    for actual, expected in ((y, wanted), (dx, wanted_dx), (dw, wanted_dw)):
+        l2, largest = _errors(actual, expected)
+        assert l2 <= 5e-6
+        assert largest <= 3e-5
+
+
+def _algorithm(kernel, x, w):
+    return _cpu.algorithm(
+        kernel, _cpu.Conv2dSpec.make("float32", x, w, (1, 1), "same", (1, 1), 1, ("linear", 1.0, 0.0))
+    )
+
+
+def test_it_is_chosen_where_it_pays_and_never_in_strict_precision(isa):
+    large, small = ((32, 32, 32, 64), (3, 3, 64, 64)), ((1, 4, 4, 2), (3, 3, 2, 2))
+    for kernel in ("conv2d_forward", "conv2d_backward_input"):
+        assert _algorithm(kernel, *small) == "direct"
+        try:
+            fastconv.set_precision("strict")
+            assert _algorithm(kernel, *large) == "direct"
+        finally:
+            fastconv.set_precision("fast")
+
+
+def test_strict_precision_gives_the_direct_results(prefer):
+    x, w, _ = _problem(3, 64, 64, images=4, size=32)
+    fast = ops.conv2d(x, w)
+    prefer("direct")
+    direct = ops.conv2d(x, w)
+    prefer("automatic")
+    fastconv.set_precision("strict")
+    try:
+        strict = ops.conv2d(x, w)
+    finally:
+        fastconv.set_precision("fast")
+    assert np.array_equal(strict, direct)
+    assert not np.array_equal(fast, direct)
+
+
+@pytest.mark.parametrize("extent", [3, 5])
+def test_bits_do_not_depend_on_threads(extent, isa, prefer, threads):
+    x, w, dy = _problem(extent, 24, 40, images=5, size=19)
+    prefer("winograd")
+    results = []
+    for n in (1, 2, 3, 5):
+        threads(n)
+        results.append((ops.conv2d(x, w, padding="same"), *ops.conv2d_backward(dy, x, w, padding="same")[:2]))
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            assert np.array_equal(a, b)
+
+
+def test_infinities_and_nans_reach_the_results_around_them(prefer):
+    x, w, _ = _problem(3, 16, 16, images=2)
+    x[0, 7, 7, 3] = np.inf
+    prefer("winograd")
+    y = ops.conv2d(x, w, padding="same")
+    assert not np.isfinite(y[0, 6:9, 6:9]).any()
+    assert np.isfinite(y[1]).all()

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from fastconv import ops
+from fastconv import _cpu, ops
 from fastconv import reference as ref
+from fastconv.testing.bounds import WINOGRAD_L2, WINOGRAD_MAX
 from fastconv.testing.memory import guarded
 
 SHAPES = [  # N, H, W, C, K, window, padding
@@ -44,8 +45,8 @@ def test_error_is_within_the_published_bound(shape, isa, prefer, guarded_results
     expected = ref.conv2d_backward(*(a.astype(np.float64) for a in (dy, x, filters, bias)), padding=padding)[1]
     prefer("winograd")
     dw, _ = _gradients((guarded(dy), guarded(x), filters, bias, padding))
-    assert np.linalg.norm(dw - expected) <= 5e-6 * np.linalg.norm(expected)
-    assert np.abs(dw - expected).max() <= 3e-5 * np.abs(expected).max()
+    assert np.linalg.norm(dw - expected) <= WINOGRAD_L2 * np.linalg.norm(expected)
+    assert np.abs(dw - expected).max() <= WINOGRAD_MAX * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -78,3 +79,17 @@ def test_bits_do_not_depend_on_the_threads(isa, prefer, threads):
         threads(count)
         results.append(b"".join(g.tobytes() for g in _gradients(problem)))
     assert len(set(results)) == 1
+
+
+@pytest.mark.parametrize(
+    "x, w, algorithm",
+    [
+        ((32, 32, 32, 64), (3, 3, 64, 64), "winograd"),
+        ((128, 32, 32, 16), (3, 3, 16, 16), "winograd"),
+        ((128, 32, 32, 3), (3, 3, 3, 32), "direct"),  # transforms cost more than so few channels
+        ((1, 4, 4, 256), (3, 3, 256, 256), "direct"),  # so does the last transform, for a single tile
+    ],
+)
+def test_it_is_chosen_where_it_pays(x, w, algorithm, isa):
+    spec = _cpu.Conv2dSpec.make("float32", x, w, (1, 1), "same", (1, 1), 1, ("linear", 1.0, 0.0))
+    assert _cpu.algorithm("conv2d_backward_weight", spec) == algorithm

@@ -59,13 +59,16 @@ inline double winograd_cycles(const Conv2dSpec& s, int64_t height, int64_t width
          (u_bytes > 1 << 20 ? passes * u_bytes / R::stream : 0);
 }
 
+// Every part of dw, kWinogradEdge channels x as many filters, transforms x and dy anew.
 inline double winograd_weight_cycles(const Conv2dSpec& s) {
   using R = Conv2dRates;
   const int64_t step = 7 - s.R, tiles = s.N * ceil_div(s.P, step) * ceil_div(s.Q, step);
   const double filters = static_cast<double>(s.C) * vectors(s.K);
-  return static_cast<double>(tiles) *
-             (36 * filters / (R::fma * R::winograd) + (vectors(s.C) + vectors(s.K)) * R::weight_tile) +
-         filters * R::weight_inverse * max_of(tiles / 128, 1);
+  const double transforms = vectors(s.C) * static_cast<double>(ceil_div(s.K, kWinogradEdge)) +
+                            vectors(s.K) * static_cast<double>(ceil_div(s.C, kWinogradEdge));
+  const double chunks = static_cast<double>(ceil_div(tiles, kMinChunkTiles));
+  return static_cast<double>(tiles) * (36 * filters / (R::fma * R::winograd) + transforms * R::weight_tile) +
+         filters * R::weight_inverse * chunks;
 }
 
 template <class T>
@@ -76,19 +79,17 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   if (!std::is_same_v<T, float> || s.numerics.precision == Precision::strict || preferred == A::direct) {
     return A::direct;
   }
-  const bool forward = pass == Conv2dPass::forward;
   if (!can_use_winograd(s)) return A::direct;
+  if (preferred == A::winograd) return A::winograd;
   if (pass == Conv2dPass::backward_weight) {
     const double direct = direct_cycles(s, s.N * s.P * s.Q, s.C, s.K);
-    if (preferred == A::winograd || winograd_weight_cycles(s) < 0.8 * direct) return A::winograd;
-  } else {
-    const int64_t height = forward ? s.P : s.H, width = forward ? s.Q : s.W;
-    const int64_t from = forward ? s.C : s.K, to = forward ? s.K : s.C;
-    const double direct = direct_cycles(s, s.N * height * width, from, to);
-    if (preferred == A::winograd || winograd_cycles(s, height, width, from, to) < 0.8 * direct)
-      return A::winograd;
+    return winograd_weight_cycles(s) < 0.8 * direct ? A::winograd : A::direct;
   }
-  return A::direct;
+  const bool forward = pass == Conv2dPass::forward;
+  const int64_t height = forward ? s.P : s.H, width = forward ? s.Q : s.W;
+  const int64_t from = forward ? s.C : s.K, to = forward ? s.K : s.C;
+  const double direct = direct_cycles(s, s.N * height * width, from, to);
+  return winograd_cycles(s, height, width, from, to) < 0.8 * direct ? A::winograd : A::direct;
 }
 
 }  // namespace fc::cpu::FC_ISA

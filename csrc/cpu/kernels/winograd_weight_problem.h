@@ -36,8 +36,9 @@ struct WinogradWeightBlocking {
     const int64_t channel_run = min_of(vectors, max_of(edge, edge * edge / panels.vectors));
     column_runs = ceil_div(panels.count, max_of(edge * edge / channel_run / panel, 1));
     channel_runs = ceil_div(vectors, channel_run);
-    const int64_t tiles = p.tiles();
-    chunks = max_of(tiles / max_of(ceil_div(tiles * parts(), kTasks), kMinChunkTiles), 1);
+    const int64_t most = min_of(kTasks / parts(), p.tiles() / kMinChunkTiles);
+    chunks = 1;  // a power of two: equal shares for most numbers of threads
+    while (2 * chunks <= most) chunks *= 2;
   }
 
   int64_t parts() const { return channel_runs * column_runs; }

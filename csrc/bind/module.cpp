@@ -50,9 +50,7 @@ PYBIND11_MODULE(_cpu, m) {
       "(precision, preferred convolution algorithm): what specs made now will remember.");
   m.def("get_num_threads", &cpu::threads);
   m.def("set_num_threads", &cpu::set_threads, py::arg("n"));
-  m.def("serial_after_fork", &cpu::serial_after_fork);
   m.attr("compiler") = __VERSION__;
-  m.attr("openmp") = _OPENMP;
   m.attr("version") = FASTCONV_VERSION;
 }
 

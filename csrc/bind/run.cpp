@@ -27,7 +27,7 @@ void run(const std::string& name, const Spec& spec, const py::sequence& arrays) 
   const Kernel kernel = find_kernel(id, spec);
   const std::vector<void*> tensors = tensor_addresses(id, spec, arrays);
   thread_local Buffer workspace;
-  const int threads = cpu::threads_for_run();
+  const int threads = cpu::threads();
   const Context context = {workspace.at_least(kernel.workspace ? kernel.workspace(spec, threads) : 0),
                            threads};
   without_lock([&] { kernel.run(spec, tensors.data(), context); });
@@ -100,7 +100,7 @@ void bind_run(py::module_& m) {
       .def(
           "run",
           [](BoundProgram& self) {
-            const int threads = cpu::threads_for_run();
+            const int threads = cpu::threads();
             bool finished = false;
             without_lock([&] { finished = self.program.run(threads, Interrupts()); });
             return finished;
@@ -111,7 +111,7 @@ void bind_run(py::module_& m) {
       .def(
           "run_timed",
           [](BoundProgram& self) {
-            const int threads = cpu::threads_for_run();
+            const int threads = cpu::threads();
             std::vector<double> seconds;
             without_lock([&] { seconds = self.program.run_timed(threads); });
             return seconds;

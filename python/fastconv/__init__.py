@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from fastconv import _runtime as _runtime  # loads the extension; before anything that uses it
 from fastconv import errors
 from fastconv.config import (
     get_num_threads,

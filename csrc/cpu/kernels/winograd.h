@@ -164,7 +164,7 @@ template <class T, int M>
 inline void multiply_points(const Winograd<T>& p, const WinogradBlocking<T, M>& k, int64_t panel,
                             int64_t tiles, const T* u, const WinogradScratch<T>& scratch) {
   const Range vectors = k.panels.vectors_of(panel);
-  const int64_t width = vectors.size() * kLanes<T>, runs = ceil_div(tiles, kTileRows);
+  const int64_t width = vectors.size() * kLanes<T>, runs = ceil_div(tiles, tile_rows(vectors.size()));
   TileProduct<T> t{};
   t.taps = 1, t.depth = p.C, t.b_stride = width, t.columns = width;
   for (int64_t point = 0; point < kWinogradPlanes; ++point) {

@@ -134,8 +134,9 @@ inline void multiply_block(const WinogradPart<T>& b, int64_t count, bool accumul
                     column = b.panels.column_of(panel) - b.first_column();
       const T* dy = b.scratch.dy + plane * b.dy_plane() + column * kTileBlock;
       T* sum = b.scratch.sum + plane * b.sum_plane() + column;
-      for (int64_t c = 0; c < b.channels.size(); c += kTileRows) {
-        multiply_outer<T>(min_of(kTileRows, b.channels.size() - c), vectors,
+      const int64_t rows = outer_rows(vectors);
+      for (int64_t c = 0; c < b.channels.size(); c += rows) {
+        multiply_outer<T>(min_of(rows, b.channels.size() - c), vectors,
                           {b.scratch.rows, plane * b.x_plane() + c, dy, count, sum + c * width, width,
                            vectors * kLanes<T>, accumulate});
       }

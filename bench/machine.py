@@ -1,0 +1,34 @@
+"""The machine's two ceilings, measured now by peak.cpp: fused multiply-adds and copied bytes per second."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import fastconv
+
+_FLAGS = {"avx512": ["-march=native"], "avx2": ["-mavx2", "-mfma"]}
+COPIED = {"inside": 2**19, "beyond": 2**26}  # bytes of an array inside the cores' own caches, and far beyond them
+
+
+@functools.cache
+def ceilings() -> dict[str, float] | None:
+    """ "gflops" of pure FMAs, "inside" and "beyond" GB/s of copies; None without a C++ compiler. On fastconv's threads."""
+    compiler = shutil.which("c++") or shutil.which("g++")
+    if compiler is None:
+        return None
+    config = fastconv.show_config()
+    with tempfile.TemporaryDirectory() as folder:
+        program = str(Path(folder) / "peak")
+        source = str(Path(__file__).with_name("peak.cpp"))
+        flags = ["-std=c++20", "-O3", "-fopenmp", *_FLAGS.get(config["isa"], [])]
+        subprocess.run([compiler, *flags, source, "-o", program], check=True)
+
+        def measured(*arguments: object) -> float:
+            command = [program, str(config["threads"]), *map(str, arguments)]
+            return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+        return {"gflops": measured(), **{name: measured(size) for name, size in COPIED.items()}}

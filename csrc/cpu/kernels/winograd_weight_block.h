@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cpu/kernels/tile_outer.h"
+#include "cpu/kernels/winograd_cells.h"
 #include "cpu/kernels/winograd_weight_problem.h"
 
 namespace fc::cpu::FC_ISA {
@@ -24,53 +25,7 @@ struct WinogradPart {
   int64_t sum_plane() const { return plane_size<T>(channels.size(), columns_width()); }
 };
 
-// A square of edge x edge cells of a (N, height, width, pixel) tensor. Those outside of the image are zeros:
-// a row of `zeros` (edge pixels long), or a column that is not read.
-template <class T, int edge>
-struct WinogradCells {
-  const T* rows[edge];
-  int64_t pixel;
-  Range columns;  // inside
-
-  WinogradCells(const T* image, int64_t height, int64_t width, int64_t pixel, int64_t h, int64_t w,
-                const T* zeros)
-      : pixel(pixel), columns{max_of(-w, 0), min_of(width - w, edge)} {
-    for (int i = 0; i < edge; ++i) {
-      const bool inside = 0 <= h + i && h + i < height;
-      rows[i] = inside ? image + ((h + i) * width + w) * pixel : zeros;
-    }
-  }
-
-  // d[i] = channels c … c + n of cell (i, j), or zero; false where the whole column is outside.
-  FC_INLINE bool load_column(int j, int64_t c, int64_t n, Vec<T> (&d)[edge]) const {
-    const bool inside = columns.begin <= j && j < columns.end;
-#pragma GCC unroll 6
-    for (int i = 0; i < edge; ++i) d[i] = inside ? load_up_to(rows[i] + j * pixel + c, n) : Vec<T>{};
-    return inside;
-  }
-};
-
-// to[(i * 6 + j) * plane] = (Bᵀ d B)[i][j] of channels c … c + n of the tile d.
-template <class T>
-FC_INLINE void transform_x(const WinogradCells<T, 6>& tile, int64_t c, int64_t n, T* to, int64_t plane) {
-  Vec<T> half[6][6] = {};  // [column][row]
-#pragma GCC unroll 6
-  for (int j = 0; j < 6; ++j) {
-    Vec<T> d[6];
-    if (tile.load_column(j, c, n, d)) winograd_input<T>(d, half[j]);
-  }
-#pragma GCC unroll 6
-  for (int i = 0; i < 6; ++i) {
-    Vec<T> d[6], v[6];
-#pragma GCC unroll 6
-    for (int j = 0; j < 6; ++j) d[j] = half[j][i];
-    winograd_input<T>(d, v);
-#pragma GCC unroll 6
-    for (int j = 0; j < 6; ++j) store(to + (i * 6 + j) * plane, v[j]);
-  }
-}
-
-// The same with A d Aᵀ. Returns the sum of the tile.
+// to[(i * 6 + j) * plane] = (A d Aᵀ)[i][j] of columns k … k + n of the tile d. Returns the tile's sum.
 template <class T, int edge>
 FC_INLINE Vec<T> transform_dy(const WinogradCells<T, edge>& tile, int64_t k, int64_t n, T* to,
                               int64_t plane) {
@@ -124,7 +79,7 @@ inline void transform_block(const WinogradPart<T>& b, int64_t first, int64_t cou
   }
 }
 
-// sum (+)= x' dy in every plane.
+// sum (+)= xᵀ dy in every plane.
 template <class T>
 inline void multiply_block(const WinogradPart<T>& b, int64_t count, bool accumulate) {
   const int64_t width = b.columns_width();
@@ -144,7 +99,7 @@ inline void multiply_block(const WinogradPart<T>& b, int64_t count, bool accumul
   }
 }
 
-// This part of dw = G' sum G. Returns 0, or NaN if some of it is not finite.
+// This part of dw = Gᵀ sum G. Returns 0, or NaN if some of it is not finite.
 template <class T, int taps>
 inline T inverse_transform(const WinogradPart<T>& b, T* dw) {
   const int64_t C = b.p.s.C, K = b.p.s.K, width = b.columns_width();

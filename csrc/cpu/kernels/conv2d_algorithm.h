@@ -27,9 +27,10 @@ struct Conv2dRates {
   static constexpr double tile_in =
       FC_VECTOR_BYTES == 64 ? 110 : 160;  // cycles per tile and vector of channels
   static constexpr double tile_out = FC_VECTOR_BYTES == 64 ? 90 : 140;
-  static constexpr double filter = 130;    // per vector of filters and channel
-  static constexpr double stream = 5;      // bytes per cycle from L3
-  static constexpr double amx_gain = 1.4;  // of AMX's tiles over direct's
+  static constexpr double filter = 130;                             // per vector of filters and channel
+  static constexpr double weight_tile = 220, weight_inverse = 150;  // as tile_in, filter
+  static constexpr double stream = 5;                               // bytes per cycle from L3
+  static constexpr double amx_gain = 1.4;                           // of AMX's tiles over direct's
 };
 
 inline double vectors(int64_t channels) {
@@ -59,10 +60,16 @@ inline double winograd_cycles(const Conv2dSpec& s, int64_t height, int64_t width
          (u_bytes > 1 << 20 ? passes * u_bytes / R::stream : 0);
 }
 
-// Transforms cost as much as products of 16 channels, and a ragged image wastes part of its last tiles.
-inline bool winograd_weight_pays(const Conv2dSpec& s) {
-  const int64_t edge = 7 - s.R, tiles = ceil_div(s.P, edge) * ceil_div(s.Q, edge);
-  return s.R == 3 && s.C >= 16 && s.K >= 16 && s.N * tiles >= 16 && 2 * s.P * s.Q >= tiles * edge * edge;
+// Every part of dw, kWinogradEdge channels x as many filters, transforms x and dy anew.
+inline double winograd_weight_cycles(const Conv2dSpec& s) {
+  using R = Conv2dRates;
+  const int64_t step = 7 - s.R, tiles = s.N * ceil_div(s.P, step) * ceil_div(s.Q, step);
+  const double filters = static_cast<double>(s.C) * vectors(s.K);
+  const double transforms = vectors(s.C) * static_cast<double>(ceil_div(s.K, kWinogradEdge)) +
+                            vectors(s.K) * static_cast<double>(ceil_div(s.C, kWinogradEdge));
+  const double chunks = static_cast<double>(ceil_div(tiles, kMinChunkTiles));
+  return static_cast<double>(tiles) * (36 * filters / (R::fma * R::winograd) + transforms * R::weight_tile) +
+         filters * R::weight_inverse * chunks;
 }
 
 // Enough channels on either side for tiles of 32 depths and 16 columns to be mostly full.
@@ -83,7 +90,10 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   const A other = amx && (preferred == A::amx || suits_amx(s, pass)) ? A::amx : A::direct;
   if (!can_use_winograd(s) || preferred == A::amx) return other;
   if (preferred == A::winograd) return A::winograd;
-  if (pass == Conv2dPass::backward_weight) return winograd_weight_pays(s) ? A::winograd : A::direct;
+  if (pass == Conv2dPass::backward_weight) {
+    const double direct = direct_cycles(s, s.N * s.P * s.Q, s.C, s.K);
+    return winograd_weight_cycles(s) < 0.8 * direct ? A::winograd : A::direct;
+  }
   const bool forward = pass == Conv2dPass::forward;
   const int64_t height = forward ? s.P : s.H, width = forward ? s.Q : s.W;
   const int64_t from = forward ? s.C : s.K, to = forward ? s.K : s.C;

@@ -40,7 +40,12 @@ _SUBMODULES = (
     "utils",
     "zoo",
 )
-_NAMES = {"Input": "fastconv.layers", "Model": "fastconv.models", "Sequential": "fastconv.models"}
+_NAMES = {
+    "Input": "fastconv.layers",
+    "Model": "fastconv.models",
+    "Sequential": "fastconv.models",
+    "explain": "fastconv.explanation",
+}
 
 __all__ = [
     "CheckpointError",

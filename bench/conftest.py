@@ -65,6 +65,8 @@ def add_row(request: pytest.FixtureRequest) -> Callable[..., Row]:
         measured = {n: {"min": min(s), "median": statistics.median(s), "samples": len(s)} for n, s in samples.items()}
         row = {"group": group, "name": name, "unit": unit, **facts, "measured": measured}
         request.config.stash.setdefault(_rows, []).append(row)
+        if record := request.config.getoption("record"):  # at once: a run that is interrupted keeps what it has
+            results.merge(record, [row], ceilings())
         return row
 
     return add
@@ -79,9 +81,11 @@ def measure(benchmark: Any, add_row: Callable[..., Row], request: pytest.Fixture
         group: str, name: str, contestants: Mapping[str, Contestant], tolerance: float = 2e-5, **facts: Any
     ) -> None:
         check_agreement(contestants, tolerance)
-        if not benchmark.disabled:
-            seconds = timing.in_turn(benchmark, {n: c.run for n, c in contestants.items()}, budget)
-            benchmark.extra_info.update(add_row(group, name, seconds, **facts))
+        runs = {who: contestant.run for who, contestant in contestants.items()}
+        if benchmark.disabled:  # pytest --benchmark-disable: it ran, and the results agree
+            benchmark(next(iter(runs.values())))
+        else:
+            benchmark.extra_info.update(add_row(group, name, timing.in_turn(benchmark, runs, budget), **facts))
 
     return run
 
@@ -96,12 +100,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             for ours in results.ours(row)
         )
         terminalreporter.write_line(f"{row['group'] + ': ' + row['name']:<60} {ratios}")
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    rows, name = session.config.stash.get(_rows, []), session.config.getoption("record")
-    if rows and name:
-        results.merge(name, rows, ceilings())
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:

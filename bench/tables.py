@@ -22,14 +22,15 @@ GROUPS = {
 def promises(content: dict[str, Any]) -> str:
     """What was promised, what was reached, and whether that is enough."""
     lines = [
-        "| ratio to the best peer, unless a share | target | by minimum | by median | met |",
-        "|---|--:|--:|--:|:-:|",
+        "| ratio to the best peer, unless a share | target | by minimum | by median | met | least at |",
+        "|---|--:|--:|--:|:-:|---|",
     ]
     for target in targets(content["ceilings"]):
         least, median = (target.reached(content["rows"], statistic) for statistic in ("min", "median"))
         figures = [_figure(value, target.percent) for value in (target.least, least, median)]
         met = "" if least is None else "yes" if least >= target.least else "no"
-        lines.append(f"| {target.text} | {' | '.join(figures)} | {met} |")
+        where = target.least_row(content["rows"])
+        lines.append(f"| {target.text} | {' | '.join(figures)} | {met} | {where['name'] if where else ''} |")
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from results import Row, best_peer, ours, ratio
+from results import Row, best_peer, disturbed, ours, ratio
 from targets import gflops, gigabytes, targets
 
 GROUPS = {
@@ -49,10 +49,12 @@ def machine(content: dict[str, Any]) -> str:
     environment, ceilings = content["environment"], content["ceilings"]
     config, versions = environment["config"], environment["versions"]
     peers = ", ".join(f"{n} {versions[n]}" for n in ("torch", "onnxruntime") if versions.get(n))
+    noisy = sum(map(disturbed, content["rows"]))
+    warning = f" Other processes disturbed {noisy} of {len(content['rows'])} rows." if noisy else ""
     return (
         f"{environment['cpu']}, {config['threads']} threads, {config['isa']}; measured ceilings: {ceilings['gflops']:.0f} "
         f"GFLOP/s of fused multiply-adds, {ceilings['beyond']:.0f} GB/s of copies beyond the caches, "
-        f"{ceilings['inside']:.0f} GB/s inside; {peers}."
+        f"{ceilings['inside']:.0f} GB/s inside; {peers}.{warning}"
     )
 
 

@@ -25,11 +25,12 @@ def promises(content: dict[str, Any]) -> str:
         "| ratio to the best peer, unless a share | target | by minimum | by median | met | least at |",
         "|---|--:|--:|--:|:-:|---|",
     ]
+    rows = [row for row in content["rows"] if not disturbed(row)]
     for target in targets(content["ceilings"]):
-        least, median = (target.reached(content["rows"], statistic) for statistic in ("min", "median"))
+        least, median = (target.reached(rows, statistic) for statistic in ("min", "median"))
         figures = [_figure(value, target.percent) for value in (target.least, least, median)]
         met = "" if least is None else "yes" if least >= target.least else "no"
-        where = target.least_row(content["rows"])
+        where = target.least_row(rows)
         lines.append(f"| {target.text} | {' | '.join(figures)} | {met} | {where['name'] if where else ''} |")
     return "\n".join(lines)
 
@@ -50,7 +51,11 @@ def machine(content: dict[str, Any]) -> str:
     config, versions = environment["config"], environment["versions"]
     peers = ", ".join(f"{n} {versions[n]}" for n in ("torch", "onnxruntime") if versions.get(n))
     noisy = sum(map(disturbed, content["rows"]))
-    warning = f" Other processes disturbed {noisy} of {len(content['rows'])} rows." if noisy else ""
+    warning = (
+        f" Other processes disturbed {noisy} of {len(content['rows'])} rows, which count for no target."
+        if noisy
+        else ""
+    )
     return (
         f"{environment['cpu']}, {config['threads']} threads, {config['isa']}; measured ceilings: {ceilings['gflops']:.0f} "
         f"GFLOP/s of fused multiply-adds, {ceilings['beyond']:.0f} GB/s of copies beyond the caches, "
@@ -66,6 +71,7 @@ def _table(rows: Sequence[Row], ceilings: dict[str, float]) -> str:
     for row in rows:
         for mine in ours(row):
             name = row["name"] if mine == "fastconv" else f"{row['name']}, {mine.removeprefix('fastconv ')}"
+            name += " (disturbed)" if disturbed(row) else ""
             peer = best_peer(row)
             cells = [
                 *(name, _amount(row, mine), *_rate(row, mine, ceilings), _amount(row, peer), peer),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,7 +14,7 @@ import fastconv
 import results
 import timing
 from contest import Contestant, check_agreement
-from machine import ceilings
+from machine import ceilings, others_seconds
 from results import Row
 
 _rows = pytest.StashKey[list[Row]]()
@@ -50,7 +51,8 @@ def compiler(request: pytest.FixtureRequest) -> str:
         return "compiling takes too long for --quick"
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     try:
-        with warnings.catch_warnings(action="ignore"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             torch.compile(torch.relu)(torch.ones(64))
     except Exception as error:  # any failure of the compiler's is a reason, not an error of ours
         return f"torch.compile does not work here: {type(error).__name__}"
@@ -65,6 +67,8 @@ def add_row(request: pytest.FixtureRequest) -> Callable[..., Row]:
         measured = {n: {"min": min(s), "median": statistics.median(s), "samples": len(s)} for n, s in samples.items()}
         row = {"group": group, "name": name, "unit": unit, **facts, "measured": measured}
         request.config.stash.setdefault(_rows, []).append(row)
+        if record := request.config.getoption("record"):  # at once: a run that is interrupted keeps what it has
+            results.merge(record, [row], ceilings())
         return row
 
     return add
@@ -79,9 +83,14 @@ def measure(benchmark: Any, add_row: Callable[..., Row], request: pytest.Fixture
         group: str, name: str, contestants: Mapping[str, Contestant], tolerance: float = 2e-5, **facts: Any
     ) -> None:
         check_agreement(contestants, tolerance)
-        if not benchmark.disabled:
-            seconds = timing.in_turn(benchmark, {n: c.run for n, c in contestants.items()}, budget)
-            benchmark.extra_info.update(add_row(group, name, seconds, **facts))
+        runs = {who: contestant.run for who, contestant in contestants.items()}
+        if benchmark.disabled:  # pytest --benchmark-disable: it ran, and the results agree
+            benchmark(next(iter(runs.values())))
+            return
+        started, others = time.perf_counter(), others_seconds()
+        seconds = timing.in_turn(benchmark, runs, budget)
+        facts["others_cpus"] = round((others_seconds() - others) / (time.perf_counter() - started), 2)
+        benchmark.extra_info.update(add_row(group, name, seconds, **facts))
 
     return run
 
@@ -95,13 +104,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             f"{ours} {results.ratio(row, ours, 'min'):5.2f} {results.ratio(row, ours, 'median'):5.2f}"
             for ours in results.ours(row)
         )
-        terminalreporter.write_line(f"{row['group'] + ': ' + row['name']:<60} {ratios}")
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    rows, name = session.config.stash.get(_rows, []), session.config.getoption("record")
-    if rows and name:
-        results.merge(name, rows, ceilings())
+        noise = f"   others took {row['others_cpus']} CPUs" if results.disturbed(row) else ""
+        terminalreporter.write_line(f"{row['group'] + ': ' + row['name']:<60} {ratios}{noise}")
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:

@@ -11,6 +11,8 @@ RESULTS = Path(__file__).parent / "results"
 
 Row = dict[str, Any]
 
+_UNNOTICED_CPUS = 0.1
+
 
 def merge(name: str, rows: Sequence[Row], ceilings: dict[str, float] | None) -> Path:
     """Adds rows to bench/results/NAME.json; a row that was there before is replaced.
@@ -60,6 +62,11 @@ def ratio(row: Row, mine: str = "fastconv", statistic: str = "min", prefix: str 
     """How many times better (faster, smaller) fastconv is than the best of the peer's modes."""
     peer = row["measured"][best_peer(row, statistic, prefix)][statistic]
     return peer / row["measured"][mine][statistic]
+
+
+def disturbed(row: Row) -> bool:
+    """Whether other processes took a noticeable part of the machine while a row was measured, unasked."""
+    return "busy" not in row["group"] and row.get("others_cpus", 0) > _UNNOTICED_CPUS
 
 
 def _comparable(environment: dict[str, Any]) -> Any:

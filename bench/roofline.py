@@ -38,6 +38,9 @@ def _roofline(axes: Any, rows: list[Row], ceilings: dict[str, float]) -> None:
         roof = [low * ceilings[place], ceilings["gflops"], ceilings["gflops"]]
         axes.plot([low, corner, high], roof, "k" + style, linewidth=1, label=f"copies {place} the caches, FMA peak")
     axes.set(xlabel="FLOP per byte that must move", ylabel="GFLOP/s (direct convolution's FLOPs)", xlim=(low, high))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_yticks([20, 50, 100, 200, 500, 1000], [20, 50, 100, 200, 500, 1000])
+    axes.minorticks_off()
     axes.set_title("Above the peak: Winograd does fewer multiplications", fontsize=9)
     axes.legend(fontsize=8)
 
@@ -51,8 +54,8 @@ def _bandwidth(axes: Any, rows: list[Row], ceilings: dict[str, float]) -> None:
     axes.axvline(ceilings["beyond"], color="k", linewidth=1, label="copies")
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
-    axes.set(xlabel="GB/s that must move, arrays of 64 MiB")
-    axes.legend(fontsize=8)
+    axes.set(xlabel="GB/s of what must move, arrays of 64 MiB")
+    axes.legend(fontsize=8, loc="lower right")
 
 
 def _who(row: Row, label: str) -> str | None:

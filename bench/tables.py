@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from results import Row, best_peer, ours, ratio
+from results import Row, best_peer, disturbed, ours, ratio
 from targets import gflops, gigabytes, targets
 
 GROUPS = {
@@ -22,14 +22,16 @@ GROUPS = {
 def promises(content: dict[str, Any]) -> str:
     """What was promised, what was reached, and whether that is enough."""
     lines = [
-        "| ratio to the best peer, unless a share | target | by minimum | by median | met |",
-        "|---|--:|--:|--:|:-:|",
+        "| ratio to the best peer, unless a share | target | by minimum | by median | met | least at |",
+        "|---|--:|--:|--:|:-:|---|",
     ]
+    rows = [row for row in content["rows"] if not disturbed(row)]
     for target in targets(content["ceilings"]):
-        least, median = (target.reached(content["rows"], statistic) for statistic in ("min", "median"))
+        least, median = (target.reached(rows, statistic) for statistic in ("min", "median"))
         figures = [_figure(value, target.percent) for value in (target.least, least, median)]
         met = "" if least is None else "yes" if least >= target.least else "no"
-        lines.append(f"| {target.text} | {' | '.join(figures)} | {met} |")
+        where = target.least_row(rows)
+        lines.append(f"| {target.text} | {' | '.join(figures)} | {met} | {where['name'] if where else ''} |")
     return "\n".join(lines)
 
 
@@ -48,10 +50,16 @@ def machine(content: dict[str, Any]) -> str:
     environment, ceilings = content["environment"], content["ceilings"]
     config, versions = environment["config"], environment["versions"]
     peers = ", ".join(f"{n} {versions[n]}" for n in ("torch", "onnxruntime") if versions.get(n))
+    noisy = sum(map(disturbed, content["rows"]))
+    warning = (
+        f" Other processes disturbed {noisy} of {len(content['rows'])} rows, which count for no target."
+        if noisy
+        else ""
+    )
     return (
         f"{environment['cpu']}, {config['threads']} threads, {config['isa']}; measured ceilings: {ceilings['gflops']:.0f} "
         f"GFLOP/s of fused multiply-adds, {ceilings['beyond']:.0f} GB/s of copies beyond the caches, "
-        f"{ceilings['inside']:.0f} GB/s inside; {peers}."
+        f"{ceilings['inside']:.0f} GB/s inside; {peers}.{warning}"
     )
 
 
@@ -63,6 +71,7 @@ def _table(rows: Sequence[Row], ceilings: dict[str, float]) -> str:
     for row in rows:
         for mine in ours(row):
             name = row["name"] if mine == "fastconv" else f"{row['name']}, {mine.removeprefix('fastconv ')}"
+            name += " (disturbed)" if disturbed(row) else ""
             peer = best_peer(row)
             cells = [
                 *(name, _amount(row, mine), *_rate(row, mine, ceilings), _amount(row, peer), peer),

@@ -31,6 +31,11 @@ class Target:
         values = [self.measure(row, statistic) for row in rows if self.applies(row)]
         return self.combine(values) if values else None
 
+    def least_row(self, rows: Iterable[Row]) -> Row | None:
+        """Where a least value is: None for means, and where nothing was measured."""
+        picked = [row for row in rows if self.applies(row)] if self.combine is min else []
+        return min(picked, key=lambda row: self.measure(row, "min"), default=None)
+
 
 def geometric_mean(values: Sequence[float]) -> float:
     return math.exp(sum(map(math.log, values)) / len(values))

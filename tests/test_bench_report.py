@@ -6,6 +6,7 @@ import pytest
 
 import report
 import results
+import tables
 import targets
 
 
@@ -37,6 +38,13 @@ def row(**measured):
 def test_a_ratio_takes_the_best_of_the_peers_modes():
     assert results.ratio(row(fastconv=2.0, one=8.0, two=6.0)) == 3.0
     assert results.ratio(row(fastconv=2.0, one=8.0, two=6.0), prefix="one") == 4.0
+
+
+def test_a_disturbed_row_counts_for_no_target():
+    content = {"rows": [row(fastconv=1.0, peer=4.0) | {"others_cpus": 0.5}], "ceilings": {"gflops": 1.0, "beyond": 1.0}}
+    assert "| dense, least | 1.00 |  |  |  |  |" in tables.promises(content)
+    content["rows"][0]["others_cpus"] = 0.0
+    assert "| dense, least | 1.00 | 4.00 | 4.00 | yes | a |" in tables.promises(content)
 
 
 def test_targets_combine_rows():

@@ -18,7 +18,8 @@ def inference(net: nn.Module, x: np.ndarray) -> Contestant:
     """Probabilities of a batch; onnxruntime's own optimizations are on, batch normalization is folded by the export."""
     images = np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if x.ndim == 4 else x
     file = io.BytesIO()
-    with warnings.catch_warnings(action="ignore"):  # the exporter that needs no further package is the older one
+    with warnings.catch_warnings():  # the exporter that needs no further package is the older one
+        warnings.simplefilter("ignore")
         torch.onnx.export(
             nn.Sequential(net, nn.Softmax(1)).eval(), (torch.from_numpy(images),), file, input_names=["x"], dynamo=False
         )

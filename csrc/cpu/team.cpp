@@ -9,6 +9,9 @@
 // End        when nothing is left, the caller takes back the invitations that nobody answered and waits for
 //            active workers only. A worker that is kept from running, because it still wakes up or another
 //            process has its CPU, costs the loop at most the piece it holds, and nothing if it holds none
+// Places     Linux may wake a worker on the caller's CPU and leave both there for a long time, next to an
+// idle
+//            one (seen: 0.6 s); the worker sees it as soon as it runs, and moves
 // Processes  the child of a fork() has no workers: it forgets all teams and starts others when it needs them
 // Measured   2 cores, 100 small kernels of 4 us: 0.29 ms here; OpenMP's team 6.4 ms asleep between loops.
 // Beside
@@ -18,6 +21,9 @@
 #include "cpu/team.h"
 
 #include <pthread.h>
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
 #include <algorithm>
 #include <atomic>
@@ -67,6 +73,26 @@ void sleep_as(int to, std::atomic<int>& state, int from) {
   if (state.compare_exchange_strong(from, to)) state.wait(to);
 }
 
+int current_cpu() {
+#if defined(__linux__)
+  return sched_getcpu();
+#else
+  return -1;
+#endif
+}
+
+// Moves this thread to another CPU than `cpu`, where it may.
+void leave(int cpu) {
+#if defined(__linux__)
+  cpu_set_t all;
+  if (cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof(all), &all) != 0) return;
+  cpu_set_t others = all;
+  CPU_CLR(cpu, &others);
+  if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof(others), &others) != 0) return;
+  sched_setaffinity(0, sizeof(all), &all);
+#endif
+}
+
 struct Member {
   alignas(64) std::atomic<int> state{idle};
   alignas(64) std::atomic<int64_t> next{0};  // of its share: the first iteration that nobody has claimed
@@ -80,6 +106,7 @@ class Team {
   void run(int threads, const Loop& loop) {
     grow(threads);
     loop_ = loop;
+    caller_cpu_.store(current_cpu(), std::memory_order_relaxed);
     count_ = static_cast<int>(std::min<int64_t>({threads, static_cast<int64_t>(members_.size()), loop.n}));
     piece_ = std::max<int64_t>(1, loop.n / (count_ * kPieces));
     for (int i = 0; i < count_; ++i) {
@@ -116,6 +143,8 @@ class Team {
     in_loop = true;
     for (;;) {
       if (!changes_within(kWorkerSpin, state, idle)) sleep_as(asleep, state, idle);
+      const int taken = caller_cpu_.load(std::memory_order_relaxed);
+      if (taken == current_cpu()) leave(taken);
       int invitation = invited;
       if (!state.compare_exchange_strong(invitation, active)) continue;  // it has been taken back
       work(slot);
@@ -145,6 +174,7 @@ class Team {
 
   std::deque<Member> members_;  // workers keep references to theirs
   Loop loop_{};
+  std::atomic<int> caller_cpu_{-1};
   int count_ = 0;      // members of this loop
   int64_t piece_ = 1;  // iterations
   bool refused_ = false;

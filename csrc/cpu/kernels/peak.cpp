@@ -17,9 +17,9 @@ constexpr int kChains = 12;  // two units, four to five cycles each; AVX2 has re
 constexpr int kRounds = 4096;
 
 template <class T>
-T run_chains() {
+T run_chains(int64_t start) {
   Vec<T> sums[kChains];
-  for (int j = 0; j < kChains; ++j) sums[j] = broadcast(T(1 + j));
+  for (int j = 0; j < kChains; ++j) sums[j] = broadcast(static_cast<T>(start + j));
   Vec<T> a = broadcast(T(0.5)), b = broadcast(T(1));
   for (int i = 0; i < kRounds; ++i) {
 #pragma GCC unroll 12
@@ -42,8 +42,8 @@ double peak_flops(int threads, double seconds) {
       Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
   do {
     const Clock::time_point start = Clock::now();
-    parallel_for(threads, tasks, [&](int64_t) {
-      const T total = run_chains<T>();
+    parallel_for(threads, tasks, [&](int64_t i) {  // each i its own sums: one result cannot serve two
+      const T total = run_chains<T>(i);
       if (total < 0) sink = total;  // never: it keeps the loop
     });
     const double flops = 2.0 * kChains * kRounds * static_cast<double>(kLanes<T> * tasks);

@@ -30,10 +30,17 @@ def residual_network(channels=5):
     return models.Model(x, layers.Dense(3)(layers.GlobalAveragePooling2D()(y)))
 
 
+@pytest.mark.parametrize("training", [True, False], ids=["training", "inference"])
 @pytest.mark.parametrize("channels", [5, 16])
-def test_a_residual_network_trains_bit_for_bit_as_without_fusion(channels, isa):
-    graph = TrainingGraph(residual_network(channels), training=True)
+def test_a_residual_network_gives_the_same_bits_as_without_fusion(channels, training, isa):
+    graph = TrainingGraph(residual_network(channels), training)
     same(graph.planned(), graph.planned(fuse=False))
+
+
+def test_inference_has_nothing_left_beside_convolution_and_normalization():
+    steps = kernels(residual_network()._predict_plan(2).plan)
+    assert set(steps) == {"conv2d_forward", "batch_norm_inference", "pool2d_forward", "dense_forward"}
+    assert steps.count("batch_norm_inference") == 8
 
 
 def test_forward_nothing_is_left_beside_convolution_and_normalization():

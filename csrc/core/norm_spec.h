@@ -15,7 +15,7 @@ struct NormSpec final : Spec {
   int64_t rows, width;
   double epsilon = 0;     // batch and layer norm: added to the variance
   double momentum = 0;    // batch norm: new = momentum * old + (1 - momentum) * batch
-  Activation activation;  // batch norm in training, of the sum with the residual: linear or relu
+  Activation activation;  // batch norm, of the sum with the residual: linear or relu
 
   static NormSpec make(DType dtype, const std::string& op, const Shape& x, double epsilon, double momentum,
                        const Activation& activation);

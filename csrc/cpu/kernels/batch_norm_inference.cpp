@@ -1,7 +1,8 @@
 // batch_norm_inference.cpp — batch normalisation with the moving statistics.
 //
-// Math       y = (x − mean)·gamma/√(variance + epsilon) + beta
-// Shapes     x, y (rows,width)   gamma, beta, mean, variance (width); gamma, beta null mean 1, 0
+// Math       y = act((x − mean)·gamma/√(variance + epsilon) + beta + residual), act none or relu
+// Shapes     x, residual, y (rows,width)   gamma, beta, mean, variance (width); gamma null means 1, beta
+//            and residual null mean 0
 // Threads    over blocks of rows, one writer per element
 // Numerics   scale = gamma/√(variance + epsilon) in double, rounded once; one subtraction and one fma per
 // element.
@@ -24,7 +25,7 @@ size_t batch_norm_inference_workspace(const NormSpec& spec, int) {
 
 template <class T>
 void batch_norm_inference(const NormSpec& spec, const T* x, const T* gamma, const T* beta, const T* mean,
-                          const T* variance, T* y, const Context& context) {
+                          const T* variance, const T* residual, T* y, const Context& context) {
   const ColumnScale<T> columns(spec.rows, spec.width, static_cast<T*>(context.workspace));
   for (int64_t c = 0; c < spec.width; ++c) {
     const double rstd = 1 / sqrt(static_cast<double>(variance[c]) + spec.epsilon);
@@ -32,8 +33,8 @@ void batch_norm_inference(const NormSpec& spec, const T* x, const T* gamma, cons
     columns.scale[c] = static_cast<T>((gamma ? static_cast<double>(gamma[c]) : 1) * rstd);
     columns.shift[c] = beta ? beta[c] : 0;
   }
-  const T* no_residual = nullptr;
-  scale_columns(spec.rows, spec.width, x, columns, no_residual, false, y, context.threads);
+  const bool relu = spec.activation.kind == ActivationKind::relu;
+  scale_columns(spec.rows, spec.width, x, columns, residual, relu, y, context.threads);
 }
 
 }  // namespace

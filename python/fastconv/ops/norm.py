@@ -86,11 +86,13 @@ def _training_gradient(g: Gradient) -> tuple[Any, ...]:
     return (*gradients[:3], None, None, gradients[3] if residual is not None else None)
 
 
-def _lower_inference(dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float) -> Lowered:
-    x, gamma, beta, mean, var = shapes
-    spec = _spec("batch_norm", dtype, x, epsilon)
-    _expect("batch_norm", spec, gamma=gamma, beta=beta, mean=mean, var=var)
-    tensors = (0, _register_of(1, gamma), _register_of(2, beta), 3, 4, 5)
+def _lower_inference(
+    dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float, activation: ActivationTuple
+) -> Lowered:
+    x, gamma, beta, mean, var, residual = shapes
+    spec = _spec("batch_norm", dtype, x, epsilon, activation=activation)
+    _expect("batch_norm", spec, gamma=gamma, beta=beta, mean=mean, var=var, residual=residual)
+    tensors = (0, _register_of(1, gamma), _register_of(2, beta), 3, 4, _register_of(5, residual), 6)
     return Lowered(((spec.shape("y"), dtype),), (Call("batch_norm_inference", spec, tensors),))
 
 
@@ -104,13 +106,14 @@ def _lower_inference_backward(dtype: str, shapes: tuple[Shape | None, ...], *, e
 
 
 def _inference_gradient(g: Gradient) -> tuple[Any, ...]:
-    x, gamma, _, mean, var = g.inputs
-    return (*apply(INFERENCE_BACKWARD, g.dys[0], x, gamma, mean, var, epsilon=g.attrs["epsilon"]), None, None)
+    """Of the normalisation alone: plans take in an activation after they have differentiated."""
+    x, gamma, _, mean, var, _ = g.inputs
+    return (*apply(INFERENCE_BACKWARD, g.dys[0], x, gamma, mean, var, epsilon=g.attrs["epsilon"]), None, None, None)
 
 
-_STATISTICS = ("x", "gamma?", "beta?", "mean", "var")
 # y = activation(batch_norm(x) + residual); plans write batch_norm, add and relu this way.
-TRAINING = register(OpDef("batch_norm_training", (*_STATISTICS, "residual?"), _lower_training, _training_gradient))
+_INPUTS = ("x", "gamma?", "beta?", "mean", "var", "residual?")
+TRAINING = register(OpDef("batch_norm_training", _INPUTS, _lower_training, _training_gradient))
 TRAINING_BACKWARD = register(
     OpDef(
         "batch_norm_training_backward",
@@ -118,7 +121,7 @@ TRAINING_BACKWARD = register(
         _lower_training_backward,
     )
 )
-INFERENCE = register(OpDef("batch_norm_inference", _STATISTICS, _lower_inference, _inference_gradient))
+INFERENCE = register(OpDef("batch_norm_inference", _INPUTS, _lower_inference, _inference_gradient))
 INFERENCE_BACKWARD = register(
     OpDef("batch_norm_inference_backward", ("dy", "x", "gamma?", "mean", "var"), _lower_inference_backward)
 )
@@ -155,7 +158,7 @@ def batch_norm(
         "batch_norm", "momentum", momentum, 0, 1
     )  # inference has no use for it, yet it must be one
     if not _numbers.as_bool("batch_norm", "training", training):
-        return apply(INFERENCE, x, gamma, beta, mean, var, epsilon=eps)
+        return apply(INFERENCE, x, gamma, beta, mean, var, None, epsilon=eps, activation=LINEAR)
     return apply(TRAINING, x, gamma, beta, mean, var, None, epsilon=eps, momentum=keep, activation=LINEAR)[:3]
 
 
@@ -173,16 +176,18 @@ def batch_norm_backward(
     needs: Any = None,
 ) -> tuple:
     """Gradients of :func:`batch_norm`'s y: ``(dx, dgamma, dbeta, None, None)``, None also where not needed."""
-    attrs: dict[str, Any] = {"epsilon": _numbers.as_float("batch_norm", "epsilon", epsilon)}
+    attrs: dict[str, Any] = {
+        "epsilon": _numbers.as_float("batch_norm", "epsilon", epsilon),
+        "activation": LINEAR,
+    }
     default = (True, gamma is not None, beta is not None, False, False)
     wanted = all_needs("batch_norm", needs, ("x", "gamma", "beta", "mean", "var"), default)
-    inputs = (x, gamma, beta, mean, var)
-    if not _numbers.as_bool("batch_norm", "training", training):
-        return backward(INFERENCE, dy, inputs, attrs, wanted)
-    attrs["momentum"] = _numbers.as_float("batch_norm", "momentum", momentum)
-    attrs["activation"] = LINEAR
-    dys = (dy, None, None, None, None)
-    return backward(TRAINING, dys, (*inputs, None), attrs, (*wanted, False))[:5]
+    op: OpDef = INFERENCE
+    dys: tuple[Any, ...] = (dy,)
+    if _numbers.as_bool("batch_norm", "training", training):
+        attrs["momentum"] = _numbers.as_float("batch_norm", "momentum", momentum)
+        op, dys = TRAINING, (dy, None, None, None, None)
+    return backward(op, dys, (x, gamma, beta, mean, var, None), attrs, (*wanted, False))[:5]
 
 
 def _lower_layer_norm(dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float) -> Lowered:

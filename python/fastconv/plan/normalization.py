@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from fastconv.graph import Node, Value
 from fastconv.ops import activation, elementwise
-from fastconv.ops.norm import TRAINING, TRAINING_BACKWARD
+from fastconv.ops.norm import INFERENCE, TRAINING, TRAINING_BACKWARD
 from fastconv.plan.rewrite import Rewriting, derived
 
 __all__ = ["fuse_normalization"]
@@ -19,9 +19,9 @@ RELU = activation.BY_NAME["relu"]
 
 
 def fuse_normalization(graph: Rewriting) -> None:
-    """Every batch normalisation of a training step with what follows it, forwards and backwards."""
+    """Every batch normalisation with what follows it, forwards and backwards."""
     for node in list(graph.nodes):
-        if node.op is TRAINING:
+        if node.op in (TRAINING, INFERENCE):
             _fuse_forward(graph, node)
     for node in list(graph.nodes):
         if node.op is activation.BACKWARD_FROM_OUTPUT and node.attrs["activation"] == RELU:
@@ -42,7 +42,7 @@ def _fuse_forward(graph: Rewriting, node: Node) -> None:
     if len(old) > 1:
         outputs = (*old[-1].outputs, *node.outputs[1:])
         inputs = [*node.inputs[:5], residual]
-        graph.replace(old, [derived(TRAINING, inputs, {**node.attrs, "activation": kind}, outputs)])
+        graph.replace(old, [derived(node.op, inputs, {**node.attrs, "activation": kind}, outputs)])
 
 
 def _sum_with_other(graph: Rewriting, value: Value) -> Node | None:

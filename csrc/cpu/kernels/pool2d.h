@@ -33,23 +33,59 @@ struct Min {
   }
 };
 
-// Winners are numbered r * S + s, one byte each in memory, one lane each in registers.
-template <class T>
-struct BytesOf {
-  typedef uint8_t type __attribute__((vector_size(kLanes<T>)));
-};
-
+// Winners are numbered r * S + s, one byte each in memory, one lane each in registers. The compiler's own
+// conversion of vectors goes through scalars.
 template <class T>
 FC_INLINE IntVec<T> load_bytes(const uint8_t* p, int64_t count) {
-  typename BytesOf<T>::type bytes{};
-  std::memcpy(&bytes, p, static_cast<size_t>(count));
-  return __builtin_convertvector(bytes, IntVec<T>);
+#if FC_VECTOR_BYTES == 64 && defined(__AVX512BW__) && defined(__AVX512VL__)
+  const __m128i bytes = _mm_maskz_loadu_epi8(static_cast<__mmask16>((1u << count) - 1), p);
+  if constexpr (sizeof(T) == 4) {
+    return (IntVec<T>)_mm512_cvtepu8_epi32(bytes);
+  } else {
+    return (IntVec<T>)_mm512_cvtepu8_epi64(bytes);
+  }
+#else
+  uint64_t packed = 0;  // at most eight lanes
+  std::memcpy(&packed, p, static_cast<size_t>(count));
+#if FC_VECTOR_BYTES == 32 && defined(__AVX2__)
+  const __m128i bytes = _mm_cvtsi64_si128(static_cast<int64_t>(packed));
+  if constexpr (sizeof(T) == 4) {
+    return (IntVec<T>)_mm256_cvtepu8_epi32(bytes);
+  } else {
+    return (IntVec<T>)_mm256_cvtepu8_epi64(bytes);
+  }
+#else
+  uint8_t lanes[sizeof(packed)];
+  std::memcpy(lanes, &packed, sizeof(packed));
+  IntVec<T> v;
+  for (int64_t i = 0; i < kLanes<T>; ++i) v[i] = lanes[i];
+  return v;
+#endif
+#endif
 }
 
 template <class T>
 FC_INLINE void store_bytes(uint8_t* p, IntVec<T> v, int64_t count) {
-  const auto bytes = __builtin_convertvector(v, typename BytesOf<T>::type);
-  std::memcpy(p, &bytes, static_cast<size_t>(count));
+#if FC_VECTOR_BYTES == 64 && defined(__AVX512BW__) && defined(__AVX512VL__)
+  if constexpr (sizeof(T) == 4) {
+    _mm512_mask_cvtepi32_storeu_epi8(p, static_cast<__mmask16>((1u << count) - 1), (__m512i)v);
+  } else {
+    _mm512_mask_cvtepi64_storeu_epi8(p, static_cast<__mmask8>((1u << count) - 1), (__m512i)v);
+  }
+#else
+  uint8_t lanes[kLanes<T>];
+#if FC_VECTOR_BYTES == 32 && defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) {
+    const __m128i low = _mm256_castsi256_si128((__m256i)v), high = _mm256_extracti128_si256((__m256i)v, 1);
+    const __m128i words = _mm_packus_epi32(low, high);
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(lanes), _mm_packus_epi16(words, words));
+    std::memcpy(p, lanes, static_cast<size_t>(count));
+    return;
+  }
+#endif
+  for (int64_t i = 0; i < kLanes<T>; ++i) lanes[i] = static_cast<uint8_t>(v[i]);
+  std::memcpy(p, lanes, static_cast<size_t>(count));
+#endif
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -169,17 +169,28 @@ struct Over {
   int64_t from, tap, divisor;
 };
 
-// Adds what `count` windows give to a cell; the first ones find nothing there yet.
-template <class T, class Kind>
-FC_INLINE void add_windows(const Kind& kind, const Over* over, int64_t windows, bool first, T* dx,
-                           int64_t channels) {
+// Adds what N windows give to a cell; the first ones find nothing there yet.
+template <int N, class T, class Kind>
+FC_INLINE void add_some(const Kind& kind, const Over* over, bool first, T* dx, int64_t channels) {
+  int64_t from[N], tap[N], divisor[N];
+#pragma GCC unroll 4
+  for (int i = 0; i < N; ++i) from[i] = over[i].from, tap[i] = over[i].tap, divisor[i] = over[i].divisor;
   for_each_vector<T>(channels, [&](int64_t c, int64_t count) {
     Vec<T> sum = first ? zero<T>() : load_up_to(dx + c, count);
-    for (int64_t i = 0; i < windows; ++i) {
-      sum += kind.load(over[i].from + c, count, over[i].divisor).at(over[i].tap);
-    }
+#pragma GCC unroll 4
+    for (int i = 0; i < N; ++i) sum += kind.load(from[i] + c, count, divisor[i]).at(tap[i]);
     store_up_to(dx + c, sum, count);
   });
+}
+
+template <class T, class Kind>
+void add_windows(const Kind& kind, const Over* over, int64_t windows, bool first, T* dx, int64_t channels) {
+  for (; windows >= 4; over += 4, windows -= 4, first = false) add_some<4>(kind, over, first, dx, channels);
+  if (windows >= 2) {
+    add_some<2>(kind, over, first, dx, channels);
+    over += 2, windows -= 2, first = false;
+  }
+  if (windows == 1) add_some<1>(kind, over, first, dx, channels);
 }
 
 template <class T, class Kind>
@@ -213,6 +224,7 @@ void collect(const Pool2dSpec& s, const Kind& kind, T* dx, const Context& contex
         }
       }
       add_windows(kind, over, windows, first, cell, s.C);
+      if (windows == 0) memset(cell, 0, static_cast<size_t>(s.C) * sizeof(T));
     }
   });
 }

@@ -2,10 +2,12 @@
 //
 // Math       dx[m,k] = Σ_n dy[m,n] · w[k,n]
 // Shapes     dy (M,N)  w (K,N)  dx (M,K)     C-contiguous
-// Blocking   igemm.h with one tap, over w transposed and packed ahead
-// Threads    over (row block, column panels)
-// Numerics   one chain of fma per dx, ascending in n
-// Workspace  dense_backward_input_workspace(spec, threads) bytes: w packed, then what igemm needs
+// Blocking   igemm.h with one tap, over w transposed as it is packed; for a few rows of dy, w is streamed
+// once,
+//            its rows times those of dy, see tile_dot.h
+// Threads    over (row block, column panels), or over blocks of w's rows
+// Numerics   one chain of fma per dx, ascending in n; per lane where w is streamed
+// Workspace  dense_backward_input_workspace(spec, threads) bytes: see igemm.h
 // Edges      an empty batch writes nothing
 #include "cpu/kernels/dense.h"
 #include "cpu/kernels/igemm.h"
@@ -19,6 +21,24 @@ Igemm<T> problem(const GemmSpec& s, const T* dy, const T* w, T* dx) {
   return {matrix_rows(dy, s.M, s.N), dx, 0, 0, s.K, 1, s.K, {w, 1, 0, 0, 1, s.N, 0}, {}};
 }
 
+// Whether dx is memory-bound: lanes run along n, so that w is read as it lies.
+template <class T>
+bool suits_streaming(const GemmSpec& s) {
+  return s.M <= kDotColumns<T> && s.N >= 4 * kLanes<T>;
+}
+
+template <class T>
+void stream_weights(const GemmSpec& s, const T* dy, const T* w, T* dx, int threads) {
+  const Epilogue<T> none{};
+  parallel_for(threads, ceil_div(s.K, kRowBlock), [&](int64_t block) {
+    const T* rows[kRowBlock];
+    T* out[kRowBlock];
+    const int64_t first = block * kRowBlock, count = min_of(kRowBlock, s.K - first);
+    for (int64_t i = 0; i < count; ++i) rows[i] = w + (first + i) * s.N, out[i] = dx + first + i;
+    multiply_dot_rows<T>(s.M, {rows, kRowBlock, 1, s.N, dy, out, s.K, &none, nullptr}, count);
+  });
+}
+
 }  // namespace
 
 template <class T>
@@ -28,7 +48,11 @@ size_t dense_backward_input_workspace(const GemmSpec& s, int threads) {
 
 template <class T>
 void dense_backward_input(const GemmSpec& s, const T* dy, const T* w, T* dx, const Context& context) {
-  igemm(problem(s, dy, w, dx), context);
+  const Igemm<T> p = problem(s, dy, w, dx);
+  if (s.M > 0 && suits_streaming<T>(s)) {
+    return stream_weights(s, dy, w, dx, threads_for_products(p.products(), p.filter_size(), context.threads));
+  }
+  igemm(p, context);
 }
 
 void add_dense_backward_input(KernelTable& table) {

@@ -1,9 +1,8 @@
 // igemm.h — the loops around multiply_tile: rows of an image times a matrix B, forward and backward input.
 //
 // Math       out[i][j] = Σ_tap Σ_c rows[tap][i][c] · B[tap·depth + c][j], then the epilogue; per group
-// Blocking   a task owns a block of rows and a run of column panels. Several row blocks share one packed B
-// and
-//            walk it in blocks that stay in L2 (L1 for narrow panels); a single row block packs small blocks
+// Blocking   a task owns a block of rows and a run of column panels. Row blocks share one packed B and walk
+//            it in blocks that stay in L2 (L1 for narrow panels); a single row block packs small blocks
 //            as it goes, fetching the next one meanwhile. With a handful of rows B is streamed in place
 //            instead, kStreamDepth of its rows side by side
 // Threads    over (row block, group, run of panels); each output has one writer, one order of summation

@@ -20,7 +20,7 @@ KernelTable make_table();
 double peak_flops(DType dtype, int threads, double seconds);
 }  // namespace avx512
 namespace amx {
-KernelTable make_table();
+void add_products(KernelTable& table);
 }
 
 namespace {
@@ -30,6 +30,15 @@ struct Isa {
   KernelTable (*make_table)();
   double (*peak_flops)(DType dtype, int threads, double seconds);
 };
+
+#if defined(FASTCONV_HAS_AMX)
+// AVX-512's table, with the matrix products replaced.
+KernelTable make_amx_table() {
+  KernelTable table = avx512::make_table();
+  amx::add_products(table);
+  return table;
+}
+#endif
 
 const std::vector<Isa>& built() {
   static const std::vector<Isa> all = {
@@ -41,7 +50,7 @@ const std::vector<Isa>& built() {
       {"avx512", avx512::make_table, avx512::peak_flops},
 #endif
 #if defined(FASTCONV_HAS_AMX)
-      {"amx", amx::make_table, avx512::peak_flops},  // the peak of fused multiply-adds
+      {"amx", make_amx_table, avx512::peak_flops},  // the peak of fused multiply-adds
 #endif
   };
   return all;

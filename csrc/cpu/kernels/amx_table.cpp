@@ -1,19 +1,11 @@
-// amx_table.cpp — the kernel table of AMX: that of AVX-512, with the matrix products replaced.
+// amx_table.cpp — the entries of a kernel table that AMX replaces: the matrix products.
 #include "cpu/kernels/table.h"
 
-namespace fc::cpu {
-namespace avx512 {
-KernelTable make_table();
-}
+namespace fc::cpu::FC_ISA {
 
-namespace amx {
-
-KernelTable make_table() {
-  KernelTable table = avx512::make_table();
+void add_products(KernelTable& table) {
   add_conv2d(table);
   add_dense(table);
-  return table;
 }
 
-}  // namespace amx
-}  // namespace fc::cpu
+}  // namespace fc::cpu::FC_ISA

@@ -61,10 +61,12 @@ inline constexpr int kStreamVectors = 8;   // of a single row: enough sums to hi
 
 // So few columns that lanes run along the channels instead.
 template <class T>
-inline constexpr int kDotColumns = kLanes<T> >= 8 ? 4 : kLanes<T> / 2;
+inline constexpr int kDotColumns = kLanes<T> / 2;
 
 // Weight gradients.
-inline constexpr int64_t kPixelBlock = 128;    // pixels summed in registers before a tile is stored
+inline constexpr int64_t kPixelBlock = 128;  // pixels summed in registers before a tile is stored, at most
+// Below so many panels, half the pixels: dy and x then stay in L1 together.
+inline constexpr int64_t kFewPanels = FC_VECTOR_BYTES == 64 ? 4 : 0;
 inline constexpr int64_t kMinChunkBlocks = 4;  // pixel blocks per partial sum: adding them stays cheap
 inline constexpr int64_t kWeightPartBytes = 512 << 10;  // what one task updates: stays in L2
 inline constexpr int64_t kPanelRunBytes = 128 << 10;    // panels of dy packed at a time

@@ -7,7 +7,7 @@
 //            on their number
 // Numerics   one chain of fma per y, ascending in (r,s,c), per lane where igemm_dot.h takes over; then the
 //            bias, then the activation. Bits do not depend on N
-// Workspace  conv2d_forward_workspace(spec, threads) bytes: pointers, a filter panel per thread, zeros
+// Workspace  conv2d_forward_workspace(spec, threads) bytes: the packed filter, pointers, zeros
 // Edges      a tap outside the image is left out: it never turns an infinite weight into NaN
 // Source     Dukhan, The Indirect Convolution Algorithm, https://arxiv.org/abs/1907.02129
 #include "cpu/kernels/conv2d.h"

@@ -5,8 +5,8 @@
 // Blocking   igemm_weight.h with one tap
 // Threads    over (chunk of rows, column panels); chunks by shape alone, added in a fixed tree
 // Numerics   fma ascending in m within a chunk, then the tree
-// Workspace  dense_backward_weight_workspace(spec, threads) bytes: row pointers, a panel of dy, one dw per
-// chunk Edges      an empty batch gives zeros
+// Workspace  dense_backward_weight_workspace(spec, threads) bytes: row pointers, panels of dy, a dw per chunk
+// Edges      an empty batch gives zeros
 #include "cpu/kernels/dense.h"
 #include "cpu/kernels/igemm_weight.h"
 #include "cpu/kernels/table.h"

@@ -5,7 +5,7 @@
 // Blocking   igemm.h with one tap
 // Threads    over (row block, column panels): a batch of one still uses all threads
 // Numerics   one chain of fma per y, ascending in k; then + bias, then the activation
-// Workspace  dense_forward_workspace(spec, threads) bytes: row pointers and one panel of w per thread
+// Workspace  dense_forward_workspace(spec, threads) bytes: row pointers, w or a block of it packed
 // Edges      an empty batch writes nothing
 #include "cpu/kernels/dense.h"
 #include "cpu/kernels/igemm.h"

@@ -1,13 +1,13 @@
 // igemm.h — the loops around multiply_tile: rows of an image times a matrix B, forward and backward input.
 //
 // Math       out[i][j] = Σ_tap Σ_c rows[tap][i][c] · B[tap·depth + c][j], then the epilogue; per group
-// Blocking   a task owns a block of rows and a run of column panels; per panel, B is walked in blocks of
-//            kPanelDepth rows that stay in cache while all tiles of the row block pass over them. With a
-//            handful of rows B is streamed in place instead, kStreamDepth of its rows side by side
+// Blocking   a task owns a block of rows and a run of column panels. Row blocks share one packed B and walk
+//            it in blocks that stay in L2 (L1 for narrow panels); a single row block packs small blocks
+//            as it goes, fetching the next one meanwhile. With a handful of rows B is streamed in place
+//            instead, kStreamDepth of its rows side by side
 // Threads    over (row block, group, run of panels); each output has one writer, one order of summation
 // Edges      rows and panels are cut into nearly equal tiles, so there is no thin last tile; B is
 //            zero-padded; taps outside the image multiply zeros, or are left out where B is not finite
-// Tried      packing all of B ahead of the loop: one more pass over memory, slower for small batches
 #pragma once
 
 #include "core/context.h"

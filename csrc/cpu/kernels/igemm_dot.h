@@ -11,7 +11,10 @@ namespace fc::cpu::FC_ISA {
 
 template <class T>
 inline bool suits_dot(const Igemm<T>& p) {
-  return p.columns <= kDotColumns<T> && p.rows.channels >= kLanes<T>;
+  const int64_t vectors = p.rows.one_by_one().taps() * p.rows.channels / kLanes<T>;
+  if (p.columns > kDotColumns<T> || p.rows.channels < kLanes<T>) return false;
+  // From a quarter of a vector on, sums along lanes have to be rare, and the lanes full.
+  return 4 * p.columns <= kLanes<T> || (vectors >= 16 && p.rows.channels % kLanes<T> == 0);
 }
 
 template <class T>
@@ -80,7 +83,7 @@ void igemm_dot(const Igemm<T>& p, const Context& context) {
     multiply_dot_rows<T>(
         p.columns,
         {scratch.rows, kRowBlock, rows.taps(), rows.channels, workspace.b + group * p.columns * depth,
-         scratch.out, &epilogue, finite ? nullptr : workspace.zeros},
+         scratch.out, 1, &epilogue, finite ? nullptr : workspace.zeros},
         count);
     epilogue.finish(scratch.out, count, 0, p.columns);
   });

@@ -51,7 +51,9 @@ struct IgemmBlocking {
     packed_ahead = blocks > 1;
     column_runs =
         min_of(panels.count, streamed ? kStreamRuns : ceil_div(kTasks, max_of(blocks * p.groups, 1)));
-    const int64_t most = streamed ? kStreamDepth : panel_depth(packed_ahead ? kPanelBytes : kFreshPanelBytes);
+    const int64_t most =
+        streamed ? kStreamDepth
+                 : panel_depth(packed_ahead && panels.vectors > 2 ? kPanelBytes : kFreshPanelBytes);
     offsets = ceil_div(depth, most);
     depth_step = ceil_div(depth, offsets);
     taps = p.rows.taps();

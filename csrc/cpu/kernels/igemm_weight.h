@@ -1,14 +1,14 @@
 // igemm_weight.h — the loops around multiply_outer: weight and bias gradients, outer products over pixels.
 //
 // Math       dw[tap·depth + c][j] = Σ_m rows[tap][m][c] · dy[m][j],  dbias[j] = Σ_m dy[m][j]; per group
-// Blocking   a task owns a chunk of pixels and a part of dw; kPixelBlock pixels at a time it packs dy's
+// Blocking   a task owns a chunk of pixels and a part of dw; some pixels at a time it packs dy's
 //            panels and passes all (tap, c) tiles over them, adding to its part (kWeightPartBytes: L2)
 // Threads    over (pixel chunk, group, part of dw). Chunks depend on the shape alone and their sums are
 //            added in a fixed tree, so the bits do not depend on the number of threads
-// Numerics   fma ascending in m within a chunk, then the tree; dbias: sums of kPixelBlock, then likewise
+// Numerics   fma ascending in m within a chunk, then the tree; dbias: sums of a block, then likewise
+// Tried      copying channels of x together, for rows a power of two apart, which compete for few sets of L1:
+//            loses 15 to 20 % at 512 and 784 channels
 // Edges      no pixels: zeros; taps outside multiply zeros, or are left out where dy is not finite
-// Tried      copying pixels that lie a power of two apart, which compete for few sets of L1: gains 30 %
-//            at 1024 channels and more, loses 15 % at 128 to 512
 #pragma once
 
 #include "core/context.h"
@@ -30,8 +30,9 @@ void igemm_weight(const IgemmWeight<T>& p, const Context& context) {
   }
   for (int64_t i = 0; i < p.rows.depth(); ++i) workspace.zeros[i] = T(0);
 
+  const int threads = threads_for_products(positions * p.weights(), p.weights(), context.threads);
   const int64_t parts = k.column_runs * k.row_runs;
-  parallel_for_slots(context.threads, k.chunks * p.groups * parts, [&](int64_t task, int slot) {
+  parallel_for_slots(threads, k.chunks * p.groups * parts, [&](int64_t task, int slot) {
     const int64_t row_run = task % k.row_runs, column_run = task % parts / k.row_runs;
     const int64_t group = task / parts % p.groups, chunk = task / parts / p.groups;
     WorkspaceCutter cutter = workspace.slots.at(slot);
@@ -40,7 +41,7 @@ void igemm_weight(const IgemmWeight<T>& p, const Context& context) {
     T* dbias = p.dbias != nullptr && row_run == 0 ? workspace.dbias + chunk * p.filters() : nullptr;
     const int64_t begin = chunk * k.chunk_blocks, end = min_of(begin + k.chunk_blocks, k.blocks);
     for (int64_t block = begin; block < end; ++block) {
-      const int64_t first = block * kPixelBlock, count = min_of(kPixelBlock, positions - first);
+      const int64_t first = block * k.pixels, count = min_of(k.pixels, positions - first);
       multiply_block<T>({p, k.panels, scratch, workspace.zeros, group, first, count, block > begin,
                          part_of(k.panels.count, k.column_runs, column_run),
                          k.rows_of(row_run, p.rows.depth()), dw, dbias});
@@ -48,7 +49,8 @@ void igemm_weight(const IgemmWeight<T>& p, const Context& context) {
   });
 
   if (k.chunks > 1) {
-    tree_sum(workspace.dw, k.chunks, p.weights(), p.weights(), p.dw, context.threads);
+    tree_sum(workspace.dw, k.chunks, p.weights(), p.weights(), p.dw,
+             threads_for_copying(k.chunks * p.weights(), threads));
     if (p.dbias != nullptr) tree_sum(workspace.dbias, k.chunks, p.filters(), p.filters(), p.dbias, 1);
   }
 }

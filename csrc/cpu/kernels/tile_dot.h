@@ -9,6 +9,7 @@
 
 #include "cpu/kernels/blocking.h"
 #include "cpu/kernels/epilogue.h"
+#include "cpu/simd/lane_sums.h"
 
 namespace fc::cpu::FC_ISA {
 
@@ -19,6 +20,7 @@ struct TileDot {
   int64_t taps, depth;
   const T* b;  // [columns][taps * depth]
   T* const* out;
+  int64_t out_stride;  // between the columns of out
   const Epilogue<T>* epilogue;
   const T* skipped;  // a row that takes no part, or null; only with M = 1
 };
@@ -28,7 +30,7 @@ __attribute__((noinline)) void multiply_dot(const TileDot<T>& t) {
   Vec<T> sums[M][N];
 #pragma GCC unroll 8
   for (int i = 0; i < M; ++i)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int j = 0; j < N; ++j) sums[i][j] = Vec<T>{};
 
   for (int64_t tap = 0; tap < t.taps; ++tap) {
@@ -37,32 +39,50 @@ __attribute__((noinline)) void multiply_dot(const TileDot<T>& t) {
     const T* b = t.b + tap * t.depth;
     for_each_vector<T>(t.depth, [&](int64_t c, int64_t n) {
       Vec<T> column[N];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int j = 0; j < N; ++j) column[j] = load_up_to(b + j * t.taps * t.depth + c, n);
 #pragma GCC unroll 8
       for (int i = 0; i < M; ++i) {
         const Vec<T> value = load_up_to(rows[i] + c, n);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int j = 0; j < N; ++j) sums[i][j] = fma<T>(value, column[j], sums[i][j]);
       }
     });
   }
 
+  constexpr int kLaneCount = static_cast<int>(kLanes<T>), kSquares = (M * N + kLaneCount - 1) / kLaneCount;
+  T totals[(kSquares + 1) * kLaneCount] = {};  // [M][N]; a whole vector may be loaded from each row's
+#pragma GCC unroll 8
+  for (int square = 0; square < kSquares; ++square) {
+    Vec<T> part[kLaneCount];
+#pragma GCC unroll 16
+    for (int k = 0; k < kLaneCount; ++k) {
+      const int at = square * kLaneCount + k;
+      part[k] = at < M * N ? sums[at / N][at % N] : Vec<T>{};
+    }
+    store(totals + square * kLaneCount, lane_sums<T>(part));
+  }
+
   for (int i = 0; i < M; ++i) {
-    T totals[kLanes<T>] = {};
-    for (int j = 0; j < N; ++j) totals[j] = sum<T>(sums[i][j]);
-    Vec<T> tile[1][1] = {{load(totals)}};
+    Vec<T> tile[1][1] = {{load(totals + i * N)}};
     if (t.epilogue->bias != nullptr) tile[0][0] += load_up_to(t.epilogue->bias, N);
     t.epilogue->activate(tile);
-    store_up_to(t.out[i], tile[0][0], N);
+    if (t.out_stride == 1) {
+      store_up_to(t.out[i], tile[0][0], N);
+    } else {
+      for (int j = 0; j < N; ++j) t.out[i][j * t.out_stride] = tile[0][0][j];
+    }
   }
 }
 
-// Rows per tile: enough sums to hide the latency of fma.
+// Rows per tile: enough sums to hide the latency of fma, as many as there are registers.
+#if FC_VECTOR_BYTES == 64
 template <int N>
-inline constexpr int kDotRows = N == 1   ? 8
-                                : N == 2 ? 4
-                                         : 2;
+inline constexpr int kDotRows = N <= 3 ? 8 : 24 / N;
+#else
+template <int N>
+inline constexpr int kDotRows = N <= 2 ? 8 / N : 2;
+#endif
 
 // Rows 0 … count, one by one if some may have to be skipped.
 template <class T, int N>

@@ -76,6 +76,19 @@ FC_INLINE Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) {
 #endif
 }
 
+#if FC_VECTOR_BYTES == 32 && defined(__AVX2__)
+// All bits set in the first n lanes.
+template <class T>
+FC_INLINE __m256i first_lanes(int64_t n) {
+  if constexpr (sizeof(T) == 4) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)),
+                              _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  } else {
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+  }
+}
+#endif
+
 // The first n (0 < n < kLanes) elements, the rest zero; nothing beyond p[n-1] is touched.
 template <class T>
 FC_INLINE Vec<T> load_partial(const T* p, int64_t n) {
@@ -84,6 +97,12 @@ FC_INLINE Vec<T> load_partial(const T* p, int64_t n) {
     return (Vec<T>)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p);
   } else {
     return (Vec<T>)_mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << n) - 1), p);
+  }
+#elif FC_VECTOR_BYTES == 32 && defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) {
+    return (Vec<T>)_mm256_maskload_ps(p, first_lanes<T>(n));
+  } else {
+    return (Vec<T>)_mm256_maskload_pd(p, first_lanes<T>(n));
   }
 #else
   Vec<T> v{};
@@ -99,6 +118,12 @@ FC_INLINE void store_partial(T* p, Vec<T> v, int64_t n) {
     _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), (__m512)v);
   } else {
     _mm512_mask_storeu_pd(p, static_cast<__mmask8>((1u << n) - 1), (__m512d)v);
+  }
+#elif FC_VECTOR_BYTES == 32 && defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) {
+    _mm256_maskstore_ps(p, first_lanes<T>(n), (__m256)v);
+  } else {
+    _mm256_maskstore_pd(p, first_lanes<T>(n), (__m256d)v);
   }
 #else
   std::memcpy(p, &v, static_cast<size_t>(n) * sizeof(T));

@@ -62,6 +62,9 @@ def _tails() -> list[Case]:
     cases += [conv(f"c{n}.k{n}", (2, 4, 4, n), n, 1, "tail") for n in _SIZES]
     cases += [conv(f"w{w}", (1, 3, w, 8), 16, 3, "tail", padding=1) for w in _SIZES]
     cases += [conv(f"h{h}", (1, h, 4, 8), 16, (3, 2), "tail", padding=(1, 1)) for h in _SIZES]
+    cases += [conv(f"narrow.c{c}", (1, 6, 5, c), 16, 5, "tail", padding=2) for c in (5, 6, 7, 8)]
+    cases += [conv(f"narrow.k{k}", (1, 6, 5, 16), k, 5, "tail", padding=2) for k in (5, 6, 7, 8)]
+    cases += [conv("row_blocks", (2, 20, 20, 5), 40, 3, "tail", padding=1)]
     cases += [conv(f"depthwise.c{c}", (1, 6, 7, c), c, 3, "tail", groups=c, padding=1) for c in _SIZES]
     return cases
 

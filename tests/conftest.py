@@ -36,12 +36,10 @@ def threads():
 @pytest.fixture
 def strict():
     """Runs a test in strict precision."""
-    import fastconv
+    from fastconv.testing.numerics import numerics
 
-    before = fastconv.config.precision()
-    fastconv.set_precision("strict")
-    yield
-    fastconv.set_precision(before)
+    with numerics("strict"):
+        yield
 
 
 @pytest.fixture

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-import fastconv
 from fastconv import _cpu, ops
 from fastconv import reference as ref
+from fastconv.testing.bounds import WINOGRAD_L2, WINOGRAD_MAX
+from fastconv.testing.numerics import numerics
 
 
 def _problem(extent, channels, filters, images=2, size=14, seed=0):
@@ -33,8 +34,8 @@ def test_errors_stay_below_the_published_bound(extent, channels, isa, prefer):
     wanted_dx, wanted_dw, _ = ref.conv2d_backward(exact[2], exact[0], exact[1], padding="same")
     for actual, expected in ((y, wanted), (dx, wanted_dx), (dw, wanted_dw)):
         l2, largest = _errors(actual, expected)
-        assert l2 <= 5e-6
-        assert largest <= 3e-5
+        assert l2 <= WINOGRAD_L2
+        assert largest <= WINOGRAD_MAX
 
 
 def _algorithm(kernel, x, w):
@@ -47,11 +48,8 @@ def test_it_is_chosen_where_it_pays_and_never_in_strict_precision(isa):
     large, small = ((32, 32, 32, 64), (3, 3, 64, 64)), ((1, 4, 4, 2), (3, 3, 2, 2))
     for kernel in ("conv2d_forward", "conv2d_backward_input"):
         assert _algorithm(kernel, *small) == "direct"
-        try:
-            fastconv.set_precision("strict")
+        with numerics("strict"):
             assert _algorithm(kernel, *large) == "direct"
-        finally:
-            fastconv.set_precision("fast")
 
 
 def test_strict_precision_gives_the_direct_results(prefer):
@@ -59,12 +57,8 @@ def test_strict_precision_gives_the_direct_results(prefer):
     fast = ops.conv2d(x, w)
     prefer("direct")
     direct = ops.conv2d(x, w)
-    prefer("automatic")
-    fastconv.set_precision("strict")
-    try:
+    with numerics("strict"):
         strict = ops.conv2d(x, w)
-    finally:
-        fastconv.set_precision("fast")
     assert np.array_equal(strict, direct)
     assert not np.array_equal(fast, direct)
 

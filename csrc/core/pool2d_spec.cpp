@@ -68,7 +68,7 @@ Pool2dSpec Pool2dSpec::make(DType dtype, PoolKind kind, const Shape& x, const Pa
 bool Pool2dSpec::find_shape(std::string_view name, Shape& out) const {
   if (name == "x") {
     out = {N, H, W, C};
-  } else if (name == "y") {
+  } else if (name == "y" || name == "index") {
     out = {N, P, Q, C};
   } else {
     return false;

@@ -9,7 +9,7 @@ namespace fc {
 
 enum class PoolKind : uint8_t { max, min, avg, sum };
 
-// Tensors: x (N,H,W,C), y (N,P,Q,C).
+// Tensors: x (N,H,W,C), y (N,P,Q,C), index (N,P,Q,C): which tap won, r * S + s.
 struct Pool2dSpec final : Spec {
   PoolKind kind;
   int64_t N, H, W, C, R, S, P, Q;

@@ -15,6 +15,7 @@ namespace fc {
 namespace {
 
 DType dtype_from(const std::string& text) {
+  if (text == "u8") return DType::u8;
   if (text == "u64") return DType::u64;
   if (text == "i64") return DType::i64;
   if (text == "f64") return DType::f64;

@@ -7,11 +7,11 @@
 // Shapes     x, y, residual (null means 0) (rows,width)   everything else (width); gamma, beta null mean 1, 0
 // Blocking   x is read twice, once for the statistics and once for y; narrow rows are folded (folded.h)
 // Threads    over parts of the rows, merged in ascending order
-// Numerics   Per block of 128 (folded) rows: sums of d and d², d = x − the block's first row, from which the
-//            block's own moments follow. No cancellation: that row is one of the samples, so its distance
-//            from the mean is part of the squares. Blocks are merged in double.
-//            What rounding mean to T loses goes into the shift, so y is as exact as if mean were a double.
-// Workspace  four doubles per part and folded column, three T per folded column
+// Numerics   Per block of 128 (folded) rows: sums of d and d², d = x − origin, from which the block's own
+//            moments follow; the origin is the mean of the rows before (of the first 8 at the start of a
+//            part), so that little cancels. Blocks are merged in double. What rounding mean to T loses goes
+//            into the shift, so y is as exact as if mean were a double.
+// Workspace  five doubles per part and folded column, three T per folded column
 // Edges      rows = 0: statistics stay as they are, batch_mean 0, batch_rstd 1. An infinite x makes mean
 //            infinite or NaN and y NaN.
 //            new_mean and mean (new_variance and variance) may be the same memory.
@@ -28,23 +28,40 @@ namespace {
 
 // Moments of many columns: their means (width doubles), then their sums of squared deviations (width).
 
+// By sums around `origin`, which is finite and should be near the mean.
 template <class T>
-void block_moments(const T* x, int64_t rows, int64_t width, double* moments) {
+void block_moments(const T* x, const T* origin, int64_t rows, int64_t width, double* moments) {
   const Vec<T> weight = broadcast(static_cast<T>(1) / static_cast<T>(rows));
   const auto add = [=](int64_t row, int64_t c, int64_t count, Vec<T>* sums) {
-    const Vec<T> first = load_up_to(x + c, count);
-    const Vec<T> origin = first - first == zero<T>() ? first : zero<T>();  // infinity is none
-    const Vec<T> d = load_up_to(x + row * width + c, count) - origin;
+    const Vec<T> d = load_up_to(x + row * width + c, count) - load_up_to(origin + c, count);
+    // Weighted before it is added: no overflow where the mean itself is representable.
     sums[0] = fma<T>(d, weight, sums[0]);
     sums[1] = fma<T>(d, d, sums[1]);
   };
   for (int64_t i = 0; i < 2 * width; ++i) moments[i] = 0;
   sum_columns<T, 2>(0, rows, width, add, moments);
   for (int64_t c = 0; c < width; ++c) {
-    const double offset = moments[c], first = x[c];
+    const double offset = moments[c];
     const double squares = moments[width + c] - static_cast<double>(rows) * offset * offset;
-    moments[c] = first - first == 0 ? first + offset : offset;
+    moments[c] = origin[c] + offset;
     moments[width + c] = squares < 0 ? 0 : squares;
+  }
+}
+
+template <class T>
+T finite_or_zero(double x) {
+  const T rounded = static_cast<T>(x);
+  return rounded - rounded == 0 ? rounded : T(0);
+}
+
+// The mean of the first few rows: good enough to start with.
+template <class T>
+void first_origin(const T* x, int64_t rows, int64_t width, T* origin) {
+  const int64_t few = min_of(rows, 8);
+  for (int64_t c = 0; c < width; ++c) {
+    double total = 0;
+    for (int64_t row = 0; row < few; ++row) total += x[row * width + c];
+    origin[c] = finite_or_zero<T>(total / static_cast<double>(few));
   }
 }
 
@@ -59,24 +76,36 @@ void merge_moments(int64_t width, double* to, int64_t n, const double* from, int
   }
 }
 
-// Afterwards the workspace begins with the moments of the folded columns. Behind the moments of each part
-// there is room for those of a block.
+// The workspace of a part: its moments, those of a block, and the origin (width T in the place of as many
+// doubles).
+constexpr int64_t kPartDoubles = 5;  // per folded column
+
+// Afterwards `moments` begins with the moments of all folded rows.
 template <class T>
 void folded_moments(const T* x, const Folded& f, double* moments, int threads) {
   const RowParts cut(f.rows);
-  const int64_t size = 2 * f.width;
+  const int64_t width = f.width;
   parallel_for(threads, cut.parts, [&](int64_t part) {
-    double* own = moments + 2 * part * size;
+    double *own = moments + part * kPartDoubles * width, *block = own + 2 * width;
+    T* origin = reinterpret_cast<T*>(block + 2 * width);
     int64_t n = 0;
     cut.for_each_block(part, [&](int64_t first, int64_t count) {
-      block_moments(x + first * f.width, count, f.width, n == 0 ? own : own + size);
-      if (n > 0) merge_moments(f.width, own, n, own + size, count);
+      const T* rows = x + first * width;
+      if (n == 0) {
+        first_origin(rows, count, width, origin);
+        block_moments(rows, origin, count, width, own);
+      } else {
+        for (int64_t c = 0; c < width; ++c) origin[c] = finite_or_zero<T>(own[c]);
+        block_moments(rows, origin, count, width, block);
+        merge_moments(width, own, n, block, count);
+      }
       n += count;
     });
   });
   int64_t n = 0;
   for (int64_t part = 0; part < cut.parts; n += cut.part_rows(part), ++part) {
-    if (part > 0) merge_moments(f.width, moments, n, moments + 2 * part * size, cut.part_rows(part));
+    const double* other = moments + part * kPartDoubles * width;
+    if (part > 0) merge_moments(width, moments, n, other, cut.part_rows(part));
   }
 }
 
@@ -107,7 +136,8 @@ Moments unfold(const Folded& f, int64_t width, const double* moments, const T* x
 
 template <class T>
 int64_t moments_size(const NormSpec& spec) {
-  return 2 * folded_sums_size<T>(spec.rows, spec.width, 2);
+  const Folded f = folded<T>(spec.rows, spec.width);
+  return RowParts(f.rows).parts * kPartDoubles * f.width;
 }
 
 template <class T>

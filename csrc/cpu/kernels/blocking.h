@@ -51,6 +51,11 @@ inline constexpr int64_t kWeightPartBytes = 512 << 10;  // what one task updates
 inline constexpr int64_t kPanelRunBytes = 128 << 10;    // panels of dy packed at a time
 inline constexpr int64_t kMinRowRun = 48;  // channels that a task takes from each pixel, at least
 
+// Weight gradients by Winograd's transforms. Planes of transformed tiles and of sums stay in L2.
+inline constexpr int64_t kTileBlock = 48;      // tiles summed in registers before a tile of sums is stored
+inline constexpr int64_t kWinogradEdge = 64;   // a task owns about this square of channels x columns
+inline constexpr int64_t kMinChunkTiles = 64;  // tiles per partial sum: the inverse transform stays cheap
+
 inline constexpr int64_t kTasks = 32;  // independent pieces wanted, so that any number of threads balances
 
 constexpr int64_t round_up(int64_t a, int64_t b) {

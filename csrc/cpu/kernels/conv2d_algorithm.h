@@ -29,6 +29,8 @@ struct Conv2dRates {
   static constexpr double tile_out = FC_VECTOR_BYTES == 64 ? 90 : 140;
   static constexpr double filter = 130;  // per vector of filters and channel
   static constexpr double stream = 5;    // bytes per cycle from L3
+  static constexpr double amx = 50;      // products of float32 per cycle, six of bfloat16 each
+  static constexpr double split = 1;     // cycles per number on its way to a tile or from one
 };
 
 inline double vectors(int64_t channels) {
@@ -58,10 +60,40 @@ inline double winograd_cycles(const Conv2dSpec& s, int64_t height, int64_t width
          (u_bytes > 1 << 20 ? passes * u_bytes / R::stream : 0);
 }
 
-// Enough channels on either side for tiles of 32 depths and 16 columns to be mostly full.
-inline bool suits_amx(const Conv2dSpec& s, Conv2dPass) {
-  constexpr int64_t kLeastChannels = 16;
-  return s.group_channels() >= kLeastChannels && s.group_filters() >= kLeastChannels;
+// Transforms cost as much as products of 16 channels, and a ragged image wastes part of its last tiles.
+inline bool winograd_weight_pays(const Conv2dSpec& s) {
+  const int64_t edge = 7 - s.R, tiles = ceil_div(s.P, edge) * ceil_div(s.Q, edge);
+  return s.R == 3 && s.C >= 16 && s.K >= 16 && s.N * tiles >= 16 && 2 * s.P * s.Q >= tiles * edge * edge;
+}
+
+// A weight gradient of single taps is a plain product; others are not built on AMX tiles.
+inline bool can_use_amx(const Conv2dSpec& s, Conv2dPass pass) {
+  if (pass != Conv2dPass::backward_weight) return true;
+  return s.R == 1 && s.S == 1 && s.stride_h == 1 && s.stride_w == 1 && s.groups == 1 && s.P == s.H &&
+         s.Q == s.W;
+}
+
+// Tiles hold 32 depths and 16 columns, and lines end in a few positions that are thrown away.
+inline double amx_cycles(const Conv2dSpec& s, int64_t from, int64_t to) {
+  using R = Conv2dRates;
+  const int64_t taps = s.R * s.S, positions = s.N * s.P * (s.Q + s.S / 2);
+  return static_cast<double>(positions * taps * round_up(from, 32) * round_up(to, 16)) / R::amx +
+         static_cast<double>(s.N * s.P * s.Q * (from + to) + taps * from * to) * R::split;
+}
+
+// Judged for a batch of typical size, so that the result of a sample does not depend on the batch it is in.
+inline bool amx_pays(const Conv2dSpec& spec, Conv2dPass pass) {
+  constexpr int64_t kTypicalBatch = 8, kLeastChannels = 16;
+  if (spec.group_channels() < kLeastChannels || spec.group_filters() < kLeastChannels) return false;
+  Conv2dSpec s = spec;
+  s.N = kTypicalBatch;
+  const bool forward = pass == Conv2dPass::forward;
+  const int64_t from = forward ? s.group_channels() : s.group_filters();
+  const int64_t to = forward ? s.group_filters() : s.group_channels();
+  const double cycles = amx_cycles(s, from, to);
+  if (can_use_winograd(s) && winograd_cycles(s, forward ? s.P : s.H, forward ? s.Q : s.W, from, to) < cycles)
+    return false;
+  return cycles < direct_cycles(s, s.N * s.P * s.Q, from, to);
 }
 
 template <class T>
@@ -72,19 +104,16 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   if (!std::is_same_v<T, float> || s.numerics.precision == Precision::strict || preferred == A::direct) {
     return A::direct;
   }
-  if (kHasAmx && pass != Conv2dPass::backward_weight &&
-      (preferred == A::amx || (preferred == A::automatic && suits_amx(s, pass)))) {
-    return A::amx;
-  }
+  if (kHasAmx && preferred == A::amx && can_use_amx(s, pass)) return A::amx;
+  if (kHasAmx && preferred == A::automatic && can_use_amx(s, pass) && amx_pays(s, pass)) return A::amx;
+  if (!can_use_winograd(s)) return A::direct;
+  if (preferred == A::winograd) return A::winograd;
+  if (pass == Conv2dPass::backward_weight) return winograd_weight_pays(s) ? A::winograd : A::direct;
   const bool forward = pass == Conv2dPass::forward;
-  if (can_use_winograd(s) && pass != Conv2dPass::backward_weight) {
-    const int64_t height = forward ? s.P : s.H, width = forward ? s.Q : s.W;
-    const int64_t from = forward ? s.C : s.K, to = forward ? s.K : s.C;
-    const double direct = direct_cycles(s, s.N * height * width, from, to);
-    if (preferred == A::winograd || winograd_cycles(s, height, width, from, to) < 0.8 * direct)
-      return A::winograd;
-  }
-  return A::direct;
+  const int64_t height = forward ? s.P : s.H, width = forward ? s.Q : s.W;
+  const int64_t from = forward ? s.C : s.K, to = forward ? s.K : s.C;
+  const double direct = direct_cycles(s, s.N * height * width, from, to);
+  return winograd_cycles(s, height, width, from, to) < 0.8 * direct ? A::winograd : A::direct;
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -69,10 +69,11 @@ void with_loss_term(const LossSpec& spec, const F& f) {
 // Calls f(row) for every row; blocks of rows go to threads.
 template <class F>
 void for_each_row(const LossSpec& spec, const Context& context, const F& f) {
-  parallel_blocks(threads_for(spec.rows * spec.width, context.threads), spec.rows, rows_per_block(spec.width),
-                  [&](int64_t begin, int64_t end) {
-                    for (int64_t row = begin; row < end; ++row) f(row);
-                  });
+  constexpr double kNs = 1;  // per element
+  const int threads = threads_for(spec.rows * spec.width, context.threads, kNs);
+  parallel_blocks(threads, spec.rows, rows_per_block(spec.width), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) f(row);
+  });
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -1,21 +1,56 @@
 // loss_sparse.cpp — categorical cross-entropy with class numbers for targets, and its gradient.
 //
-// Math       loss[r] = −log p[r, labels[r]]      gradient: that of loss_classes.h at the one-hot row
+// Math       loss[r] = −log p[r, labels[r]]      of logits z: log Σ exp(z − max) − (z[label] − max)
+//            gradient: that of loss_classes.h at the one-hot row
 // Shapes     labels (rows) int64   prediction, dprediction (rows,width)   loss, dloss (rows)
+// Blocking   a row is read twice from L1, or from registers where it fits one
 // Threads    over blocks of rows; a row has one writer
-// Numerics   double inside, one rounding to T at the end
+// Numerics   Logits: exponentials and their sums in T, in a fixed order, the label's own kept apart: of a
+//            confident row the loss, log(1 + others), and the slope, −others/(1 + others), keep their digits.
+//            Probabilities: double inside. One rounding to T at the end.
 // Workspace  none
 // Edges      only the label's class is read for the loss, so another class may have a logit of −inf.
 //            A label outside [0, width), which the caller should have refused, makes its row NaN.
 // Source     Keras 3, keras/src/losses/losses.py
 #include "cpu/kernels/loss.h"
 #include "cpu/kernels/loss_classes.h"
+#include "cpu/kernels/row_exp.h"
 
 namespace fc::cpu::FC_ISA {
 namespace {
 
 bool is_class(int64_t label, int64_t classes) {
   return label >= 0 && label < classes;
+}
+
+// Exponentials of a row of logits, shifted by the largest so that nothing overflows.
+template <class T>
+struct Exponentials {
+  T largest;
+  double label, others;  // of the label's class, summed over all other classes
+
+  Exponentials(const T* z, int64_t classes, int64_t label_class) : largest(row_max(z, classes)) {
+    const Vec<T> shift = broadcast(largest);
+    Vec<T> own = zero<T>();
+    others = row_sum<T>(classes, [&](int64_t i, int64_t count) {
+      const Vec<T> e = exp<T>(load_up_to(z + i, count) - shift);
+      const IntVec<T> is_label = lane_numbers<T>() == static_cast<IntLane<T>>(label_class - i);
+      own = is_label ? e : own;
+      return is_label ? zero<T>() : e;
+    });
+    label = sum_of_lanes<T>(own);
+  }
+  double sum() const { return label + others; }
+};
+
+template <class T>
+void logits_slope(const T* z, int64_t classes, int64_t label, double dloss, T* dz) {
+  const Exponentials<T> e(z, classes, label);
+  const Vec<T> shift = broadcast(e.largest), scale = broadcast(static_cast<T>(dloss / e.sum()));
+  for_each_vector<T>(classes, [&](int64_t i, int64_t count) {
+    store_up_to(dz + i, exp<T>(load_up_to(z + i, count) - shift) * scale, count);
+  });
+  dz[label] = static_cast<T>(-dloss * (e.others / e.sum()));
 }
 
 template <class T>
@@ -28,7 +63,8 @@ void sparse_loss_forward(const LossSpec& spec, const int64_t* labels, const T* p
     if (!is_class(label, width)) {
       loss[row] = static_cast<T>(NAN);
     } else if (spec.from_logits) {
-      loss[row] = static_cast<T>(-log_softmax_of(p, width)(p[label]));
+      const Exponentials<T> e(p, width, label);
+      loss[row] = static_cast<T>(log(e.sum()) - (static_cast<double>(p[label]) - e.largest));
     } else {
       loss[row] = static_cast<T>(-log(probability_clip<T>()(p[label] / sum_of_row(p, width))));
     }
@@ -47,7 +83,7 @@ void sparse_loss_backward(const LossSpec& spec, const T* dloss, const int64_t* l
     if (!is_class(label, width)) {
       for (int64_t i = 0; i < width; ++i) dp[i] = static_cast<T>(NAN);
     } else if (spec.from_logits) {
-      crossentropy_of_logits_slope(p, width, one_hot, dloss[row], dp);
+      logits_slope(p, width, label, dloss[row], dp);
     } else {
       crossentropy_slope(p, width, one_hot, dloss[row], dp);
     }

@@ -6,20 +6,22 @@
 
 namespace fc::cpu::FC_ISA {
 
-// Taps along one axis that fall inside [0, extent): the first of them, and how many.
+// Taps along one axis that fall inside [0, extent): the cell of the first of them, and how many.
 struct Taps {
   int64_t first, count;
+  int64_t skipped;  // taps before the first
 };
 
 inline Taps taps_inside(int64_t start, int64_t taps, int64_t dilation, int64_t extent) {
+  int64_t skipped = 0;
   if (start < 0) {  // divisions are slow, and most windows need none
-    const int64_t outside = (-start + dilation - 1) / dilation;
-    start += outside * dilation;
-    taps -= outside;
+    skipped = (-start + dilation - 1) / dilation;
+    start += skipped * dilation;
+    taps -= skipped;
   }
   if (start + (taps - 1) * dilation >= extent)
     taps = start < extent ? (extent - 1 - start) / dilation + 1 : 0;
-  return {start, taps > 0 ? taps : 0};
+  return {start, taps > 0 ? taps : 0, skipped};
 }
 
 // The cells of one window, as offsets into the image.
@@ -27,7 +29,8 @@ struct PoolWindow {
   int64_t first;
   int64_t rows, row_step;
   int64_t columns, column_step;
-  int64_t divisor;  // of an average
+  int64_t divisor;    // of an average
+  int64_t first_tap;  // r·S + s of the first cell
 };
 
 // The windows of output row p.
@@ -51,7 +54,20 @@ class PoolRow {
             s_.dilation_h * s_.W * s_.C,
             columns.count,
             s_.dilation_w * s_.C,
-            divisor};
+            divisor,
+            rows_.skipped * s_.S + columns.skipped};
+  }
+
+  // The windows whose columns all lie inside the image: alike but for their place.
+  struct Run {
+    int64_t begin, end;
+  };
+  Run inside() const {
+    const int64_t last = s_.W - 1 - (s_.S - 1) * s_.dilation_w + s_.pad_left;  // where the last one may start
+    const int64_t begin = (s_.pad_left + s_.stride_w - 1) / s_.stride_w;
+    const int64_t end = last < 0 ? 0 : last / s_.stride_w + 1;
+    if (begin >= s_.Q || begin >= end) return {s_.Q, s_.Q};
+    return {begin, end < s_.Q ? end : s_.Q};
   }
 
  private:

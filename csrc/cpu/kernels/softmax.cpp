@@ -9,47 +9,15 @@
 #include <math.h>
 
 #include "core/norm_spec.h"
+#include "cpu/kernels/row_exp.h"
 #include "cpu/kernels/table.h"
 #include "cpu/kernels/work.h"
 #include "cpu/parallel.h"
-#include "cpu/simd/math.h"
 
 namespace fc::cpu::FC_ISA {
 namespace {
 
 constexpr double kNs = 0.6;  // per element
-
-// The largest of a row without NaN; a NaN shows up in the sum whatever this returns.
-template <class T>
-T row_max(const T* x, int64_t width) {
-  T best = x[0];
-  int64_t i = 0;
-  if (width >= kLanes<T>) {
-    Vec<T> lanes = load(x);
-    for (i = kLanes<T>; i + kLanes<T> <= width; i += kLanes<T>) lanes = max_or_second<T>(load(x + i), lanes);
-    for (int64_t lane = 0; lane < kLanes<T>; ++lane) best = lanes[lane] > best ? lanes[lane] : best;
-  }
-  for (; i < width; ++i) best = x[i] > best ? x[i] : best;
-  return best;
-}
-
-// Σ f(i, count) over a row, where f gives vectors whose lanes beyond count are zero.
-template <class T, class F>
-T row_sum(int64_t width, const F& f) {
-  Vec<T> total = zero<T>();
-  for_each_vector<T>(width, [&](int64_t i, int64_t count) { total += f(i, count); });
-  return sum<T>(total);
-}
-
-// v with the lanes from count on set to zero.
-template <class T>
-FC_INLINE Vec<T> first_lanes(Vec<T> v, int64_t count) {
-  if (count == kLanes<T>) return v;
-  T lanes[kLanes<T>];
-  store(lanes, v);
-  for (int64_t i = count; i < kLanes<T>; ++i) lanes[i] = 0;
-  return load(lanes);
-}
 
 template <class T, class F>
 void for_each_row(const NormSpec& s, const Context& context, const F& f) {
@@ -61,14 +29,24 @@ void for_each_row(const NormSpec& s, const Context& context, const F& f) {
   });
 }
 
+// A row that fits one register never leaves it.
+template <class T>
+FC_INLINE void short_softmax(const T* x, int64_t width, T* y) {
+  const Vec<T> v = load_up_to(x, width);
+  const T max = largest_lane<T>(first_lanes<T>(v, width, broadcast(x[0])));
+  const Vec<T> e = first_lanes<T>(exp<T>(v - broadcast(max)), width, zero<T>());
+  store_up_to(y, e / broadcast(sum_of_lanes<T>(e)), width);
+}
+
 template <class T>
 void softmax_forward(const NormSpec& s, const T* x, T* y, const Context& context) {
   for_each_row<T>(s, context, [&](int64_t at) {
+    if (s.width <= kLanes<T>) return short_softmax(x + at, s.width, y + at);
     const Vec<T> max = broadcast(row_max(x + at, s.width));
     const T total = row_sum<T>(s.width, [&](int64_t i, int64_t count) {
       const Vec<T> e = exp<T>(load_up_to(x + at + i, count) - max);
       store_up_to(y + at + i, e, count);
-      return first_lanes<T>(e, count);
+      return e;
     });
     for_each_vector<T>(s.width, [&](int64_t i, int64_t count) {
       store_up_to(y + at + i, load_up_to(y + at + i, count) / broadcast(total), count);
@@ -93,9 +71,8 @@ template <class T>
 void log_softmax_forward(const NormSpec& s, const T* x, T* y, const Context& context) {
   for_each_row<T>(s, context, [&](int64_t at) {
     const Vec<T> max = broadcast(row_max(x + at, s.width));
-    const T total = row_sum<T>(s.width, [&](int64_t i, int64_t count) {
-      return first_lanes<T>(exp<T>(load_up_to(x + at + i, count) - max), count);
-    });
+    const T total = row_sum<T>(
+        s.width, [&](int64_t i, int64_t count) { return exp<T>(load_up_to(x + at + i, count) - max); });
     const Vec<T> log_total = broadcast(static_cast<T>(log(static_cast<double>(total))));
     for_each_vector<T>(s.width, [&](int64_t i, int64_t count) {
       store_up_to(y + at + i, load_up_to(x + at + i, count) - max - log_total, count);

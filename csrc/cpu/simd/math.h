@@ -48,6 +48,33 @@ FC_INLINE Vec<T> with_sign_of(Vec<T> sign, Vec<T> positive) {
   return (Vec<T>)((IntVec<T>)positive | ((IntVec<T>)sign & kSign));
 }
 
+// Rounded as IEEE 754 has it.
+template <class T>
+FC_INLINE Vec<T> square_root(Vec<T> x) {
+#if FC_VECTOR_BYTES == 64 && defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) {
+    return (Vec<T>)_mm512_sqrt_ps((__m512)x);
+  } else {
+    return (Vec<T>)_mm512_sqrt_pd((__m512d)x);
+  }
+#elif FC_VECTOR_BYTES == 32 && defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) {
+    return (Vec<T>)_mm256_sqrt_ps((__m256)x);
+  } else {
+    return (Vec<T>)_mm256_sqrt_pd((__m256d)x);
+  }
+#elif FC_VECTOR_BYTES == 16 && defined(__SSE2__)
+  if constexpr (sizeof(T) == 4) {
+    return (Vec<T>)_mm_sqrt_ps((__m128)x);
+  } else {
+    return (Vec<T>)_mm_sqrt_pd((__m128d)x);
+  }
+#else
+  for (int64_t i = 0; i < kLanes<T>; ++i) x[i] = static_cast<T>(__builtin_sqrt(x[i]));
+  return x;
+#endif
+}
+
 // x held between two bounds; NaN stays NaN.
 template <class T>
 FC_INLINE Vec<T> clamp(Vec<T> x, T low, T high) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from fastconv import _cpu
@@ -54,22 +55,62 @@ def _spec(dtype: str, x: Shape | None, a: dict[str, Any]) -> Any:
 
 def _lower_forward(dtype: str, shapes: tuple[Shape | None, ...], **attrs: Any) -> Lowered:
     spec = _spec(dtype, shapes[0], attrs)
-    return Lowered(((spec.shape("y"), dtype),), (Call("pool2d_forward", spec, (0, 1)),))
+    return Lowered(((spec.shape("y"), dtype),), (Call("pool2d_forward", spec, (0, 1, None)),))
+
+
+def _lower_indexed(dtype: str, shapes: tuple[Shape | None, ...], **attrs: Any) -> Lowered:
+    spec = _spec(dtype, shapes[0], attrs)
+    outputs = ((spec.shape("y"), dtype), (spec.shape("index"), "uint8"))
+    return Lowered(outputs, (Call("pool2d_forward", spec, (0, 1, 2)),))
 
 
 def _lower_backward(dtype: str, shapes: tuple[Shape | None, ...], **attrs: Any) -> Lowered:
     dy, x = shapes
     spec = _spec(dtype, x, attrs)
     expect_shape(f"{attrs['kind']}_pool2d", "dy", dy, spec.shape("y"))
-    return Lowered(((spec.shape("x"), dtype),), (Call("pool2d_backward", spec, (0, 1, 2)),))
+    outputs = ((spec.shape("x"), dtype),)
+    if not can_be_indexed(attrs):
+        return Lowered(outputs, (Call("pool2d_backward", spec, (0, 1, 2)),))
+    find = Call("pool2d_forward", spec, (1, None, 3))
+    route = Call("pool2d_backward_from_index", spec, (0, 3, 2))
+    return Lowered(outputs, (find, route), scratch=((spec.shape("index"), "uint8"),))
+
+
+def _lower_backward_from_index(
+    dtype: str, shapes: tuple[Shape | None, ...], *, x_shape: Shape, **attrs: Any
+) -> Lowered:
+    dy, index = shapes
+    spec = _spec(dtype, x_shape, attrs)
+    expect_shape(f"{attrs['kind']}_pool2d", "dy", dy, spec.shape("y"))
+    tensors = (0, None if index is None else 1, 2)
+    return Lowered(((spec.shape("x"), dtype),), (Call("pool2d_backward_from_index", spec, tensors),))
+
+
+def can_be_indexed(attrs: dict[str, Any]) -> bool:
+    """Whether one byte says which cell of a window is its maximum or minimum."""
+    return attrs["kind"] in ("max", "min") and math.prod(attrs["pool_size"]) <= 256
 
 
 def _gradient(g: Gradient) -> tuple[Any, ...]:
-    return (apply(BACKWARD, g.dys[0], g.inputs[0], **g.attrs),)
+    (x,) = g.inputs
+    if g.attrs["kind"] in ("max", "min"):
+        return (apply(BACKWARD, g.dys[0], x, **g.attrs),)
+    return (apply(BACKWARD_FROM_INDEX, g.dys[0], None, x_shape=tuple(x.shape), **g.attrs),)
 
 
 FORWARD = register(OpDef("pool2d", ("x",), _lower_forward, _gradient, title="{kind}_pool2d"))
 BACKWARD = register(OpDef("pool2d_backward", ("dy", "x"), _lower_backward, title="{kind}_pool2d_backward"))
+# What plans make of the two: the forward keeps the winners' numbers, so that the gradient needs no x.
+INDEXED = register(OpDef("pool2d_indexed", ("x",), _lower_indexed, title="{kind}_pool2d"))
+BACKWARD_FROM_INDEX = register(
+    OpDef(
+        "pool2d_backward_from_index",
+        ("dy", "index?"),
+        _lower_backward_from_index,
+        dtypes={"index": ("uint8",)},
+        title="{kind}_pool2d_backward",
+    )
+)
 
 
 def _attrs(

@@ -19,7 +19,10 @@ from .. import _cpu, reference
 from .case import Case
 from .compare import Inputs
 
-__all__ = ["backward_bounds", "forward_bounds"]
+__all__ = ["WINOGRAD_L2", "WINOGRAD_MAX", "backward_bounds", "forward_bounds"]
+
+# What minimal filtering promises: ‖error‖ / ‖result‖, and the largest error over the largest result.
+WINOGRAD_L2, WINOGRAD_MAX = 5e-6, 3e-5
 
 _LINEAR = ("conv2d", "conv2d_transpose", "dense", "avg_pool2d", "sum_pool2d", "global_avg_pool2d")
 _PRODUCTS = ("add", "subtract", "multiply", "prelu", "dropout", "leaky_relu")

@@ -1,0 +1,131 @@
+// pool2d_forward.cpp — maximum, minimum, average and sum over windows.
+//
+// Math       y[n,p,q,c] = reduce over r,s of x[n, p·sh−pt+r·dh, q·sw−pl+s·dw, c]; cells outside are left out
+//            index[n,p,q,c] = r·S + s of the cell that won a maximum or minimum
+// Shapes     x (N,H,W,C)  y (N,P,Q,C)  index (N,P,Q,C) of bytes; y or index may be null   C-contiguous
+// Blocking   a window at a time, a register of channels at a time; 2x2 and 3x3 windows inside the image are
+//            unrolled. A window's rows stay in L1 for the next ones.
+// Threads    over rows (n,p)
+// Numerics   sums in row-major order of the window, in the type of x; an average divides once
+// Edges      NaN wins a maximum or minimum; equals, and NaNs among themselves, go to the first cell in
+//            row-major order
+#include "cpu/kernels/pool2d.h"
+#include "cpu/kernels/pool2d_window.h"
+#include "cpu/kernels/work.h"
+#include "cpu/parallel.h"
+
+namespace fc::cpu::FC_ISA {
+namespace {
+
+// f(offset of the cell, r, s) for the cells of a window, in row-major order; R and S not 0 are its known
+// extent.
+template <int R, int S, class F>
+FC_INLINE void for_cells(const PoolWindow& w, const F& f) {
+  const int64_t rows = R > 0 ? R : w.rows, columns = S > 0 ? S : w.columns;
+#pragma GCC unroll 3
+  for (int64_t r = 0; r < rows; ++r) {
+#pragma GCC unroll 3
+    for (int64_t s = 0; s < columns; ++s) f(w.first + r * w.row_step + s * w.column_step, r, s);
+  }
+}
+
+template <class T, class Order, bool Indexed>
+struct Extreme {
+  T* y;
+  uint8_t* index;
+  int64_t taps_w;
+
+  template <int R, int S>
+  FC_INLINE void reduce(const PoolWindow& w, const T* x, int64_t at, int64_t count) const {
+    Vec<T> best = load_up_to(x + w.first, count);
+    IntVec<T> winner{};
+    for_cells<R, S>(w, [&](int64_t cell, int64_t r, int64_t s) {
+      const Vec<T> v = load_up_to(x + cell, count);
+      const IntVec<T> better = Order::template beats<T>(v, best);
+      best = better ? v : best;
+      if constexpr (Indexed) winner = better ? IntVec<T>{} + static_cast<IntLane<T>>(r * taps_w + s) : winner;
+    });
+    if (!Indexed || y != nullptr) store_up_to(y + at, best, count);
+    if (Indexed) store_bytes<T>(index + at, winner + static_cast<IntLane<T>>(w.first_tap), count);
+  }
+};
+
+template <class T>
+struct Total {
+  T* y;
+  bool average;
+
+  template <int R, int S>
+  FC_INLINE void reduce(const PoolWindow& w, const T* x, int64_t at, int64_t count) const {
+    Vec<T> sum = zero<T>();
+    for_cells<R, S>(w, [&](int64_t cell, int64_t, int64_t) { sum += load_up_to(x + cell, count); });
+    store_up_to(y + at, average ? sum / broadcast(static_cast<T>(w.divisor)) : sum, count);
+  }
+};
+
+// Windows [begin, end) of an output row, the first one at `w`, the next ones `step` elements further on.
+template <int R, int S, class T, class Kind>
+void reduce_windows(const Kind& kind, PoolWindow w, int64_t step, int64_t begin, int64_t end, const T* image,
+                    int64_t channels, int64_t at) {
+  for (int64_t q = begin; q < end; ++q, w.first += step) {
+    const T* x = image;
+    for_each_vector<T>(channels, [&](int64_t c, int64_t count) {
+      kind.template reduce<R, S>(w, x + c, at + q * channels + c, count);
+    });
+  }
+}
+
+template <class T, class Kind>
+void reduce_all(const Pool2dSpec& s, const T* x, const Kind& kind, const Context& context) {
+  const int threads = threads_for(s.N * max_of(s.H * s.W, s.P * s.Q) * s.C, context.threads);
+  parallel_for(threads, s.N * s.P, [&](int64_t row) {
+    const T* image = x + row / s.P * s.H * s.W * s.C;
+    const PoolRow windows(s, row % s.P);
+    const int64_t at = row * s.Q * s.C, step = s.stride_w * s.C;
+    const PoolRow::Run inside = windows.inside();
+    const auto one_by_one = [&](int64_t begin, int64_t end) {
+      for (int64_t q = begin; q < end; ++q) {
+        reduce_windows<0, 0>(kind, windows.window(q), 0, q, q + 1, image, s.C, at);
+      }
+    };
+    one_by_one(0, inside.begin);
+    if (inside.begin < inside.end) {
+      const PoolWindow first = windows.window(inside.begin);
+      const auto run = [&](const auto& reduce) {
+        reduce(kind, first, step, inside.begin, inside.end, image, s.C, at);
+      };
+      if (first.rows == 2 && first.columns == 2) {
+        run(reduce_windows<2, 2, T, Kind>);
+      } else if (first.rows == 3 && first.columns == 3) {
+        run(reduce_windows<3, 3, T, Kind>);
+      } else {
+        run(reduce_windows<0, 0, T, Kind>);
+      }
+    }
+    one_by_one(inside.end, s.Q);
+  });
+}
+
+template <class T>
+void pool2d_forward(const Pool2dSpec& s, const T* x, T* y, uint8_t* index, const Context& context) {
+  if (y == nullptr && index == nullptr) return;
+  switch (s.kind) {
+    case PoolKind::max:
+      if (index == nullptr) return reduce_all(s, x, Extreme<T, Max, false>{y, index, s.S}, context);
+      return reduce_all(s, x, Extreme<T, Max, true>{y, index, s.S}, context);
+    case PoolKind::min:
+      if (index == nullptr) return reduce_all(s, x, Extreme<T, Min, false>{y, index, s.S}, context);
+      return reduce_all(s, x, Extreme<T, Min, true>{y, index, s.S}, context);
+    case PoolKind::avg:
+    case PoolKind::sum:
+      if (y != nullptr) reduce_all(s, x, Total<T>{y, s.kind == PoolKind::avg}, context);
+  }
+}
+
+}  // namespace
+
+void add_pool2d_forward(KernelTable& table) {
+  FC_ADD(table, pool2d_forward);
+}
+
+}  // namespace fc::cpu::FC_ISA

@@ -1,0 +1,32 @@
+// row_exp.h — the largest of a row, and exp(x - largest): what softmax and cross-entropy are made of.
+#pragma once
+
+#include "cpu/simd/lanes.h"
+#include "cpu/simd/math.h"
+
+namespace fc::cpu::FC_ISA {
+
+// The largest of a row without NaN; a NaN shows up in the sum of exponentials whatever this returns.
+template <class T>
+FC_INLINE T row_max(const T* x, int64_t width) {
+  constexpr int64_t L = kLanes<T>;
+  Vec<T> best = broadcast(x[0]);
+  int64_t i = 0;
+  for (; i + L <= width; i += L) best = max_or_second<T>(load(x + i), best);
+  if (i < width)
+    best = max_or_second<T>(first_lanes<T>(load_partial(x + i, width - i), width - i, best), best);
+  return largest_lane<T>(best);
+}
+
+// Σ f(i, count) over a row.
+template <class T, class F>
+FC_INLINE T row_sum(int64_t width, const F& f) {
+  constexpr int64_t L = kLanes<T>;
+  Vec<T> total = zero<T>();
+  int64_t i = 0;
+  for (; i + L <= width; i += L) total += f(i, L);
+  if (i < width) total += first_lanes<T>(f(i, width - i), width - i, zero<T>());
+  return sum_of_lanes<T>(total);
+}
+
+}  // namespace fc::cpu::FC_ISA

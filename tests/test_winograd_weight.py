@@ -1,0 +1,112 @@
+"""Weight gradients by Winograd's transforms: the published error, every ragged extent, no dependence on threads."""
+
+import numpy as np
+import pytest
+
+from fastconv import _cpu, ops
+from fastconv import reference as ref
+from fastconv.ops._numbers import as_padding
+from fastconv.ops.conv import BACKWARD_WEIGHT
+from fastconv.testing.bounds import WINOGRAD_L2, WINOGRAD_MAX
+from fastconv.testing.memory import guarded
+from fastconv.testing.numerics import numerics
+
+SHAPES = [  # N, H, W, C, K, window, padding
+    (2, 8, 8, 32, 32, 3, 1),
+    (2, 9, 11, 17, 33, 3, 1),
+    (1, 3, 3, 16, 16, 3, 1),
+    (1, 1, 1, 5, 3, 3, 1),
+    (3, 14, 7, 70, 130, 3, ((2, 0), (1, 3))),
+    (5, 26, 26, 32, 64, 3, 0),
+    (1, 5, 6, 1, 1, 3, 4),
+    (2, 12, 12, 20, 40, 5, 2),
+    (2, 6, 7, 3, 70, 5, 3),
+    (0, 6, 6, 16, 16, 3, 1),
+]
+
+
+def _problem(shape, draw):
+    n, h, w, c, k, window, padding = shape
+    x, filters = draw((n, h, w, c)), np.zeros((window, window, c, k), np.float32)
+    bias = np.zeros(k, np.float32)
+    dy = draw(ops.conv2d(x, filters, bias, padding=padding).shape)
+    return dy, x, filters, bias, padding
+
+
+def _gradients(problem):
+    dy, x, filters, bias, padding = problem
+    return ops.conv2d_backward(dy, x, filters, bias, padding=padding, needs=(False, True, True))[1:]
+
+
+def _normal(shape):
+    return np.random.default_rng(sum(shape)).standard_normal(shape, dtype=np.float32)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_error_is_within_the_published_bound(shape, isa, guarded_results):
+    dy, x, filters, bias, padding = _problem(shape, _normal)
+    expected = ref.conv2d_backward(*(a.astype(np.float64) for a in (dy, x, filters, bias)), padding=padding)[1]
+    with numerics(conv2d="winograd"):
+        dw, _ = _gradients((guarded(dy), guarded(x), filters, bias, padding))
+    assert np.linalg.norm(dw - expected) <= WINOGRAD_L2 * np.linalg.norm(expected)
+    assert np.abs(dw - expected).max() <= WINOGRAD_MAX * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_integers_are_closest_to_the_exact_result(shape, isa):
+    problem = _problem(shape, lambda s: np.random.default_rng(sum(s)).integers(-4, 5, s).astype(np.float32))
+    with numerics("strict"):
+        expected = _gradients(problem)
+    with numerics(conv2d="winograd"):
+        dw, dbias = _gradients(problem)
+    np.testing.assert_array_equal(np.rint(dw), expected[0])
+    np.testing.assert_array_equal(dbias, expected[1])
+
+
+def test_infinities_and_nan_go_where_direct_sums_put_them(isa):
+    problem = _problem((2, 9, 8, 16, 16, 3, 1), _normal)
+    problem[0][0, 0, 0, 3] = np.inf
+    problem[1][1, 4, 4, 5] = np.nan
+    with numerics("strict"):
+        expected = _gradients(problem)
+    with numerics(conv2d="winograd"):
+        actual = _gradients(problem)
+    for a, wanted in zip(actual, expected, strict=True):
+        np.testing.assert_array_equal(a, wanted)
+
+
+def test_bits_do_not_depend_on_the_threads(isa, threads):
+    problem = _problem((8, 30, 30, 40, 72, 3, 1), _normal)
+    results = []
+    for count in (1, 2, 3, 5):
+        threads(count)
+        with numerics(conv2d="winograd"):
+            results.append(b"".join(g.tobytes() for g in _gradients(problem)))
+    assert len(set(results)) == 1
+
+
+@pytest.mark.parametrize(
+    "shape, algorithm",
+    [
+        ((64, 16, 16, 64, 64, 3, 1), "winograd"),
+        ((64, 16, 16, 8, 64, 3, 1), "direct"),  # few channels
+        ((1, 4, 4, 64, 64, 3, 1), "direct"),  # few tiles
+        ((64, 16, 16, 64, 64, 1, 0), "direct"),
+    ],
+    ids=str,
+)
+def test_choice(shape, algorithm):
+    n, h, w, c, k, window, padding = shape
+
+    def name(dtype):
+        attrs = {"stride": (1, 1), "padding": as_padding("conv2d", padding), "dilation": (1, 1), "groups": 1}
+        dy = (n, h + 2 * padding - window + 1, w + 2 * padding - window + 1, k)
+        call = BACKWARD_WEIGHT.lowered(
+            dtype, [(n, h, w, c), dy], {"w_shape": (window, window, c, k), "with_bias": False, **attrs}
+        ).calls[0]
+        return _cpu.algorithm(call.kernel, call.spec)
+
+    assert name("float32") == algorithm
+    assert name("float64") == "direct"
+    with numerics("strict"):
+        assert name("float32") == "direct"

@@ -3,14 +3,15 @@
 // Math       dw[r,s,c,k] = Σ_{n,p,q} x[n, p·sh−pt+r·dh, q·sw−pl+s·dw, c] · dy[n,p,q,k]
 //            dbias[k] = Σ_{n,p,q} dy[n,p,q,k]
 // Shapes     x (N,H,W,C)  dy (N,P,Q,K)  dw (R,S,C/g,K)  dbias (K) or null     C-contiguous
-// Blocking   outer products of pixel rows, see igemm_weight.h, or of transformed tiles, see
-// winograd_weight.h;
-//            which: conv2d_algorithm.h; numbers: blocking.h
+// Blocking   outer products of pixel rows, see igemm_weight.h, of transformed tiles, see winograd_weight.h,
+// or
+//            of AMX tiles, see amx_conv2d.cpp; which: conv2d_algorithm.h; numbers: blocking.h
 // Threads    over (pixel chunk, group, part of dw); chunks by shape alone, added in a fixed tree
-// Numerics   fma ascending in (n,p,q) within a chunk, then the tree; Winograd's published bound in fast
-// precision Workspace  conv2d_backward_weight_workspace(spec, threads) bytes: pointers, panels of dy, a dw
-// per chunk Edges      a tap outside the image is left out; an empty batch gives zeros Source     rows by
-// pointer: Dukhan, https://arxiv.org/abs/1907.02129
+// Numerics   fma ascending in (n,p,q) within a chunk, then the tree; the others' published bounds in fast
+//            precision
+// Workspace  conv2d_backward_weight_workspace(spec, threads) bytes: pointers, panels of dy, a dw per chunk
+// Edges      a tap outside the image is left out; an empty batch gives zeros
+// Source     rows by pointer: Dukhan, https://arxiv.org/abs/1907.02129
 #include "cpu/kernels/conv2d.h"
 #include "cpu/kernels/igemm_weight.h"
 #include "cpu/kernels/winograd_weight.h"

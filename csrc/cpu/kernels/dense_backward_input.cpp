@@ -3,6 +3,7 @@
 // Math       dx[m,k] = Σ_n dy[m,n] · w[k,n]; then the gate's map (gate.h)
 // Shapes     dy (M,N)  w (K,N)  gate (M,K) or null  dx (M,K)     C-contiguous
 // Blocking   igemm.h with one tap, over w transposed and packed ahead
+//            On AMX tiles: amx_dense.cpp, which see for its numerics
 // Threads    over (row block, column panels)
 // Numerics   one chain of fma per dx, ascending in n
 // Workspace  dense_backward_input_workspace(spec, threads) bytes: w packed, then what igemm needs

@@ -8,6 +8,7 @@ namespace fc::cpu::FC_ISA {
 
 inline constexpr int64_t kPairLines = 2 * kTileLines;
 inline constexpr int64_t kPairBlock = 2 * kSplitTileSize;  // elements: two tiles, three parts each
+inline constexpr int64_t kPairSums = kPairLines * kPairLines;
 
 // Lines [line, line + lines) of a factor, at most kPairLines, in `count` blocks of depth from `first` on:
 // to[block][tile][part], which pair_stream() describes.

@@ -45,7 +45,7 @@ struct AmxConvBlocking {
       : panels(ceil_div(c.p.columns, kPairLines)),
         column_runs(min_of(panels, ceil_div(kTasks, max_of(c.grid.bands * c.p.groups, 1)))),
         blocks(c.grid.runs() * c.grid.run_blocks()) {
-    if (2 * c.grid.bands * c.p.groups >= kTasks) column_runs = 1;
+    if (c.grid.bands * c.p.groups >= kAmxBands / 2) column_runs = 1;
     split_bands_ahead = column_runs > 1;
     split_filter_ahead = c.grid.bands > 1;
   }
@@ -65,7 +65,7 @@ struct AmxConvWorkspace {
   static Scratch scratch(const AmxConv& c, const AmxConvBlocking& k, WorkspaceCutter& cutter) {
     return {cutter.take<Bfloat16>(k.split_bands_ahead ? 0 : kParts * c.grid.plane),
             cutter.take<Bfloat16>(k.split_filter_ahead ? 0 : k.panel_size()),
-            cutter.take<float>(kPairLines * kPairLines)};
+            cutter.take<float>(2 * kPairSums)};
   }
 
   AmxConvWorkspace(const AmxConv& c, const AmxConvBlocking& k, int threads, void* base) {
@@ -121,15 +121,21 @@ inline void multiply_band(const AmxConv& c, const AmxConvBlocking& k, const Band
   const AmxGrid& g = c.grid;
   const int64_t numbers = g.numbers(band), column = panel * kPairLines;
   const int64_t columns = min_of(kPairLines, c.p.columns - column);
-  for (int64_t first = 0; first < numbers; first += kPairLines) {
+  Epilogue<float> epilogue = c.p.epilogue;
+  if (epilogue.bias != nullptr) epilogue.bias += group * c.p.columns;
+  const auto sums_of = [&](int64_t first) { return sums + first / kPairLines % 2 * kPairSums; };
+  const auto finish = [&](int64_t first) {
+    store_sums(sums_of(first), rows_of(c, band, group, first), column, columns, epilogue);
+  };
+  int64_t first = 0;
+  for (; first < numbers; first += kPairLines) {
     const AmxStream a{grid + first * g.cell, kTileLines * g.cell, g.plane, kTileDepth,
                       g.cell * static_cast<int64_t>(sizeof(Bfloat16))};
     multiply_split(numbers - first, columns,
-                   {a, pair_stream(filter), jumps, g.runs(), k.blocks / g.runs(), sums, false});
-    Epilogue<float> epilogue = c.p.epilogue;
-    if (epilogue.bias != nullptr) epilogue.bias += group * c.p.columns;
-    store_sums(sums, rows_of(c, band, group, first), column, columns, epilogue);
+                   {a, pair_stream(filter), jumps, g.runs(), k.blocks / g.runs(), sums_of(first), false});
+    if (first > 0) finish(first - kPairLines);  // while the tiles are still busy with these sums
   }
+  finish(first - kPairLines);
 }
 
 inline bool amx_conv(const AmxConv& c, const Context& context) {

@@ -1,10 +1,11 @@
 // amx_conv2d.cpp — a convolution's products on AMX tiles.
 //
-// Math       as conv2d_forward.cpp and conv2d_backward_input.cpp
-// Blocking   amx_conv.h; backward-input by phases, as conv2d_backward_input.cpp
-// Numerics   as amx_tile.h; tiny numbers and small integers as there
-// Edges      false where amx_conv.h refuses the operands
+// Math       as conv2d_forward.cpp, conv2d_backward_input.cpp and, for 1x1 filters,
+// conv2d_backward_weight.cpp Blocking   amx_conv.h; backward-input by phases, as conv2d_backward_input.cpp;
+// weights: amx_weight.h Numerics   as amx_tile.h; tiny numbers and small integers as there Edges      false
+// where amx_conv.h refuses the operands
 #include "cpu/kernels/amx_conv.h"
+#include "cpu/kernels/amx_weight.h"
 #include "cpu/kernels/conv2d.h"
 #include "cpu/kernels/phases.h"
 
@@ -68,6 +69,18 @@ bool amx_conv2d_backward_input(const Conv2dSpec& s, const float* dy, const float
     done = done && amx_conv(backward_problem(s, phase, dy, w, gate, dx), context);
   });
   return done;
+}
+
+// Of 1x1 filters alone.
+size_t amx_conv2d_backward_weight_workspace(const Conv2dSpec& s, int threads) {
+  return s.N == 0
+             ? 0
+             : amx_weight_workspace({s.N * s.P * s.Q, s.C, s.K, nullptr, nullptr, nullptr, nullptr}, threads);
+}
+
+bool amx_conv2d_backward_weight(const Conv2dSpec& s, const float* x, const float* dy, float* dw, float* dbias,
+                                const Context& context) {
+  return s.N > 0 && amx_weight({s.N * s.P * s.Q, s.C, s.K, x, dy, dw, dbias}, context);
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -14,6 +14,8 @@ namespace fc::cpu::FC_ISA {
 
 inline constexpr int64_t kAmxBandPositions = 512;     // aimed at: enough to use a pair of filter tiles often
 inline constexpr int64_t kAmxBandBytes = 768 << 10;   // but its planes stay in L2, beside the filter's
+inline constexpr int64_t kAmxBands = 16;              // wanted, so that any number of threads balances,
+inline constexpr int64_t kAmxLeastPositions = 128;    // unless they become too small
 inline constexpr int64_t kAmxSlack = 2 * kTileDepth;  // elements that a tile may read behind the last cell
 
 // One axis of the grid.

@@ -2,9 +2,10 @@
 //
 // Math       out[i][j] (+)= Σ_depth a[i][depth] · b[depth][j], as a1b1 + a1b3 + a1b2 + a2b2 + a2b1 + a3b1
 // Registers  eight tiles: 2 x 2 sums, two tiles of a, two of b, each loaded once per part and use
-// Numerics   the products left out are below 2^-21 of |a·b|. The others are exact; a tile instruction adds
-//            16 even and 16 odd ones in two chains, both to the sum, each sum rounded to nearest, subnormal
-//            ones to zero. A sum of n products within (n + 8) u Σ|a·b|, u = 2^-24; small integers exactly
+// Numerics   the products left out are below 8 u |a·b|, u = 2^-24. The others are exact; a tile instruction
+//            adds 16 even and 16 odd ones in two chains, then both to the sum, each time to nearest. A sum of
+//            n products is within (n + 13) u Σ|a·b|. Integers are exact as long as Σ|a·b| <= 2^24: where a
+//            product has 24 bits or fewer, those left out are zero. What is below 2^-126 becomes zero
 // Source     Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, TDPBF16PS
 #pragma once
 

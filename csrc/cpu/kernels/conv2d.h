@@ -62,5 +62,8 @@ size_t amx_conv2d_forward_workspace(const Conv2dSpec& s, int threads);
 bool amx_conv2d_backward_input(const Conv2dSpec& s, const float* dy, const float* w, const float* gate,
                                float* dx, const Context& context);
 size_t amx_conv2d_backward_input_workspace(const Conv2dSpec& s, int threads);
+bool amx_conv2d_backward_weight(const Conv2dSpec& s, const float* x, const float* dy, float* dw, float* dbias,
+                                const Context& context);
+size_t amx_conv2d_backward_weight_workspace(const Conv2dSpec& s, int threads);
 
 }  // namespace fc::cpu::FC_ISA

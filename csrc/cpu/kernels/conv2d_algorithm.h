@@ -30,7 +30,8 @@ struct Conv2dRates {
   static constexpr double filter = 130;                             // per vector of filters and channel
   static constexpr double weight_tile = 220, weight_inverse = 150;  // as tile_in, filter
   static constexpr double stream = 5;                               // bytes per cycle from L3
-  static constexpr double amx_gain = 1.4;                           // of AMX's tiles over direct's
+  static constexpr double amx = 50;   // products of float32 per cycle, six of bfloat16 each
+  static constexpr double split = 1;  // cycles per number on its way to a tile or from one
 };
 
 inline double vectors(int64_t channels) {
@@ -72,10 +73,19 @@ inline double winograd_weight_cycles(const Conv2dSpec& s) {
          filters * R::weight_inverse * chunks;
 }
 
-// Enough channels on either side for tiles of 32 depths and 16 columns to be mostly full.
-inline bool suits_amx(const Conv2dSpec& s, Conv2dPass) {
-  constexpr int64_t kLeastChannels = 16;
-  return s.group_channels() >= kLeastChannels && s.group_filters() >= kLeastChannels;
+// A weight gradient of single taps is a plain product; others are not built on AMX tiles.
+inline bool can_use_amx(const Conv2dSpec& s, Conv2dPass pass) {
+  if (pass != Conv2dPass::backward_weight) return true;
+  return s.R == 1 && s.S == 1 && s.stride_h == 1 && s.stride_w == 1 && s.groups == 1 && s.P == s.H &&
+         s.Q == s.W;
+}
+
+// Tiles hold 32 depths and 16 columns, and lines end in a few positions that are thrown away.
+inline double amx_cycles(const Conv2dSpec& s, int64_t from, int64_t to) {
+  using R = Conv2dRates;
+  const int64_t taps = s.R * s.S, positions = s.groups * s.N * s.P * (s.Q + s.S / 2);
+  return static_cast<double>(positions * taps * round_up(from, 32) * round_up(to, 16)) / R::amx +
+         static_cast<double>(s.groups * (s.N * s.P * s.Q * (from + to) + taps * from * to)) * R::split;
 }
 
 template <class T>
@@ -86,20 +96,24 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   if (!std::is_same_v<T, float> || s.numerics.precision == Precision::strict || preferred == A::direct) {
     return A::direct;
   }
-  const bool amx = kHasAmx && pass != Conv2dPass::backward_weight;
-  const A other = amx && (preferred == A::amx || suits_amx(s, pass)) ? A::amx : A::direct;
-  if (!can_use_winograd(s) || preferred == A::amx) return other;
-  if (preferred == A::winograd) return A::winograd;
-  if (pass == Conv2dPass::backward_weight) {
-    const double direct = direct_cycles(s, s.N * s.P * s.Q, s.C, s.K);
-    return winograd_weight_cycles(s) < 0.8 * direct ? A::winograd : A::direct;
+  const bool amx = kHasAmx && can_use_amx(s, pass), winograd = can_use_winograd(s);
+  if (preferred == A::amx) return amx ? A::amx : A::direct;
+  if (preferred == A::winograd) return winograd ? A::winograd : A::direct;
+
+  const bool backward = pass == Conv2dPass::backward_input, weight = pass == Conv2dPass::backward_weight;
+  const int64_t height = backward ? s.H : s.P, width = backward ? s.W : s.Q;
+  const int64_t from = backward ? s.group_filters() : s.group_channels();
+  const int64_t to = backward ? s.group_channels() : s.group_filters();
+  A best = A::direct;
+  double cycles = 0.8 * direct_cycles(s, s.N * s.P * s.Q * s.groups, from, to);
+  const auto consider = [&](A algorithm, double cost) {
+    if (cost < cycles) best = algorithm, cycles = cost;
+  };
+  if (amx && from >= 16 && to >= 16) consider(A::amx, amx_cycles(s, from, to));
+  if (winograd) {
+    consider(A::winograd, weight ? winograd_weight_cycles(s) : winograd_cycles(s, height, width, from, to));
   }
-  const bool forward = pass == Conv2dPass::forward;
-  const int64_t height = forward ? s.P : s.H, width = forward ? s.Q : s.W;
-  const int64_t from = forward ? s.C : s.K, to = forward ? s.K : s.C;
-  const double cycles =
-      direct_cycles(s, s.N * height * width, from, to) / (other == A::amx ? Conv2dRates::amx_gain : 1);
-  return winograd_cycles(s, height, width, from, to) < 0.8 * cycles ? A::winograd : other;
+  return best;
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -27,7 +27,7 @@ inline bool suits_amx(const GemmSpec& s, GemmPass pass) {
   if (!kHasAmx || !std::is_same_v<T, float> || s.M == 0) return false;
   if (s.numerics.precision == Precision::strict) return false;
   if (s.numerics.preferred == Conv2dAlgorithm::amx) return true;
-  constexpr int64_t kLeastExtent = 16, kLeastWeights = 1 << 13, kLeastRows = 8;
+  constexpr int64_t kLeastExtent = 32, kLeastWeights = 1 << 13, kLeastRows = 8;
   return s.numerics.preferred == Conv2dAlgorithm::automatic && s.K >= kLeastExtent && s.N >= kLeastExtent &&
          s.K * s.N >= kLeastWeights && (pass == GemmPass::forward || s.M >= kLeastRows);
 }

@@ -3,8 +3,8 @@
 // Math       dx[m,k] = Σ_n dy[m,n] · w[k,n]; then the gate's map (gate.h)
 // Shapes     dy (M,N)  w (K,N)  gate (M,K) or null  dx (M,K)     C-contiguous
 // Blocking   igemm.h with one tap, w transposed as it is packed; for a few rows of dy, w is streamed once,
-// its
-//            rows times those of dy, see tile_dot.h
+//            its rows times those of dy, see tile_dot.h.
+//            On AMX tiles: amx_dense.cpp, which see for its numerics
 // Threads    over (row block, column panels), or over blocks of w's rows
 // Numerics   one chain of fma per dx, ascending in n; per lane where w is streamed
 // Workspace  dense_backward_input_workspace(spec, threads) bytes: see igemm.h

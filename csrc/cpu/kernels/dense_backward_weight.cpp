@@ -3,6 +3,7 @@
 // Math       dw[k,n] = Σ_m x[m,k] · dy[m,n],  dbias[n] = Σ_m dy[m,n]
 // Shapes     x (M,K)  dy (M,N)  dw (K,N)  dbias (N) or null     C-contiguous
 // Blocking   igemm_weight.h with one tap
+//            On AMX tiles: amx_dense.cpp, which see for its numerics
 // Threads    over (chunk of rows, column panels); chunks by shape alone, added in a fixed tree
 // Numerics   fma ascending in m within a chunk, then the tree
 // Workspace  dense_backward_weight_workspace(spec, threads) bytes: row pointers, panels of dy, a dw per chunk

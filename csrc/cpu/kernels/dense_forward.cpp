@@ -3,6 +3,7 @@
 // Math       y[m,n] = act(bias[n] + Σ_k x[m,k] · w[k,n])
 // Shapes     x (M,K)  w (K,N)  bias (N) or null  y (M,N)     C-contiguous
 // Blocking   igemm.h with one tap
+//            On AMX tiles: amx_dense.cpp, which see for its numerics
 // Threads    over (row block, column panels): a batch of one still uses all threads
 // Numerics   one chain of fma per y, ascending in k; then + bias, then the activation
 // Workspace  dense_forward_workspace(spec, threads) bytes: row pointers, w or a block of it packed

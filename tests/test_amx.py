@@ -1,0 +1,129 @@
+"""Products on AMX tiles: float32 as three bfloat16 each. Skipped where the machine has no AMX."""
+
+import numpy as np
+import pytest
+
+from fastconv import _cpu, config, ops, reference
+from fastconv.testing.cases import random_cases
+
+pytestmark = pytest.mark.skipif("amx" not in _cpu.available_isas(), reason="needs AMX-BF16 and a kernel that grants it")
+
+RNG = np.random.default_rng(0)
+U = 2.0**-24
+
+
+@pytest.fixture(autouse=True)
+def on_amx(prefer):
+    before = _cpu.current_isa()
+    _cpu.select_isa("amx")
+    prefer("amx")
+    yield
+    _cpu.select_isa(before)
+
+
+def normal(*shape):
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+def check(actual, expected, magnitude, terms):
+    """The bound of amx_tile.h, and the reference's own rounding."""
+    assert actual.dtype == np.float32
+    error = np.abs(actual.astype(np.float64) - expected)
+    assert (error <= (terms + 14) * U * magnitude).all(), (error / (U * magnitude + 1e-300)).max()
+
+
+@pytest.mark.parametrize(
+    "m, k, n", [(1, 1, 1), (16, 32, 16), (33, 65, 31), (130, 784, 100), (700, 40, 48), (3, 1100, 65)]
+)
+def test_dense_is_within_its_bound(m, k, n):
+    x, w, bias, dy = normal(m, k), normal(k, n), normal(n), normal(m, n)
+    wide = [a.astype(np.float64) for a in (x, w, bias, dy)]
+    x64, w64, bias64, dy64 = wide
+    xa, wa, biasa, dya = (np.abs(a) for a in wide)
+    check(ops.dense(x, w, bias), x64 @ w64 + bias64, xa @ wa + biasa, k + 1)
+    dx, dw, dbias = ops.dense_backward(dy, x, w, bias)
+    check(dx, dy64 @ w64.T, dya @ wa.T, n)
+    check(dw, x64.T @ dy64, xa.T @ dya, m)
+    check(dbias, dy64.sum(0), dya.sum(0), m)
+
+
+def test_convolutions_of_any_geometry_are_within_the_bound():
+    for case in random_cases("conv2d", 80, seed=20261123):
+        x, w = (normal(*case.shapes[name]) for name in ("x", "w"))
+        kwargs = {k: v for k, v in case.kwargs.items() if k != "activation"}
+        x64, w64 = x.astype(np.float64), w.astype(np.float64)
+        y = ops.conv2d(x, w, **kwargs)
+        terms = int(np.prod(w.shape[:3]))
+        check(y, reference.conv2d(x64, w64, **kwargs), reference.conv2d(abs(x64), abs(w64), **kwargs), terms)
+        dy = normal(*y.shape)
+        found = ops.conv2d_backward(dy, x, w, **kwargs)
+        dy64 = dy.astype(np.float64)
+        exact = reference.conv2d_backward(dy64, x64, w64, **kwargs)
+        size = reference.conv2d_backward(abs(dy64), abs(x64), abs(w64), **kwargs)
+        check(found[0], exact[0], size[0], w.shape[0] * w.shape[1] * w.shape[3])
+        check(found[1], exact[1], size[1], dy[..., 0].size)
+
+
+def test_integers_are_exact():
+    x = RNG.integers(-300, 301, (40, 96)).astype(np.float32)
+    w = RNG.integers(-500, 501, (96, 50)).astype(np.float32)
+    np.testing.assert_array_equal(ops.dense(x, w), x.astype(np.float64) @ w)
+    large = np.float32([[2**24 - 1, 0], [0, 2**23 + 1]])
+    np.testing.assert_array_equal(ops.dense(large, np.eye(2, dtype=np.float32)), large)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 3e38, -1e30])
+@pytest.mark.parametrize("where", ["x", "w"])
+def test_numbers_that_parts_cannot_hold_take_the_direct_kernel(value, where, prefer):
+    x, w = normal(2, 9, 8, 20), normal(3, 3, 20, 24)
+    {"x": x, "w": w}[where].flat[171] = value
+    got = ops.conv2d(x, w, padding=1)
+    dy = normal(*got.shape)
+    gradients = ops.conv2d_backward(dy, x, w, padding=1)[:2]
+    prefer("direct")
+    np.testing.assert_array_equal(got, ops.conv2d(x, w, padding=1))
+    for a, b in zip(gradients, ops.conv2d_backward(dy, x, w, padding=1)[:2], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-3)
+
+
+def test_tiny_numbers_lose_at_most_what_the_header_says():
+    x, w = np.float32([[1e-40, 2e-38, 1e-30]]), np.eye(3, dtype=np.float32)
+    assert np.abs(ops.dense(x, w) - x).max() <= 2.0**-125
+
+
+def test_strict_precision_keeps_amx_out(strict):
+    x, w = normal(64, 128), normal(128, 96)
+    got = ops.dense(x, w)
+    _cpu.select_isa("avx512")
+    np.testing.assert_array_equal(got, ops.dense(x, w))
+    assert config.precision() == "strict"
+
+
+def test_the_bits_depend_neither_on_threads_nor_on_the_batch(threads):
+    x, w, dense_w = normal(5, 14, 13, 32), normal(3, 3, 32, 40), normal(300, 64)
+    dy, rows = normal(5, 7, 7, 40), normal(150, 300)
+    found = []
+    for n in (1, 2, 3, 5):
+        threads(n)
+        found.append(
+            [
+                ops.conv2d(x, w, stride=2, padding=1),
+                *ops.conv2d_backward(dy, x, w, stride=2, padding=1)[:2],
+                ops.dense(rows, dense_w),
+                *ops.dense_backward(np.ones((150, 64), np.float32), rows, dense_w)[:2],
+            ]
+        )
+    for other in found[1:]:
+        for a, b in zip(other, found[0], strict=True):
+            np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(found[0][0][2:3], ops.conv2d(x[2:3], w, stride=2, padding=1))
+    np.testing.assert_array_equal(found[0][3][7:8], ops.dense(rows[7:8], dense_w))
+
+
+def test_a_forked_child_still_multiplies():
+    import multiprocessing
+
+    expected = ops.dense(np.ones((32, 64), np.float32), np.ones((64, 32), np.float32))
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        got = pool.apply(ops.dense, (np.ones((32, 64), np.float32), np.ones((64, 32), np.float32)))
+    np.testing.assert_array_equal(got, expected)

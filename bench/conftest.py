@@ -1,60 +1,111 @@
-"""What every bench needs: this machine's peak, and a table of rates at the end."""
+"""The ``measure`` fixture: agreement first, then times in turn, then a row for the table and the results file."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
 import fastconv
+import results
+import timing
+from contest import Contestant, check_agreement
+from machine import ceilings, others_seconds
+from results import Row
 
-_rows = pytest.StashKey[list[tuple[str, float, float | None]]]()
+_rows = pytest.StashKey[list[Row]]()
+_SECONDS = {False: 1.5, True: 0.2}  # per row, quick or not
 
 
-@pytest.fixture(scope="session")
-def peak() -> float | None:
-    """GFLOP/s of pure fused multiply-adds with fastconv's number of threads, now; None without a C++ compiler."""
-    compiler = shutil.which("c++") or shutil.which("g++")
-    if compiler is None:
-        return None
-    source = Path(__file__).with_name("peak.cpp")
-    with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder) / "peak"
-        flags = ["-std=c++20", "-O3", "-march=native", "-fopenmp"]
-        subprocess.run([compiler, *flags, str(source), "-o", str(program)], check=True)
-        threads = str(fastconv.get_num_threads())
-        return float(subprocess.run([str(program), threads], check=True, capture_output=True, text=True).stdout)
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("fastconv's benches")
+    group.addoption("--record", metavar="NAME", help="merge the rows into bench/results/NAME.json")
+    group.addoption("--quick", action="store_true", help="few rounds: to see that everything runs")
 
 
 @pytest.fixture
-def report_rate(request: pytest.FixtureRequest, peak: float | None) -> Callable[[Any, float], None]:
-    """``report_rate(benchmark, flops)`` notes GFLOP/s and per cent of the peak, in the JSON and in the table."""
+def torch_ops() -> Any:
+    """PyTorch's operations; a row that needs them is skipped where PyTorch is not installed."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    from peers import torch_ops
 
-    def report(benchmark: Any, flops: float) -> None:
-        if benchmark.disabled:
+    return torch_ops
+
+
+@pytest.fixture
+def torch_models(torch_ops: Any) -> Any:
+    """PyTorch's networks."""
+    from peers import torch_models
+
+    return torch_models
+
+
+@pytest.fixture(scope="session")
+def compiler(request: pytest.FixtureRequest) -> str:
+    """Why torch.compile cannot take part; "" if it can."""
+    if request.config.getoption("quick"):
+        return "compiling takes too long for --quick"
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.compile(torch.relu)(torch.ones(64))
+    except Exception as error:  # any failure of the compiler's is a reason, not an error of ours
+        return f"torch.compile does not work here: {type(error).__name__}"
+    return ""
+
+
+@pytest.fixture
+def add_row(request: pytest.FixtureRequest) -> Callable[..., Row]:
+    """``add_row(group, name, samples, unit)`` keeps the least and the median sample of every contestant."""
+
+    def add(group: str, name: str, samples: Mapping[str, list[float]], unit: str = "s", **facts: Any) -> Row:
+        measured = {n: {"min": min(s), "median": statistics.median(s), "samples": len(s)} for n, s in samples.items()}
+        row = {"group": group, "name": name, "unit": unit, **facts, "measured": measured}
+        request.config.stash.setdefault(_rows, []).append(row)
+        if record := request.config.getoption("record"):  # at once: a run that is interrupted keeps what it has
+            results.merge(record, [row], ceilings())
+        return row
+
+    return add
+
+
+@pytest.fixture
+def measure(benchmark: Any, add_row: Callable[..., Row], request: pytest.FixtureRequest) -> Callable[..., None]:
+    """``measure(group, name, contestants, ...)``: the first contestant is ours."""
+    budget = _SECONDS[request.config.getoption("quick")]
+
+    def run(
+        group: str, name: str, contestants: Mapping[str, Contestant], tolerance: float = 2e-5, **facts: Any
+    ) -> None:
+        check_agreement(contestants, tolerance)
+        runs = {who: contestant.run for who, contestant in contestants.items()}
+        if benchmark.disabled:  # pytest --benchmark-disable: it ran, and the results agree
+            benchmark(next(iter(runs.values())))
             return
-        rate = flops / benchmark.stats.stats.min / 1e9
-        percent = None if peak is None else 100 * rate / peak
-        benchmark.extra_info.update(gflops=rate, peak_gflops=peak, percent_of_peak=percent)
-        request.config.stash.setdefault(_rows, []).append((request.node.callspec.id, rate, percent))
+        started, others = time.perf_counter(), others_seconds()
+        seconds = timing.in_turn(benchmark, runs, budget)
+        facts["others_cpus"] = round((others_seconds() - others) / (time.perf_counter() - started), 2)
+        benchmark.extra_info.update(add_row(group, name, seconds, **facts))
 
-    return report
+    return run
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     rows = config.stash.get(_rows, [])
-    if not rows:
-        return
-    terminalreporter.section("fastest round, and per cent of the peak that bench/peak.cpp reached")
-    width = max(len(name) for name, _, _ in rows)
-    for name, rate, percent in rows:
-        share = "no compiler" if percent is None else f"{percent:5.1f} %"
-        terminalreporter.write_line(f"{name:<{width}} {rate:9.1f} GFLOP/s   {share}")
+    if rows:
+        terminalreporter.section("best mode of the peers / ours: by minimum, by median")
+    for row in rows:
+        ratios = "  ".join(
+            f"{ours} {results.ratio(row, ours, 'min'):5.2f} {results.ratio(row, ours, 'median'):5.2f}"
+            for ours in results.ours(row)
+        )
+        noise = f"   others took {row['others_cpus']} CPUs" if results.disturbed(row) else ""
+        terminalreporter.write_line(f"{row['group'] + ': ' + row['name']:<60} {ratios}{noise}")
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -18,7 +19,7 @@ RESULTS = Path(__file__).parent / "results"
 def describe() -> dict[str, Any]:
     """Machine, versions, instruction set, threads and the command line."""
     return {
-        "command": " ".join(["python", *[os.path.relpath(sys.argv[0]), *sys.argv[1:]]]),
+        "command": shlex.join(["python", *_program(), *sys.argv[1:]]),
         "cpu": _cpu_name(),
         "platform": platform.platform(),
         "versions": {name: _version(name) for name in ("fastconv", "numpy", "torch", "keras", "onnxruntime")},
@@ -32,6 +33,13 @@ def write(name: str, result: dict[str, Any]) -> Path:
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps({"environment": describe(), **result}, indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def _program() -> list[str]:
+    """How this program was named on the command line: a module of pytest's, or a file."""
+    if Path(sys.argv[0]).parts[-2:] == ("pytest", "__main__.py"):
+        return ["-m", "pytest"]
+    return [os.path.relpath(sys.argv[0])]
 
 
 def _version(name: str) -> str | None:

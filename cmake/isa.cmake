@@ -24,7 +24,6 @@ function(fastconv_add_isa isa vector_bytes)
   target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/csrc)
   target_compile_definitions(${target} PRIVATE FC_ISA=${isa} FC_VECTOR_BYTES=${vector_bytes})
   target_compile_options(${target} PRIVATE -O3 -ffp-contract=off -fno-lto -fno-trapping-math ${ARGN})
-  target_compile_options(${target} PRIVATE ${OpenMP_CXX_FLAGS})
   fastconv_flags(${target})
 endfunction()
 

@@ -160,7 +160,7 @@ def work():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_fork_after_a_parallel_call():
-    """L1, P16: the child works, serially, and so does its child; the parent goes on in parallel."""
+    """L1, P16: the child works with a team of its own, and so does its child; the parent goes on with the old one."""
     run(
         WORK
         + textwrap.dedent("""
@@ -172,6 +172,7 @@ def test_fork_after_a_parallel_call():
             child = os.fork()
             if child == 0:
                 work()
+                assert not os.path.isdir("/proc/self/task") or len(os.listdir("/proc/self/task")) == 2
                 grandchild = os.fork()
                 if grandchild == 0:
                     work()

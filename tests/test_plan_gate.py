@@ -20,6 +20,7 @@ CONVOLUTIONS = {
     "dilation": ((2, 9, 9, 4), (3, 3, 4, 20), {"dilation": 2}),
     "groups": ((2, 7, 7, 6), (3, 3, 3, 8), {"groups": 2}),
     "one channel": ((2, 9, 9, 1), (3, 3, 1, 32), {}),
+    "5x5": ((2, 9, 8, 20), (5, 5, 20, 5), {"padding": "same"}),
     "1x1": ((2, 5, 6, 70), (1, 1, 70, 24), {}),
     "depthwise": ((2, 8, 9, 19), (3, 3, 1, 19), {"groups": 19, "padding": "same"}),
     "depthwise stride": ((2, 8, 9, 5), (3, 3, 1, 10), {"groups": 5, "stride": 2}),
@@ -42,10 +43,11 @@ def same(first, second):
     np.testing.assert_array_equal(first.view(np.uint8), second.view(np.uint8))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("algorithm, dtype", [("direct", "float32"), ("direct", "float64"), ("winograd", "float32")])
 @pytest.mark.parametrize("kind", GATES, ids=lambda kind: kind[0])
 @pytest.mark.parametrize("name", CONVOLUTIONS)
-def test_a_gated_convolution_equals_two_kernels(name, kind, dtype, isa, guarded_results):
+def test_a_gated_convolution_equals_two_kernels(name, kind, algorithm, dtype, isa, prefer, guarded_results):
+    prefer(algorithm)
     x_shape, w_shape, settings = CONVOLUTIONS[name]
     geometry = conv._geometry("conv2d", **{"stride": 1, "padding": 0, "dilation": 1, "groups": 1, **settings})
     x, w = arrays(dtype, x_shape, w_shape)

@@ -1,7 +1,10 @@
 """Results never depend on the number of threads, on the batch size of predict, or on what other threads do."""
 
 import hashlib
+import os
+import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -51,6 +54,41 @@ def test_training_gives_the_same_bits_for_any_number_of_threads(threads):
     for n in (1, 2, 3, 8):
         threads(n)
         found[n] = train(wide(), 3)
+    assert len(set(found.values())) == 1, found
+
+
+def cifar_cnn():
+    random.seed(6)
+    return models.Sequential(
+        [
+            layers.Input((32, 32, 3)),
+            layers.Conv2D(32, 3, padding="same", activation="relu"),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Dropout(0.25),
+            layers.Conv2D(64, 3, padding="same", activation="relu"),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Dropout(0.25),
+            layers.Flatten(),
+            layers.Dense(512, activation="relu"),
+            layers.Dropout(0.5),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+
+
+def test_an_epoch_of_the_cifar_cnn_gives_the_same_bits_for_any_number_of_threads(threads):
+    generator = np.random.default_rng(0)
+    x = generator.integers(0, 256, (300, 32, 32, 3)).astype(np.float32) / 255
+    y = generator.integers(0, 10, 300)
+    found = {}
+    for n in (1, 2, 3, 5):
+        threads(n)
+        model = cifar_cnn()
+        model.compile("adam", "sparse_categorical_crossentropy")
+        model.fit(x, y, batch_size=64, epochs=1, verbose=0)
+        found[n] = digest(model)
     assert len(set(found.values())) == 1, found
 
 
@@ -113,7 +151,7 @@ def deterministic_training(seed):
     """A run that draws nothing from the process's random stream while it trains."""
     random.seed(seed)
     model = models.Sequential(
-        [layers.Input((12, 12, 3)), layers.Conv2D(8, 3, activation="relu"), layers.Flatten(), layers.Dense(4)]
+        [layers.Input((28, 28, 8)), layers.Conv2D(16, 3, activation="relu"), layers.Flatten(), layers.Dense(4)]
     )
     (x,), (y,) = inputs_for(model, 96, seed), targets_for(model, 96, seed)
     model.compile("adam", "mse")
@@ -123,6 +161,30 @@ def deterministic_training(seed):
 def test_two_threads_train_two_models():
     alone = [deterministic_training(seed)() for seed in (1, 2)]
     assert alone == in_threads(deterministic_training(1), deterministic_training(2))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
+def test_threads_that_ended_leave_their_teams_to_others(threads):
+    """A program that starts and ends threads for ever does not gather workers."""
+    threads(3)
+    model = wide()
+    (x,) = inputs_for(model, 4)
+    in_threads(lambda: model.predict(x))
+    before = len(os.listdir("/proc/self/task"))
+    for _ in range(10):
+        in_threads(lambda: model.predict(x))
+    assert len(os.listdir("/proc/self/task")) <= before
+
+
+def test_waiting_threads_sleep(threads):
+    threads(4)
+    model = wide()
+    (x,) = inputs_for(model, 4)
+    model.predict(x)
+    time.sleep(0.01)
+    before = time.process_time()
+    time.sleep(0.1)
+    assert time.process_time() - before < 0.01
 
 
 def test_many_threads_predict_with_one_model():

@@ -1,15 +1,12 @@
-"""Weight gradients by Winograd's transforms: the published error, every ragged extent, no dependence on threads."""
+"""Weight gradients by minimal filtering: error, ragged extents, numbers that are not finite, threads."""
 
 import numpy as np
 import pytest
 
 from fastconv import _cpu, ops
 from fastconv import reference as ref
-from fastconv.ops._numbers import as_padding
-from fastconv.ops.conv import BACKWARD_WEIGHT
 from fastconv.testing.bounds import WINOGRAD_L2, WINOGRAD_MAX
 from fastconv.testing.memory import guarded
-from fastconv.testing.numerics import numerics
 
 SHAPES = [  # N, H, W, C, K, window, padding
     (2, 8, 8, 32, 32, 3, 1),
@@ -43,70 +40,56 @@ def _normal(shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_error_is_within_the_published_bound(shape, isa, guarded_results):
+def test_error_is_within_the_published_bound(shape, isa, prefer, guarded_results):
     dy, x, filters, bias, padding = _problem(shape, _normal)
     expected = ref.conv2d_backward(*(a.astype(np.float64) for a in (dy, x, filters, bias)), padding=padding)[1]
-    with numerics(conv2d="winograd"):
-        dw, _ = _gradients((guarded(dy), guarded(x), filters, bias, padding))
+    prefer("winograd")
+    dw, _ = _gradients((guarded(dy), guarded(x), filters, bias, padding))
     assert np.linalg.norm(dw - expected) <= WINOGRAD_L2 * np.linalg.norm(expected)
     assert np.abs(dw - expected).max() <= WINOGRAD_MAX * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_integers_are_closest_to_the_exact_result(shape, isa):
+def test_integers_round_to_the_exact_result(shape, isa, prefer):
     problem = _problem(shape, lambda s: np.random.default_rng(sum(s)).integers(-4, 5, s).astype(np.float32))
-    with numerics("strict"):
-        expected = _gradients(problem)
-    with numerics(conv2d="winograd"):
-        dw, dbias = _gradients(problem)
+    prefer("direct")
+    expected = _gradients(problem)
+    prefer("winograd")
+    dw, dbias = _gradients(problem)
     np.testing.assert_array_equal(np.rint(dw), expected[0])
     np.testing.assert_array_equal(dbias, expected[1])
 
 
-def test_infinities_and_nan_go_where_direct_sums_put_them(isa):
+def test_infinities_and_nan_go_where_direct_sums_put_them(isa, prefer):
     problem = _problem((2, 9, 8, 16, 16, 3, 1), _normal)
     problem[0][0, 0, 0, 3] = np.inf
     problem[1][1, 4, 4, 5] = np.nan
-    with numerics("strict"):
-        expected = _gradients(problem)
-    with numerics(conv2d="winograd"):
-        actual = _gradients(problem)
-    for a, wanted in zip(actual, expected, strict=True):
-        np.testing.assert_array_equal(a, wanted)
+    prefer("direct")
+    expected = _gradients(problem)
+    prefer("winograd")
+    for actual, wanted in zip(_gradients(problem), expected, strict=True):
+        np.testing.assert_array_equal(actual, wanted)
 
 
-def test_bits_do_not_depend_on_the_threads(isa, threads):
+def test_bits_do_not_depend_on_the_threads(isa, prefer, threads):
     problem = _problem((8, 30, 30, 40, 72, 3, 1), _normal)
+    prefer("winograd")
     results = []
     for count in (1, 2, 3, 5):
         threads(count)
-        with numerics(conv2d="winograd"):
-            results.append(b"".join(g.tobytes() for g in _gradients(problem)))
+        results.append(b"".join(g.tobytes() for g in _gradients(problem)))
     assert len(set(results)) == 1
 
 
 @pytest.mark.parametrize(
-    "shape, algorithm",
+    "x, w, algorithm",
     [
-        ((64, 16, 16, 64, 64, 3, 1), "winograd"),
-        ((64, 16, 16, 8, 64, 3, 1), "direct"),  # few channels
-        ((1, 4, 4, 64, 64, 3, 1), "direct"),  # few tiles
-        ((64, 16, 16, 64, 64, 1, 0), "direct"),
+        ((32, 32, 32, 64), (3, 3, 64, 64), "winograd"),
+        ((128, 32, 32, 16), (3, 3, 16, 16), "winograd"),
+        ((128, 32, 32, 1), (3, 3, 1, 32), "direct"),  # transforms cost more than a single channel
+        ((1, 2, 2, 256), (3, 3, 256, 256), "direct"),  # so does the last transform, for a single tile
     ],
-    ids=str,
 )
-def test_choice(shape, algorithm):
-    n, h, w, c, k, window, padding = shape
-
-    def name(dtype):
-        attrs = {"stride": (1, 1), "padding": as_padding("conv2d", padding), "dilation": (1, 1), "groups": 1}
-        dy = (n, h + 2 * padding - window + 1, w + 2 * padding - window + 1, k)
-        call = BACKWARD_WEIGHT.lowered(
-            dtype, [(n, h, w, c), dy], {"w_shape": (window, window, c, k), "with_bias": False, **attrs}
-        ).calls[0]
-        return _cpu.algorithm(call.kernel, call.spec)
-
-    assert name("float32") == algorithm
-    assert name("float64") == "direct"
-    with numerics("strict"):
-        assert name("float32") == "direct"
+def test_it_is_chosen_where_it_pays(x, w, algorithm, isa):
+    spec = _cpu.Conv2dSpec.make("float32", x, w, (1, 1), "same", (1, 1), 1, ("linear", 1.0, 0.0))
+    assert _cpu.algorithm("conv2d_backward_weight", spec) == algorithm

@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "bind/bind.h"
+#include "bind/gil.h"
 #include "core/numerics.h"
 #include "cpu/dispatch.h"
 #include "cpu/threads.h"
@@ -48,11 +49,19 @@ PYBIND11_MODULE(_cpu, m) {
         return py::make_tuple(name_of(n.precision), name_of(n.preferred));
       },
       "(precision, preferred convolution algorithm): what specs made now will remember.");
+  m.def(
+      "peak_flops",
+      [](bool wide, double seconds) {
+        double rate = 0;
+        without_lock(
+            [&] { rate = cpu::peak_flops(wide ? DType::f64 : DType::f32, cpu::threads(), seconds); });
+        return rate;
+      },
+      py::arg("wide"), py::arg("seconds"),
+      "Multiply-adds per second, times two, of all threads: float64 if wide, else float32.");
   m.def("get_num_threads", &cpu::threads);
   m.def("set_num_threads", &cpu::set_threads, py::arg("n"));
-  m.def("serial_after_fork", &cpu::serial_after_fork);
   m.attr("compiler") = __VERSION__;
-  m.attr("openmp") = _OPENMP;
   m.attr("version") = FASTCONV_VERSION;
 }
 

@@ -4,6 +4,7 @@
 
 #include "bind/bind.h"
 #include "bind/gil.h"
+#include "core/cost.h"
 #include "core/program.h"
 #include "cpu/dispatch.h"
 #include "cpu/threads.h"
@@ -27,10 +28,14 @@ void run(const std::string& name, const Spec& spec, const py::sequence& arrays) 
   const Kernel kernel = find_kernel(id, spec);
   const std::vector<void*> tensors = tensor_addresses(id, spec, arrays);
   thread_local Buffer workspace;
-  const int threads = cpu::threads_for_run();
+  const int threads = cpu::threads();
   const Context context = {workspace.at_least(kernel.workspace ? kernel.workspace(spec, threads) : 0),
                            threads};
   without_lock([&] { kernel.run(spec, tensors.data(), context); });
+}
+
+std::string algorithm_of(const Kernel& kernel, const Spec& spec) {
+  return kernel.algorithm ? kernel.algorithm(spec) : "";
 }
 
 // A program and the arrays that its steps point into.
@@ -63,7 +68,7 @@ void bind_run(py::module_& m) {
       "algorithm",
       [](const std::string& name, const Spec& spec) {
         const Kernel kernel = find_kernel(kernel_from_name(name), spec);
-        return std::string(kernel.algorithm ? kernel.algorithm(spec) : "");
+        return algorithm_of(kernel, spec);
       },
       py::arg("kernel"), py::arg("spec"),
       "How the kernel computes this problem; empty where there is one way.");
@@ -100,7 +105,7 @@ void bind_run(py::module_& m) {
       .def(
           "run",
           [](BoundProgram& self) {
-            const int threads = cpu::threads_for_run();
+            const int threads = cpu::threads();
             bool finished = false;
             without_lock([&] { finished = self.program.run(threads, Interrupts()); });
             return finished;
@@ -111,7 +116,7 @@ void bind_run(py::module_& m) {
       .def(
           "run_timed",
           [](BoundProgram& self) {
-            const int threads = cpu::threads_for_run();
+            const int threads = cpu::threads();
             std::vector<double> seconds;
             without_lock([&] { seconds = self.program.run_timed(threads); });
             return seconds;
@@ -126,6 +131,18 @@ void bind_run(py::module_& m) {
             return steps;
           },
           "(kernel, problem) of each step.")
+      .def_property_readonly(
+          "costs",
+          [](const BoundProgram& self) {
+            std::vector<std::tuple<std::string, double, double, double>> costs;
+            for (const Program::Step& s : self.program.steps()) {
+              const std::string algorithm = algorithm_of(s.kernel, *s.spec);
+              const Cost cost = cost_of(kernel_from_name(s.name), *s.spec, s.tensors.data(), algorithm);
+              costs.emplace_back(algorithm, cost.flops, cost.executed, cost.bytes);
+            }
+            return costs;
+          },
+          "(algorithm, flops, flops executed, bytes) of each step.")
       .def_property_readonly("workspace_bytes", [](const BoundProgram& self) {
         return self.program.workspace_bytes(cpu::threads());
       });

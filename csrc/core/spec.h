@@ -19,11 +19,6 @@ constexpr int64_t size_of(DType t) {
 }
 const char* name_of(DType t);
 
-struct Cost {
-  double flops = 0;  // multiply and add count as two
-  double bytes = 0;  // each tensor read or written once
-};
-
 struct Spec {
   DType dtype = DType::f32;  // element type of every tensor whose signature names no other
 

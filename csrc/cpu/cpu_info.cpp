@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <limits>
 #include <thread>
 
 #if defined(__linux__)
@@ -26,18 +27,40 @@ int affinity_cpus() {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
-// CPUs that the cgroup's quota amounts to, rounded up; a large number where there is no quota.
-int cgroup_cpus() {
+// CPUs that the quota of one cgroup's folder amounts to; infinite where there is none.
+double quota_of(const std::string& folder) {
   double quota = -1, period = 0;
-  if (std::ifstream v2("/sys/fs/cgroup/cpu.max"); v2) {
-    std::string first;
-    if (v2 >> first >> period && first != "max") quota = std::atof(first.c_str());
+  if (std::ifstream v2(folder + "/cpu.max"); v2) {
+    v2 >> quota >> period;  // "max 100000" leaves both as they are
   } else {
-    std::ifstream q("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), p("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-    if (q && p) q >> quota, p >> period;
+    std::ifstream(folder + "/cpu.cfs_quota_us") >> quota;
+    std::ifstream(folder + "/cpu.cfs_period_us") >> period;
   }
-  if (quota <= 0 || period <= 0) return 1 << 20;
-  return std::max(1, static_cast<int>(std::ceil(quota / period)));
+  return quota > 0 && period > 0 ? quota / period : std::numeric_limits<double>::infinity();
+}
+
+// The least quota of a cgroup and all above it. A container may see its own cgroup as the root.
+double least_quota(const std::string& mount, std::string path) {
+  double cpus = quota_of(mount);
+  for (; path.size() > 1; path.resize(path.rfind('/'))) cpus = std::min(cpus, quota_of(mount + path));
+  return cpus;
+}
+
+// Lines of /proc/self/cgroup are "0::/path" (version 2) and "4:cpu,cpuacct:/path" (version 1).
+double cgroup_cpus() {
+  double cpus = least_quota("/sys/fs/cgroup", "");
+  std::ifstream lines("/proc/self/cgroup");
+  for (std::string line; std::getline(lines, line);) {
+    const size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (second == std::string::npos || line[second + 1] != '/') continue;
+    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
+    const std::string path = line.substr(second + 1);
+    if (controllers == ",,") cpus = std::min(cpus, least_quota("/sys/fs/cgroup", path));
+    if (controllers.find(",cpu,") != std::string::npos) {
+      cpus = std::min(cpus, least_quota("/sys/fs/cgroup/cpu", path));
+    }
+  }
+  return cpus;
 }
 
 #if defined(__linux__) && defined(__x86_64__)
@@ -83,7 +106,8 @@ bool supports(const std::string& isa) {
 }
 
 int usable_cpus() {
-  return std::min(affinity_cpus(), cgroup_cpus());
+  const double quota = std::ceil(cgroup_cpus());
+  return quota < affinity_cpus() ? static_cast<int>(quota) : affinity_cpus();
 }
 
 }  // namespace fc::cpu

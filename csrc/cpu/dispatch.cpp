@@ -9,13 +9,16 @@
 namespace fc::cpu {
 namespace baseline {
 KernelTable make_table();
-}
+double peak_flops(DType dtype, int threads, double seconds);
+}  // namespace baseline
 namespace avx2 {
 KernelTable make_table();
-}
+double peak_flops(DType dtype, int threads, double seconds);
+}  // namespace avx2
 namespace avx512 {
 KernelTable make_table();
-}
+double peak_flops(DType dtype, int threads, double seconds);
+}  // namespace avx512
 namespace amx {
 KernelTable make_table();
 }
@@ -25,19 +28,20 @@ namespace {
 struct Isa {
   std::string name;
   KernelTable (*make_table)();
+  double (*peak_flops)(DType dtype, int threads, double seconds);
 };
 
 const std::vector<Isa>& built() {
   static const std::vector<Isa> all = {
-      {"baseline", baseline::make_table},
+      {"baseline", baseline::make_table, baseline::peak_flops},
 #if defined(FASTCONV_HAS_AVX2)
-      {"avx2", avx2::make_table},
+      {"avx2", avx2::make_table, avx2::peak_flops},
 #endif
 #if defined(FASTCONV_HAS_AVX512)
-      {"avx512", avx512::make_table},
+      {"avx512", avx512::make_table, avx512::peak_flops},
 #endif
 #if defined(FASTCONV_HAS_AMX)
-      {"amx", amx::make_table},
+      {"amx", amx::make_table, avx512::peak_flops},  // the peak of fused multiply-adds
 #endif
   };
   return all;
@@ -91,6 +95,10 @@ void select_isa(const std::string& name) {
 
 const KernelTable& kernels() {
   return selected().table;
+}
+
+double peak_flops(DType dtype, int threads, double seconds) {
+  return find(current_isa()).peak_flops(dtype, threads, seconds);
 }
 
 }  // namespace fc::cpu

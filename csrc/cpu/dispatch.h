@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/kernel_table.h"
+#include "core/spec.h"
 
 namespace fc::cpu {
 
@@ -15,5 +16,7 @@ const std::string& current_isa();
 // available.
 void select_isa(const std::string& isa);
 const KernelTable& kernels();
+// Floating-point operations per second that the instruction set in use can do, measured for about `seconds`.
+double peak_flops(DType dtype, int threads, double seconds);
 
 }  // namespace fc::cpu

@@ -1,40 +1,35 @@
-// parallel.h — the only place that starts threads. Work is split by shape alone, never by the number of
-// threads.
+// parallel.h — loops over threads, the only kind of parallelism that kernels know.
 #pragma once
 
 #include <cstdint>
 
+#include "cpu/team.h"
+
 namespace fc::cpu::FC_ISA {
 
-// Calls f(i) for every i in [0, n), in contiguous runs, on at most `threads` threads. Each i must own what it
-// writes.
 template <class F>
-inline void parallel_for(int threads, int64_t n, const F& f) {
-  if (threads <= 1 || n <= 1) {
-    for (int64_t i = 0; i < n; ++i) f(i);
-    return;
-  }
-  const int team = static_cast<int>(n < threads ? n : threads);
-#pragma omp parallel for schedule(static) num_threads(team)
-  for (int64_t i = 0; i < n; ++i) f(i);
+void run_range(const void* function, int64_t begin, int64_t end, int slot) {
+  const F& f = *static_cast<const F*>(function);
+  for (int64_t i = begin; i < end; ++i) f(i, slot);
 }
 
-// As parallel_for, and f(i, slot) also gets the slot in [0, threads) whose private workspace it may use.
+// Calls f(i, slot) for every i in [0, n) on at most `threads` threads. Each i must own what it writes; the
+// slot in [0, threads) owns a private workspace for the time of a call. Neighbouring i are likely to follow
+// each other on one thread, but any thread may run any i.
 template <class F>
 inline void parallel_for_slots(int threads, int64_t n, const F& f) {
-  const int team = static_cast<int>(n < threads ? n : threads);
-  if (team <= 1) {
-    for (int64_t i = 0; i < n; ++i) f(i, 0);
-    return;
-  }
-#pragma omp parallel for schedule(static, 1) num_threads(team)
-  for (int64_t slot = 0; slot < team; ++slot) {
-    for (int64_t i = n * slot / team; i < n * (slot + 1) / team; ++i) f(i, static_cast<int>(slot));
-  }
+  if (threads <= 1 || n <= 1) return run_range<F>(&f, 0, n, 0);
+  run_loop(threads, {&run_range<F>, &f, n});
 }
 
-// Elements [begin, end) in blocks of `block`: elementwise loops, serial when the work is smaller than a block
-// or two.
+// As parallel_for_slots, where no workspace is needed.
+template <class F>
+inline void parallel_for(int threads, int64_t n, const F& f) {
+  parallel_for_slots(threads, n, [&](int64_t i, int) { f(i); });
+}
+
+// Elements [begin, end) in blocks of `block`: elementwise loops, serial when the work is smaller than a
+// block.
 template <class F>
 inline void parallel_blocks(int threads, int64_t n, int64_t block, const F& f) {
   const int64_t blocks = (n + block - 1) / block;

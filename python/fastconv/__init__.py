@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from fastconv import _runtime as _runtime  # loads the extension; before anything that uses it
 from fastconv import errors
 from fastconv.config import (
     get_num_threads,
@@ -41,7 +40,12 @@ _SUBMODULES = (
     "utils",
     "zoo",
 )
-_NAMES = {"Input": "fastconv.layers", "Model": "fastconv.models", "Sequential": "fastconv.models"}
+_NAMES = {
+    "Input": "fastconv.layers",
+    "Model": "fastconv.models",
+    "Sequential": "fastconv.models",
+    "explain": "fastconv.explanation",
+}
 
 __all__ = [
     "CheckpointError",

@@ -15,28 +15,47 @@ inline constexpr bool kHasAmx = true;
 inline constexpr bool kHasAmx = false;
 #endif
 
-// Register tile: kTileRows x kTileVectors sums, plus kTileVectors of B and one broadcast of A.
-// kPanelBytes: one block of B, [depth][kTileVectors vectors], that all row tiles pass over.
-inline constexpr int kTileRows = 6;
+// Register tile: rows x V sums, V <= kTileVectors, plus V vectors of B and one broadcast of A. Narrow tiles
+// get more rows: enough sums to hide the latency of fma, and few loads per fma. outer_rows is for neighbours
+// in memory; tile_rows for rows that need a pointer, hence a general register, each. kPanelBytes: one block
+// of B, [depth][kTileVectors vectors], that all row tiles pass over.
 #if FC_VECTOR_BYTES == 64
-inline constexpr int kTileVectors = 4;            // 24 + 4 + 1 of 32 registers
-inline constexpr int64_t kPanelBytes = 48 << 10;  // streams from L2, 1 to 2 MiB on these CPUs
-#elif FC_VECTOR_BYTES == 32
-inline constexpr int kTileVectors = 2;            // 12 + 2 + 1 of 16 registers
-inline constexpr int64_t kPanelBytes = 24 << 10;  // stays in L1, 32 KiB, beside the rows of A
+inline constexpr int kTileVectors = 4;  // 24 + 4 + 1 of 32 registers
+constexpr int tile_rows(int vectors) {
+  return vectors == 4 ? 6 : 8;
+}
+constexpr int outer_rows(int vectors) {
+  return vectors == 4 ? 6 : vectors == 3 ? 8 : 12;
+}
+inline constexpr int64_t kPanelBytes = 512 << 10;  // streams from L2, 1 to 2 MiB on these CPUs
 #else
-inline constexpr int kTileVectors = 2;  // 12 of 16 registers; without fma a product needs one more
-inline constexpr int64_t kPanelBytes = 16 << 10;
+inline constexpr int kTileVectors = 2;  // 12 + 2 + 1 of 16 registers
+constexpr int tile_rows(int vectors) {
+  return vectors == 2 ? 6 : 8;
+}
+constexpr int outer_rows(int vectors) {
+  return vectors == 2 ? 6 : 12;
+}
+inline constexpr int64_t kPanelBytes = FC_VECTOR_BYTES * 768;  // stays in L1 beside the rows of A
 #endif
-inline constexpr int64_t kPanelDepth = kPanelBytes / (kTileVectors * FC_VECTOR_BYTES);
+inline constexpr int64_t kFreshPanelBytes =
+    FC_VECTOR_BYTES * 768;  // the same, just packed: it has to come from memory
+
+// Rows of a block of B of `bytes`.
+constexpr int64_t panel_depth(int64_t bytes) {
+  return bytes / (kTileVectors * FC_VECTOR_BYTES);
+}
 
 // Forward and backward input.
-inline constexpr int64_t kRowBlock = 192;    // rows of the output that share one packed block of B
-inline constexpr int64_t kMinRowBlock = 48;  // not cut finer, even to make work for more threads
+inline constexpr int64_t kRowBlock = 256;        // rows of the output that share one packed block of B
+inline constexpr int64_t kMinRowBlock = 48;      // not cut finer, even to make work for more threads
+inline constexpr int64_t kLeastLongBlock = 192;  // the same where B, packed, does not stay in L2
+inline constexpr int64_t kPackDepth = 64;        // rows of B that are packed, then checked, in L1
 
 // The same with so few rows that B is read in place, once.
 inline constexpr int64_t kStreamDepth =
     16;                                    // rows of B read side by side: as many as the hardware prefetches
+inline constexpr int64_t kStreamRows = 6;  // rows of A, at most
 inline constexpr int64_t kStreamRuns = 8;  // runs of columns: long ones stream better
 inline constexpr int kStreamVectors = 8;   // of a single row: enough sums to hide the latency of fma
 
@@ -52,11 +71,16 @@ inline constexpr int64_t kPanelRunBytes = 128 << 10;    // panels of dy packed a
 inline constexpr int64_t kMinRowRun = 48;  // channels that a task takes from each pixel, at least
 
 // Weight gradients by Winograd's transforms. Planes of transformed tiles and of sums stay in L2.
-inline constexpr int64_t kTileBlock = 48;      // tiles summed in registers before a tile of sums is stored
-inline constexpr int64_t kWinogradEdge = 64;   // a task owns about this square of channels x columns
-inline constexpr int64_t kMinChunkTiles = 64;  // tiles per partial sum: the inverse transform stays cheap
+inline constexpr int64_t kTileBlock = 48;       // tiles summed in registers before a tile of sums is stored
+inline constexpr int64_t kWinogradEdge = 64;    // a task owns about this square of channels x columns
+inline constexpr int64_t kMinChunkTiles = 128;  // tiles per partial sum: the inverse transform stays cheap
 
 inline constexpr int64_t kTasks = 32;  // independent pieces wanted, so that any number of threads balances
+
+// Fewer where they would be over in a moment.
+constexpr int64_t tasks_for(int64_t products) {
+  return max_of(min_of(products / (4 * kSerialProducts), kTasks), 1);
+}
 
 constexpr int64_t round_up(int64_t a, int64_t b) {
   return ceil_div(a, b) * b;

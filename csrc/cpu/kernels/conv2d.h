@@ -49,6 +49,10 @@ size_t winograd_forward_workspace(const Conv2dSpec& s, int threads);
 void winograd_backward_input(const Conv2dSpec& s, const float* dy, const float* w, const float* gate,
                              float* dx, const Context& context);
 size_t winograd_backward_input_workspace(const Conv2dSpec& s, int threads);
+// False if something is not finite: dw and dbias are then not to be used.
+bool winograd_backward_weight(const Conv2dSpec& s, const float* x, const float* dy, float* dw, float* dbias,
+                              const Context& context);
+size_t winograd_backward_weight_workspace(const Conv2dSpec& s, int threads);
 
 // Where conv2d_algorithm says amx. False, with undefined results, where the direct kernel must run instead:
 // the operands hold infinities, NaN or numbers of 2^48 and more.

@@ -27,10 +27,10 @@ struct Conv2dRates {
   static constexpr double tile_in =
       FC_VECTOR_BYTES == 64 ? 110 : 160;  // cycles per tile and vector of channels
   static constexpr double tile_out = FC_VECTOR_BYTES == 64 ? 90 : 140;
-  static constexpr double filter = 130;  // per vector of filters and channel
-  static constexpr double stream = 5;    // bytes per cycle from L3
-  static constexpr double amx = 50;      // products of float32 per cycle, six of bfloat16 each
-  static constexpr double split = 1;     // cycles per number on its way to a tile or from one
+  static constexpr double filter = 130;                             // per vector of filters and channel
+  static constexpr double weight_tile = 220, weight_inverse = 150;  // as tile_in, filter
+  static constexpr double stream = 5;                               // bytes per cycle from L3
+  static constexpr double amx_gain = 1.4;                           // of AMX's tiles over direct's
 };
 
 inline double vectors(int64_t channels) {
@@ -60,40 +60,29 @@ inline double winograd_cycles(const Conv2dSpec& s, int64_t height, int64_t width
          (u_bytes > 1 << 20 ? passes * u_bytes / R::stream : 0);
 }
 
-// Transforms cost as much as products of 16 channels, and a ragged image wastes part of its last tiles.
-inline bool winograd_weight_pays(const Conv2dSpec& s) {
-  const int64_t edge = 7 - s.R, tiles = ceil_div(s.P, edge) * ceil_div(s.Q, edge);
-  return s.R == 3 && s.C >= 16 && s.K >= 16 && s.N * tiles >= 16 && 2 * s.P * s.Q >= tiles * edge * edge;
+// Every part of dw, kWinogradEdge channels x as many filters, transforms x and dy anew.
+inline double winograd_weight_cycles(const Conv2dSpec& s) {
+  using R = Conv2dRates;
+  const int64_t step = 7 - s.R, tiles = s.N * ceil_div(s.P, step) * ceil_div(s.Q, step);
+  const double filters = static_cast<double>(s.C) * vectors(s.K);
+  const double transforms = vectors(s.C) * static_cast<double>(ceil_div(s.K, kWinogradEdge)) +
+                            vectors(s.K) * static_cast<double>(ceil_div(s.C, kWinogradEdge));
+  const double chunks = static_cast<double>(ceil_div(tiles, kMinChunkTiles));
+  return static_cast<double>(tiles) * (36 * filters / (R::fma * R::winograd) + transforms * R::weight_tile) +
+         filters * R::weight_inverse * chunks;
+}
+
+// Enough channels on either side for tiles of 32 depths and 16 columns to be mostly full.
+inline bool suits_amx(const Conv2dSpec& s, Conv2dPass) {
+  constexpr int64_t kLeastChannels = 16;
+  return s.group_channels() >= kLeastChannels && s.group_filters() >= kLeastChannels;
 }
 
 // A weight gradient of single taps is a plain product; others are not built on AMX tiles.
 inline bool can_use_amx(const Conv2dSpec& s, Conv2dPass pass) {
-  if (pass != Conv2dPass::backward_weight) return true;
-  return s.R == 1 && s.S == 1 && s.stride_h == 1 && s.stride_w == 1 && s.groups == 1 && s.P == s.H &&
-         s.Q == s.W;
-}
-
-// Tiles hold 32 depths and 16 columns, and lines end in a few positions that are thrown away.
-inline double amx_cycles(const Conv2dSpec& s, int64_t from, int64_t to) {
-  using R = Conv2dRates;
-  const int64_t taps = s.R * s.S, positions = s.N * s.P * (s.Q + s.S / 2);
-  return static_cast<double>(positions * taps * round_up(from, 32) * round_up(to, 16)) / R::amx +
-         static_cast<double>(s.N * s.P * s.Q * (from + to) + taps * from * to) * R::split;
-}
-
-// Judged for a batch of typical size, so that the result of a sample does not depend on the batch it is in.
-inline bool amx_pays(const Conv2dSpec& spec, Conv2dPass pass) {
-  constexpr int64_t kTypicalBatch = 8, kLeastChannels = 16;
-  if (spec.group_channels() < kLeastChannels || spec.group_filters() < kLeastChannels) return false;
-  Conv2dSpec s = spec;
-  s.N = kTypicalBatch;
-  const bool forward = pass == Conv2dPass::forward;
-  const int64_t from = forward ? s.group_channels() : s.group_filters();
-  const int64_t to = forward ? s.group_filters() : s.group_channels();
-  const double cycles = amx_cycles(s, from, to);
-  if (can_use_winograd(s) && winograd_cycles(s, forward ? s.P : s.H, forward ? s.Q : s.W, from, to) < cycles)
-    return false;
-  return cycles < direct_cycles(s, s.N * s.P * s.Q, from, to);
+  return kHasAmx && (pass != Conv2dPass::backward_weight ||
+                     (s.R == 1 && s.S == 1 && s.stride_h == 1 && s.stride_w == 1 && s.groups == 1 &&
+                      s.P == s.H && s.Q == s.W));
 }
 
 template <class T>
@@ -104,16 +93,20 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   if (!std::is_same_v<T, float> || s.numerics.precision == Precision::strict || preferred == A::direct) {
     return A::direct;
   }
-  if (kHasAmx && preferred == A::amx && can_use_amx(s, pass)) return A::amx;
-  if (kHasAmx && preferred == A::automatic && can_use_amx(s, pass) && amx_pays(s, pass)) return A::amx;
-  if (!can_use_winograd(s)) return A::direct;
+  const bool amx = can_use_amx(s, pass);
+  const A other = amx && (preferred == A::amx || suits_amx(s, pass)) ? A::amx : A::direct;
+  if (!can_use_winograd(s) || preferred == A::amx) return other;
   if (preferred == A::winograd) return A::winograd;
-  if (pass == Conv2dPass::backward_weight) return winograd_weight_pays(s) ? A::winograd : A::direct;
+  if (pass == Conv2dPass::backward_weight) {
+    const double direct = direct_cycles(s, s.N * s.P * s.Q, s.C, s.K);
+    return winograd_weight_cycles(s) < 0.8 * direct ? A::winograd : A::direct;
+  }
   const bool forward = pass == Conv2dPass::forward;
   const int64_t height = forward ? s.P : s.H, width = forward ? s.Q : s.W;
   const int64_t from = forward ? s.C : s.K, to = forward ? s.K : s.C;
-  const double direct = direct_cycles(s, s.N * height * width, from, to);
-  return winograd_cycles(s, height, width, from, to) < 0.8 * direct ? A::winograd : A::direct;
+  const double cycles =
+      direct_cycles(s, s.N * height * width, from, to) / (other == A::amx ? Conv2dRates::amx_gain : 1);
+  return winograd_cycles(s, height, width, from, to) < 0.8 * cycles ? A::winograd : other;
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -3,24 +3,21 @@
 // Math       dw[r,s,c,k] = Σ_{n,p,q} x[n, p·sh−pt+r·dh, q·sw−pl+s·dw, c] · dy[n,p,q,k]
 //            dbias[k] = Σ_{n,p,q} dy[n,p,q,k]
 // Shapes     x (N,H,W,C)  dy (N,P,Q,K)  dw (R,S,C/g,K)  dbias (K) or null     C-contiguous
-// Blocking   outer products of pixel rows, see igemm_weight.h, of transformed tiles, see winograd_weight.h,
-// or
-//            of AMX tiles, see amx_conv2d.cpp; which: conv2d_algorithm.h; numbers: blocking.h
+// Blocking   outer products of pixel rows, see igemm_weight.h; numbers in blocking.h
 // Threads    over (pixel chunk, group, part of dw); chunks by shape alone, added in a fixed tree
-// Numerics   fma ascending in (n,p,q) within a chunk, then the tree; the others' published bounds in fast
-//            precision
+// Numerics   fma ascending in (n,p,q) within a chunk, then the tree. Minimal filtering: winograd_weight.h;
+//            on AMX tiles: amx_weight.h
 // Workspace  conv2d_backward_weight_workspace(spec, threads) bytes: pointers, panels of dy, a dw per chunk
 // Edges      a tap outside the image is left out; an empty batch gives zeros
 // Source     rows by pointer: Dukhan, https://arxiv.org/abs/1907.02129
 #include "cpu/kernels/conv2d.h"
 #include "cpu/kernels/igemm_weight.h"
-#include "cpu/kernels/winograd_weight.h"
 
 namespace fc::cpu::FC_ISA {
 namespace {
 
 template <class T>
-IgemmWeight<T> direct(const Conv2dSpec& s, const T* x, const T* dy, T* dw, T* dbias) {
+IgemmWeight<T> problem(const Conv2dSpec& s, const T* x, const T* dy, T* dw, T* dbias) {
   return {ImageRows<T>(x, s.N, forward_axis_h(s), forward_axis_w(s), s.C, s.group_channels(), true),
           dy,
           s.groups,
@@ -35,13 +32,14 @@ template <class T>
 size_t conv2d_backward_weight_workspace(const Conv2dSpec& s, int threads) {
   const Conv2dAlgorithm algorithm = conv2d_algorithm<T>(s, Conv2dPass::backward_weight);
   if (algorithm == Conv2dAlgorithm::depthwise) return depthwise_backward_weight_workspace<T>(s, threads);
-  const int64_t bytes = igemm_weight_workspace(direct<T>(s, nullptr, nullptr, nullptr, nullptr), threads);
-  if (algorithm == Conv2dAlgorithm::direct) return bytes;
+  const size_t direct = igemm_weight_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads);
+  if (algorithm == Conv2dAlgorithm::direct) return direct;
   if constexpr (kHasAmx) {
     if (algorithm == Conv2dAlgorithm::amx)
-      return either_workspace(bytes, amx_conv2d_backward_weight_workspace(s, threads));
+      return either_workspace(direct, amx_conv2d_backward_weight_workspace(s, threads));
   }
-  return max_of(bytes, winograd_weight_workspace<T>({s, nullptr, nullptr, nullptr, nullptr}, threads));
+  const size_t winograd = winograd_backward_weight_workspace(s, threads);
+  return winograd > direct ? winograd : direct;
 }
 
 template <class T>
@@ -52,9 +50,12 @@ void conv2d_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* dw,
   if constexpr (std::is_same_v<T, float> && kHasAmx) {
     if (algorithm == Conv2dAlgorithm::amx && amx_conv2d_backward_weight(s, x, dy, dw, dbias, context)) return;
   }
-  // Transforms spread infinities and NaN, and overflow before the sums do: such a gradient is computed anew.
-  if (algorithm == Conv2dAlgorithm::winograd && winograd_weight<T>({s, x, dy, dw, dbias}, context)) return;
-  igemm_weight(direct(s, x, dy, dw, dbias), context);
+  if constexpr (std::is_same_v<T, float>) {
+    // Transforms spread infinities and NaN, and overflow before the sums do: such a result is computed anew.
+    if (algorithm == Conv2dAlgorithm::winograd && winograd_backward_weight(s, x, dy, dw, dbias, context))
+      return;
+  }
+  igemm_weight(problem(s, x, dy, dw, dbias), context);
 }
 
 #define FC_INSTANTIATE(T)                                                      \

@@ -18,14 +18,16 @@ namespace {
 
 template <class T>
 Igemm<T> problem(const Conv2dSpec& s, const T* x, const T* w, const T* bias, T* y) {
-  return {ImageRows<T>(x, s.N, forward_axis_h(s), forward_axis_w(s), s.C, s.group_channels(), true),
+  const ImageRows<T> rows(x, s.N, forward_axis_h(s), forward_axis_w(s), s.C, s.group_channels(), true);
+  const int64_t tap = s.group_channels() * s.K;
+  return {rows,
           y,
           s.P * s.Q * s.K,
           s.Q * s.K,
           s.K,
           s.groups,
           s.group_filters(),
-          {w, s.K},
+          {w, rows.merged ? 1 : s.S, s.S * tap, tap, s.K, 1, s.group_filters()},
           {bias, s.activation}};
 }
 

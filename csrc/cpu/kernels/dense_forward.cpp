@@ -17,7 +17,7 @@ namespace {
 
 template <class T>
 Igemm<T> problem(const GemmSpec& s, const T* x, const T* w, const T* bias, T* y) {
-  return {matrix_rows(x, s.M, s.K), y, 0, 0, s.N, 1, s.N, {w, s.N}, {bias, s.activation}};
+  return {matrix_rows(x, s.M, s.K), y, 0, 0, s.N, 1, s.N, {w, 1, 0, 0, s.N, 1, 0}, {bias, s.activation}};
 }
 
 }  // namespace

@@ -3,7 +3,9 @@
 // Math       dw[r,s,0,c·m+i] = Σ_{n,p,q} x[n, p·sh−pt+r·dh, q·sw−pl+s·dw, c] · dy[n,p,q,c·m+i]
 //            dbias[k] = Σ_{n,p,q} dy[n,p,q,k]
 // Shapes     x (N,H,W,C)  dy (N,P,Q,K)  dw (R,S,1,K)  dbias (K) or null   m = K/C     C-contiguous
-// Blocking   kTapTile taps of a filter row x V vectors of channels stay in registers along a line of dy
+// Blocking   along kLineBlock positions of a line of dy the nine taps of a 3x3 filter stay in registers, of
+// other
+//            filters kTapTile taps of a row; then come the next channels, and then the next positions
 // Threads    over chunks of lines (n,p), cut by shape alone; their sums are added in a fixed tree
 // Numerics   fma ascending along each line, lines ascending within a chunk, then the tree
 // Workspace  depthwise_backward_weight_workspace(spec, threads) bytes: line pointers, for m > 1 repeated
@@ -19,6 +21,7 @@ namespace {
 
 constexpr int kTapTile = 4;
 constexpr int64_t kMinChunkLines = 8;
+constexpr int64_t kLineBlock = 8;  // positions that all channels pass over while they are in L1
 
 template <class T>
 struct Workspace {
@@ -44,10 +47,11 @@ struct Workspace {
   }
 };
 
-// One filter row along one line: sums[s][c] += Σ_q x[cell(q, s)][c] · dy[q][c] for taps s0 … s0 + M.
+// One filter row along positions q of a line: sums[s][c] += Σ_q x[cell(q, s)][c] · dy[q][c] for taps s0 … s0
+// + M. Edge: taps may lie outside.
 template <class T, int M, int V, bool Whole>
-void add_taps(const Axis& w, int64_t s0, const T* x, const T* dy, int64_t channels, int64_t c, int64_t tail,
-              T* sums) {
+void add_taps(const Axis& w, int64_t s0, const T* x, const T* dy, Range q_range, bool edge, int64_t channels,
+              int64_t c, int64_t tail, T* sums) {
   constexpr int64_t L = kLanes<T>;
   const int64_t count = Whole ? L : tail;
   Vec<T> sum[M][V];
@@ -56,7 +60,7 @@ void add_taps(const Axis& w, int64_t s0, const T* x, const T* dy, int64_t channe
 #pragma GCC unroll 2
     for (int v = 0; v < V; ++v) sum[m][v] = load_up_to(sums + (s0 + m) * channels + c + v * L, count);
 
-  const auto add = [&](int64_t q, bool edge) {
+  for (int64_t q = q_range.begin; q < q_range.end; ++q) {
     const T* g = dy + q * channels + c;
     Vec<T> gradient[V];
 #pragma GCC unroll 2
@@ -70,11 +74,7 @@ void add_taps(const Axis& w, int64_t s0, const T* x, const T* dy, int64_t channe
         sum[m][v] = fma<T>(load_up_to(x + cell * channels + c + v * L, count), gradient[v], sum[m][v]);
       }
     }
-  };
-  const Range in = w.inside_all();
-  for (int64_t q = 0; q < in.begin; ++q) add(q, true);
-  for (int64_t q = in.begin; q < in.end; ++q) add(q, false);
-  for (int64_t q = in.end; q < w.positions; ++q) add(q, true);
+  }
 
 #pragma GCC unroll 4
   for (int m = 0; m < M; ++m)
@@ -83,43 +83,93 @@ void add_taps(const Axis& w, int64_t s0, const T* x, const T* dy, int64_t channe
 }
 
 template <class T, int V, bool Whole, int M = kTapTile>
-void add_tap_run(int64_t taps, const Axis& w, int64_t s0, const T* x, const T* dy, int64_t channels,
-                 int64_t c, int64_t tail, T* sums) {
+void add_tap_run(int64_t taps, const Axis& w, int64_t s0, const T* x, const T* dy, Range q, bool edge,
+                 int64_t channels, int64_t c, int64_t tail, T* sums) {
   if constexpr (M > 1) {
-    if (taps < M) return add_tap_run<T, V, Whole, M - 1>(taps, w, s0, x, dy, channels, c, tail, sums);
-  }
-  add_taps<T, M, V, Whole>(w, s0, x, dy, channels, c, tail, sums);
-}
-
-template <class T, int V, bool Whole>
-void add_channels(const Conv2dSpec& s, const Axis& w, const T* const* lines, const T* dy, int64_t c,
-                  int64_t tail, T* sums) {
-  constexpr int64_t L = kLanes<T>;
-  for (int64_t r = 0; r < s.R; ++r) {
-    if (lines[r] == nullptr) continue;
-    for (int64_t tap = 0; tap < s.S; tap += kTapTile) {
-      add_tap_run<T, V, Whole>(min_of(kTapTile, s.S - tap), w, tap, lines[r], dy, s.K, c, tail,
-                               sums + r * s.S * s.K);
+    if (taps < M) {
+      return add_tap_run<T, V, Whole, M - 1>(taps, w, s0, x, dy, q, edge, channels, c, tail, sums);
     }
   }
-  T* bias_sums = sums + s.R * s.S * s.K + c;
-  for (int v = 0; v < V; ++v) {
-    const int64_t n = Whole ? L : tail;
-    Vec<T> sum{};
-    for (int64_t q = 0; q < s.Q; ++q) sum += load_up_to(dy + q * s.K + c + v * L, n);
-    store_up_to(bias_sums + v * L, load_up_to(bias_sums + v * L, n) + sum, n);
+  add_taps<T, M, V, Whole>(w, s0, x, dy, q, edge, channels, c, tail, sums);
+}
+
+// All taps of a 3x3 filter at once, where none lies outside.
+template <class T, bool Whole>
+void add_nine_taps(const Axis& w, const T* const* lines, const T* dy, Range q_range, int64_t channels,
+                   int64_t c, int64_t tail, T* sums) {
+  const int64_t count = Whole ? kLanes<T> : tail;
+  Vec<T> sum[9];
+#pragma GCC unroll 9
+  for (int tap = 0; tap < 9; ++tap) sum[tap] = load_up_to(sums + tap * channels + c, count);
+  for (int64_t q = q_range.begin; q < q_range.end; ++q) {
+    const Vec<T> gradient = load_up_to(dy + q * channels + c, count);
+    const int64_t at = w.cell(q, 0) * channels + c;
+#pragma GCC unroll 9
+    for (int tap = 0; tap < 9; ++tap) {
+      const T* x = lines[tap / 3] + at + tap % 3 * w.tap_step * channels;
+      sum[tap] = fma<T>(load_up_to(x, count), gradient, sum[tap]);
+    }
   }
+#pragma GCC unroll 9
+  for (int tap = 0; tap < 9; ++tap) store_up_to(sums + tap * channels + c, sum[tap], count);
 }
 
 template <class T>
-void add_line(const Conv2dSpec& s, const Axis& w, const T* const* lines, const T* dy, T* sums) {
-  constexpr int64_t L = kLanes<T>;
-  int64_t c = 0;
-  for (; c + kLineVectors * L <= s.K; c += kLineVectors * L) {
-    add_channels<T, kLineVectors, true>(s, w, lines, dy, c, L, sums);
+struct Line {
+  const Conv2dSpec& s;
+  const Axis& w;
+  const T* const* lines;
+  const T* dy;
+  T* sums;
+  bool with_bias;
+  bool nine;  // a 3x3 filter whose three lines lie inside the image
+
+  template <int V, bool Whole>
+  void add_channels(Range q, bool edge, int64_t c, int64_t tail) const {
+    constexpr int64_t L = kLanes<T>;
+    if (nine && !edge) {
+      for (int v = 0; v < V; ++v) add_nine_taps<T, Whole>(w, lines, dy, q, s.K, c + v * L, tail, sums);
+    } else {
+      for (int64_t r = 0; r < s.R; ++r) {
+        if (lines[r] == nullptr) continue;
+        for (int64_t tap = 0; tap < s.S; tap += kTapTile) {
+          add_tap_run<T, V, Whole>(min_of(kTapTile, s.S - tap), w, tap, lines[r], dy, q, edge, s.K, c, tail,
+                                   sums + r * s.S * s.K);
+        }
+      }
+    }
+    if (!with_bias) return;
+    T* bias_sums = sums + s.R * s.S * s.K + c;
+    for (int v = 0; v < V; ++v) {
+      const int64_t n = Whole ? L : tail;
+      Vec<T> sum = load_up_to(bias_sums + v * L, n);
+      for (int64_t i = q.begin; i < q.end; ++i) sum += load_up_to(dy + i * s.K + c + v * L, n);
+      store_up_to(bias_sums + v * L, sum, n);
+    }
   }
-  for (; c + L <= s.K; c += L) add_channels<T, 1, true>(s, w, lines, dy, c, L, sums);
-  if (c < s.K) add_channels<T, 1, false>(s, w, lines, dy, c, s.K - c, sums);
+
+  void add(Range q, bool edge) const {
+    if (q.size() == 0) return;
+    constexpr int64_t L = kLanes<T>;
+    int64_t c = 0;
+    for (; c + kLineVectors * L <= s.K; c += kLineVectors * L)
+      add_channels<kLineVectors, true>(q, edge, c, L);
+    for (; c + L <= s.K; c += L) add_channels<1, true>(q, edge, c, L);
+    if (c < s.K) add_channels<1, false>(q, edge, c, s.K - c);
+  }
+};
+
+template <class T>
+void add_line(const Conv2dSpec& s, const Axis& w, const T* const* lines, const T* dy, bool with_bias,
+              T* sums) {
+  bool nine = s.R == 3 && s.S == 3;
+  for (int64_t r = 0; r < s.R; ++r) nine = nine && lines[r] != nullptr;
+  const Line<T> line{s, w, lines, dy, sums, with_bias, nine};
+  const Range in = w.inside_all();
+  line.add({0, in.begin}, true);
+  for (int64_t q = in.begin; q < in.end; q += kLineBlock)
+    line.add({q, min_of(q + kLineBlock, in.end)}, false);
+  line.add({in.end, w.positions}, true);
 }
 
 }  // namespace
@@ -146,7 +196,7 @@ void depthwise_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* 
     for (int64_t line = begin; line < end; ++line) {
       point_lines(x + line / s.P * s.H * s.W * s.C, axis_h, line % s.P, s.W, s.C, s.K / s.C, scratch.repeated,
                   scratch.lines);
-      add_line(s, axis_w, scratch.lines, dy + line * s.Q * s.K, sums);
+      add_line(s, axis_w, scratch.lines, dy + line * s.Q * s.K, dbias != nullptr, sums);
     }
   });
   tree_sum(workspace.sums, workspace.chunks, sums_size, weights, dw, context.threads);

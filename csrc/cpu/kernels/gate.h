@@ -23,10 +23,13 @@ struct Gate {
 
   bool open() const { return values == nullptr; }
 
+  // The gate's values for the results that lie at `data`, a place in dx.
+  const T* at(const T* data) const { return values + (data - dx); }
+
   // data[i] ← f'(gate)·data[i] for i < n; data lies in dx. Serial, meant for data that is still in cache.
   void finish(T* data, int64_t n) const {
     if (open()) return;
-    const T* gate = values + (data - dx);
+    const T* gate = at(data);
     with([&](const auto& f) {
       for_each_vector<T>(n, [&](int64_t i, int64_t count) {
         store_up_to(data + i, f(load_up_to(data + i, count), load_up_to(gate + i, count)), count);

@@ -19,14 +19,12 @@ namespace fc::cpu::FC_ISA {
 
 template <class T>
 inline void multiply_panels(const RowBlock<T>& r, Range panels) {
-  if (r.k.streamed) {
-    for_each_depth_block(r.p, r.k, [&](const DepthBlock& d) {
-      for (int64_t panel = panels.begin; panel < panels.end; ++panel) multiply_block(r, panel, d);
-    });
-  } else {
-    for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-      for_each_depth_block(r.p, r.k, [&](const DepthBlock& d) { multiply_block(r, panel, d); });
-    }
+  const int64_t blocks = panels.size() * r.k.depth_blocks();
+  FilterBlock d = filter_block(r.p, r.k, panels, 0);
+  for (int64_t i = 0; i < blocks; ++i) {
+    const FilterBlock next = filter_block(r.p, r.k, panels, min_of(i + 1, blocks - 1));
+    multiply_block(r, d, r.k.packed_ahead || r.k.streamed ? nullptr : &next);
+    d = next;
   }
   const int64_t begin = r.k.panels.column_of(panels.begin);
   r.epilogue.finish(r.scratch.out, r.count, begin, r.k.panels.column_of(panels.end) - begin);
@@ -35,21 +33,23 @@ inline void multiply_panels(const RowBlock<T>& r, Range panels) {
 template <class T>
 size_t igemm_workspace(const Igemm<T>& p, int threads) {
   if (suits_dot(p)) return DotWorkspace<T>(p, threads, nullptr).slots.total_bytes;
-  return IgemmWorkspace<T>(p, IgemmBlocking<T>(p).block, threads, nullptr).slots.total_bytes;
+  return IgemmWorkspace<T>(p, IgemmBlocking<T>(p), threads, nullptr).slots.total_bytes;
 }
 
 template <class T>
 void igemm(const Igemm<T>& p, const Context& context) {
   if (suits_dot(p)) return igemm_dot(p, context);
   const IgemmBlocking<T> k(p);
-  const IgemmWorkspace<T> workspace(p, k.block, context.threads, context.workspace);
+  const IgemmWorkspace<T> workspace(p, k, context.threads, context.workspace);
+  const int threads = threads_for_products(p.products(), p.filter_size(), context.threads);
   for (int64_t i = 0; i < p.rows.depth(); ++i) workspace.zeros[i] = T(0);
-  parallel_for_slots(context.threads, k.blocks * p.groups * k.column_runs, [&](int64_t task, int slot) {
+  const bool finite = k.packed_ahead && workspace.packed.fill(p.filter, k.panels, threads);
+  parallel_for_slots(threads, k.blocks * p.groups * k.column_runs, [&](int64_t task, int slot) {
     const int64_t run = task % k.column_runs, group = task / k.column_runs % p.groups;
     const int64_t first = task / k.column_runs / p.groups * k.block;
     WorkspaceCutter cutter = workspace.slots.at(slot);
-    const IgemmScratch<T> scratch(p, k.block, cutter);
-    const RowBlock<T> rows(p, k, scratch, workspace.zeros, group, first);
+    const IgemmScratch<T> scratch(p, k, cutter);
+    const RowBlock<T> rows(p, k, workspace, scratch, finite, group, first);
     multiply_panels(rows, part_of(k.panels.count, k.column_runs, run));
   });
 }

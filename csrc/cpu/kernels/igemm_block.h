@@ -2,7 +2,6 @@
 #pragma once
 
 #include "cpu/kernels/igemm_problem.h"
-#include "cpu/kernels/pack.h"
 #include "cpu/kernels/tile.h"
 
 namespace fc::cpu::FC_ISA {
@@ -12,70 +11,69 @@ template <class T>
 struct RowBlock {
   const Igemm<T>& p;
   const IgemmBlocking<T>& k;
+  const IgemmWorkspace<T>& workspace;
   const IgemmScratch<T>& scratch;
-  const T* zeros;
+  bool finite;  // B, known ahead
   int64_t group, first, count;
   Epilogue<T> epilogue;  // of the group
 
-  RowBlock(const Igemm<T>& p, const IgemmBlocking<T>& k, const IgemmScratch<T>& scratch, const T* zeros,
-           int64_t group, int64_t first)
+  RowBlock(const Igemm<T>& p, const IgemmBlocking<T>& k, const IgemmWorkspace<T>& workspace,
+           const IgemmScratch<T>& scratch, bool finite, int64_t group, int64_t first)
       : p(p),
         k(k),
+        workspace(workspace),
         scratch(scratch),
-        zeros(zeros),
+        finite(finite),
         group(group),
         first(first),
         count(min_of(k.block, p.rows.positions() - first)),
         epilogue(p.epilogue) {
     if (epilogue.bias != nullptr) epilogue.bias += group * p.columns;
-    p.rows.point(first, count, k.block, group * p.rows.channels, zeros, scratch.strip, scratch.rows);
+    p.rows.point(first, count, k.block, group * p.rows.channels, workspace.zeros, scratch.strip,
+                 scratch.rows);
     point_out(p, first, count, group, scratch.out);
   }
 };
 
-// The rows of B that taps [tap, tap + taps) x elements [offset, offset + depth) multiply.
-struct DepthBlock {
-  int64_t tap, taps, offset, depth;
-  bool first, last;
-};
+// The i-th of the blocks that the panels [begin, end) are walked in.
+template <class T>
+inline FilterBlock filter_block(const Igemm<T>& p, const IgemmBlocking<T>& k, Range panels, int64_t i) {
+  const int64_t taps = p.rows.taps(), depth = p.rows.depth(), all = k.depth_blocks();
+  const int64_t panel = panels.begin + (k.streamed ? i % panels.size() : i / all);
+  const int64_t block = k.streamed ? i / panels.size() : i % all;
+  const int64_t tap = block / k.offsets * k.tap_step, offset = block % k.offsets * k.depth_step;
+  const int64_t n = min_of(k.tap_step, taps - tap), m = min_of(k.depth_step, depth - offset);
+  return {panel, tap, n, offset, m, block == 0, block + 1 == all};
+}
 
-template <class T, class F>
-inline void for_each_depth_block(const Igemm<T>& p, const IgemmBlocking<T>& k, const F& f) {
-  const int64_t taps = p.rows.taps(), depth = p.rows.depth();
-  for (int64_t tap = 0; tap < taps; tap += k.tap_step) {
-    const int64_t n = min_of(k.tap_step, taps - tap);
-    for (int64_t offset = 0; offset < depth; offset += k.depth_step) {
-      const int64_t m = min_of(k.depth_step, depth - offset);
-      f(DepthBlock{tap, n, offset, m, tap + offset == 0, tap + n == taps && offset + m == depth});
+// A block of B, ready for multiply_tile.
+template <class T>
+struct PanelBlock {
+  const T* b;
+  int64_t stride;  // between its rows
+  bool finite;
+
+  PanelBlock(const RowBlock<T>& r, const FilterBlock& d) {
+    const Panels<T>& panels = r.k.panels;
+    stride = panels.width_of(d.panel);
+    if (r.k.packed_ahead) {
+      b = r.workspace.packed.at(panels, r.group, d.panel, d.tap, d.offset);
+      finite = r.finite || all_finite(b, d.taps * d.depth * stride);
+    } else if (r.k.streamed && panels.columns_of(d.panel) == stride) {
+      b = r.p.filter.at(r.group, d.tap, d.offset, panels.column_of(d.panel));
+      stride = r.p.filter.row;
+      finite = true;  // no tap lies outside
+    } else {
+      b = r.scratch.panel;
+      finite = r.p.filter.pack(panels, r.group, d, r.scratch.panel);
     }
   }
-}
-
-// B's block under `panel`, ready for multiply_tile; sets the stride between its rows.
-template <class T>
-inline const T* panel_block(const RowBlock<T>& r, int64_t panel, const DepthBlock& d, int64_t& stride) {
-  const Panels<T>& panels = r.k.panels;
-  const int64_t width = panels.vectors_of(panel).size() * kLanes<T>,
-                from = d.tap * r.p.rows.depth() + d.offset;
-  stride = width;
-  if (r.p.filter.stride == 0) {
-    const int64_t all = r.p.rows.taps() * r.p.rows.depth();
-    return r.p.filter.b + (r.group * panels.vectors + panels.vectors_of(panel).begin) * kLanes<T> * all +
-           from * width;
-  }
-  const T* b = r.p.filter.b + from * r.p.filter.stride + r.group * r.p.columns + panels.column_of(panel);
-  if (r.k.streamed && panels.columns_of(panel) == width) {
-    stride = r.p.filter.stride;
-    return b;
-  }
-  pack_rows(b, r.p.filter.stride, d.taps * d.depth, panels.columns_of(panel), width, r.scratch.panel);
-  return r.scratch.panel;
-}
+};
 
 // As the tiles of multiply_block, but a tap outside the image is left out: 0 · w would be NaN for an infinite
 // w. Rows go one by one, so this is slow; the order of summation, hence every other bit, is the same.
 template <class T>
-inline void multiply_block_exactly(const RowBlock<T>& r, int64_t vectors, const DepthBlock& d,
+inline void multiply_block_exactly(const RowBlock<T>& r, int64_t vectors, const FilterBlock& d,
                                    TileProduct<T> t) {
   const ImageRows<T> rows = r.p.rows.one_by_one();
   const int64_t channels = rows.channels, from = d.tap * r.p.rows.depth() + d.offset,
@@ -83,18 +81,18 @@ inline void multiply_block_exactly(const RowBlock<T>& r, int64_t vectors, const 
   const T* const b = t.b;
   const Epilogue<T>* const epilogue = t.epilogue;
   for (int64_t i = 0; i < r.count; ++i) {
-    rows.point(r.first + i, 1, 1, r.group * channels, r.zeros, nullptr, r.scratch.one_row);
+    rows.point(r.first + i, 1, 1, r.group * channels, r.workspace.zeros, nullptr, r.scratch.one_row);
     t.out = r.scratch.out + i;
     t.accumulate = !d.first;
     const auto multiply = [&](int64_t taps) {
       t.taps = taps;
-      multiply_tile(1, vectors, t);
+      multiply_one_row(vectors, t);
       t.accumulate = true;
     };
     t.epilogue = nullptr;
     multiply(0);
     for (int64_t tap = from / channels; tap * channels < end; ++tap) {
-      if (r.scratch.one_row[tap] == r.zeros) continue;
+      if (r.scratch.one_row[tap] == r.workspace.zeros) continue;
       const Range run{max_of(from, tap * channels), min_of(end, (tap + 1) * channels)};
       t.rows = r.scratch.one_row + tap;
       t.offset = run.begin - tap * channels, t.depth = run.size();
@@ -107,23 +105,28 @@ inline void multiply_block_exactly(const RowBlock<T>& r, int64_t vectors, const 
 }
 
 template <class T>
-inline void multiply_block(const RowBlock<T>& r, int64_t panel, const DepthBlock& d) {
-  const int64_t vectors = r.k.panels.vectors_of(panel).size(), tiles = ceil_div(r.count, kTileRows);
+inline void multiply_block(const RowBlock<T>& r, const FilterBlock& d, const FilterBlock* next) {
+  const int64_t vectors = r.k.panels.vectors_of(d.panel).size(),
+                tiles = ceil_div(r.count, tile_rows(static_cast<int>(min_of(vectors, kTileVectors))));
   TileProduct<T> t{};
   t.row_stride = r.k.block;
   t.taps = d.taps, t.offset = d.offset, t.depth = d.depth;
-  t.b = panel_block(r, panel, d, t.b_stride);
-  t.column = r.k.panels.column_of(panel), t.columns = r.k.panels.columns_of(panel);
+  const PanelBlock<T> block(r, d);
+  t.b = block.b, t.b_stride = block.stride;
+  t.column = r.k.panels.column_of(d.panel), t.columns = r.k.panels.columns_of(d.panel);
   t.accumulate = !d.first;
   t.epilogue = d.last ? &r.epilogue : nullptr;
-  if (r.p.rows.has_edges() && !all_finite(t.b, d.taps * d.depth * t.b_stride)) {
-    return multiply_block_exactly(r, vectors, d, t);
-  }
+  if (!block.finite && r.p.rows.has_edges()) return multiply_block_exactly(r, vectors, d, t);
   for (int64_t i = 0; i < tiles; ++i) {
+    if (next != nullptr) r.p.filter.prefetch(r.k.panels, r.group, *next, tiles, i);
     const Range run = part_of(r.count, tiles, i);
     t.rows = r.scratch.rows + d.tap * r.k.block + run.begin;
     t.out = r.scratch.out + run.begin;
-    multiply_tile(run.size(), vectors, t);
+    if (run.size() == 1) {
+      multiply_one_row(vectors, t);
+    } else {
+      multiply_tile(run.size(), vectors, t);
+    }
   }
 }
 

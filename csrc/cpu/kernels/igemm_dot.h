@@ -38,20 +38,20 @@ struct DotWorkspace {
   }
 };
 
-// to[group][column][row] = B[row][column]; whether all of it is finite.
+// to[group][column][tap][channel]; whether all of it is finite.
 template <class T>
-inline bool transpose_filter(const Igemm<T>& p, int64_t rows, T* to) {
-  const bool packed = p.filter.stride == 0;
-  const int64_t row_stride = packed ? kLanes<T> : p.filter.stride;
-  const int64_t group_stride = packed ? kLanes<T> * rows : p.columns;
+inline bool transpose_filter(const Igemm<T>& p, int64_t taps, T* to) {
+  const int64_t joined = p.rows.merged ? p.rows.w.taps : 1;
   bool finite = true;
   for (int64_t group = 0; group < p.groups; ++group) {
     for (int64_t j = 0; j < p.columns; ++j) {
-      const T* from = p.filter.b + group * group_stride + j;
-      for (int64_t k = 0; k < rows; ++k) {
-        *to = from[k * row_stride];
-        finite = finite && *to * T(0) == T(0);
-        ++to;
+      for (int64_t tap = 0; tap < taps; ++tap) {
+        const T* from = p.filter.at(group, tap / joined, tap % joined * p.rows.channels, j);
+        for (int64_t c = 0; c < p.rows.channels; ++c) {
+          *to = from[c * p.filter.row];
+          finite = finite && *to * T(0) == T(0);
+          ++to;
+        }
       }
     }
   }
@@ -64,10 +64,11 @@ void igemm_dot(const Igemm<T>& p, const Context& context) {
   const int64_t depth = rows.taps() * rows.channels, positions = rows.positions(),
                 blocks = ceil_div(positions, kRowBlock);
   const DotWorkspace<T> workspace(p, context.threads, context.workspace);
-  const bool finite = transpose_filter(p, depth, workspace.b);
+  const bool finite = transpose_filter(p, rows.taps(), workspace.b);
   for (int64_t i = 0; i < rows.channels; ++i) workspace.zeros[i] = T(0);
 
-  parallel_for_slots(context.threads, blocks * p.groups, [&](int64_t task, int slot) {
+  const int threads = threads_for_products(p.products(), p.filter_size(), context.threads);
+  parallel_for_slots(threads, blocks * p.groups, [&](int64_t task, int slot) {
     const int64_t group = task % p.groups, first = task / p.groups * kRowBlock;
     const int64_t count = min_of(kRowBlock, positions - first);
     WorkspaceCutter cutter = workspace.slots.at(slot);

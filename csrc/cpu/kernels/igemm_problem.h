@@ -2,31 +2,10 @@
 #pragma once
 
 #include "cpu/kernels/epilogue.h"
+#include "cpu/kernels/igemm_filter.h"
 #include "cpu/kernels/image_rows.h"
-#include "cpu/kernels/workspace.h"
 
 namespace fc::cpu::FC_ISA {
-
-// How the columns of B are cut: whole vectors, in panels of at most `most`, as equal as can be.
-template <class T>
-struct Panels {
-  int64_t columns, vectors, count;
-
-  explicit Panels(int64_t columns, int64_t most = kTileVectors)
-      : columns(columns), vectors(ceil_div(columns, kLanes<T>)), count(ceil_div(vectors, most)) {}
-
-  Range vectors_of(int64_t panel) const { return part_of(vectors, count, panel); }
-  int64_t column_of(int64_t panel) const { return min_of(vectors * panel / count * kLanes<T>, columns); }
-  int64_t columns_of(int64_t panel) const { return column_of(panel + 1) - column_of(panel); }
-};
-
-// B (taps·depth rows, `columns` columns per group): plain with a row stride, or packed ahead by
-// pack_transposed.
-template <class T>
-struct Filter {
-  const T* b;
-  int64_t stride;  // of a plain B, whose groups lie side by side; 0: packed, [group][panel][row][width]
-};
 
 template <class T>
 struct Igemm {
@@ -36,6 +15,9 @@ struct Igemm {
   int64_t groups, columns;
   Filter<T> filter;
   Epilogue<T> epilogue;
+
+  int64_t filter_size() const { return groups * columns * rows.taps() * rows.depth(); }
+  int64_t products() const { return rows.positions() * filter_size(); }
 };
 
 // out[i]: where row first + i of a group begins.
@@ -51,23 +33,32 @@ template <class T>
 struct IgemmBlocking {
   Panels<T> panels;
   bool streamed;  // B is read in place, once: so few rows that packing it would cost more than the product
-  int64_t block, blocks, column_runs, tap_step, depth_step;
+  bool packed_ahead;
+  int64_t block, blocks, column_runs, taps, tap_step, offsets, depth_step;
 
   explicit IgemmBlocking(const Igemm<T>& p)
       : panels(p.columns),
-        streamed(p.rows.positions() <= kTileRows && p.filter.stride != 0 && !p.rows.has_edges()) {
+        streamed(p.rows.positions() <= kStreamRows && !p.filter.transposed() && !p.rows.has_edges()) {
     const int64_t rows = p.rows.positions(), depth = p.rows.depth();
     if (streamed && rows == 1) panels = Panels<T>(p.columns, kStreamVectors);
+    const int64_t wanted = tasks_for(p.products());
+    const bool stays = p.filter_size() * static_cast<int64_t>(sizeof(T)) <= kPanelBytes;
+    const int64_t least = stays ? kMinRowBlock : kLeastLongBlock;
     block = kRowBlock;
-    while (block > kMinRowBlock && ceil_div(rows, block) * p.groups * panels.count < kTasks) block /= 2;
+    while (block / 2 >= least && ceil_div(rows, block) * p.groups * panels.count < wanted) block /= 2;
     blocks = ceil_div(rows, block);
-    block = round_up(ceil_div(rows, max_of(blocks, 1)), kTileRows);
-    const int64_t runs = streamed ? kStreamRuns : ceil_div(kTasks, max_of(blocks * p.groups, 1));
-    column_runs = min_of(panels.count, runs);
-    const int64_t most = streamed ? kStreamDepth : kPanelDepth;
-    depth_step = ceil_div(depth, ceil_div(depth, most));
-    tap_step = min_of(max_of(most / depth, 1), p.rows.taps());
+    block = round_up(ceil_div(rows, max_of(blocks, 1)), tile_rows(kTileVectors));
+    packed_ahead = blocks > 1;
+    column_runs =
+        min_of(panels.count, streamed ? kStreamRuns : ceil_div(kTasks, max_of(blocks * p.groups, 1)));
+    const int64_t most = streamed ? kStreamDepth : panel_depth(packed_ahead ? kPanelBytes : kFreshPanelBytes);
+    offsets = ceil_div(depth, most);
+    depth_step = ceil_div(depth, offsets);
+    taps = p.rows.taps();
+    tap_step = min_of(max_of(most / depth, 1), taps);
   }
+
+  int64_t depth_blocks() const { return ceil_div(taps, tap_step) * offsets; }
 };
 
 // One thread's private memory.
@@ -79,24 +70,29 @@ struct IgemmScratch {
   T* strip;
   T* panel;
 
-  IgemmScratch(const Igemm<T>& p, int64_t block, WorkspaceCutter& cutter)
-      : rows(cutter.take<const T*>(p.rows.taps() * block)),
+  IgemmScratch(const Igemm<T>& p, const IgemmBlocking<T>& k, WorkspaceCutter& cutter)
+      : rows(cutter.take<const T*>(p.rows.taps() * k.block)),
         one_row(cutter.take<const T*>(p.rows.one_by_one().taps())),
-        out(cutter.take<T*>(block)),
-        strip(cutter.take<T>(p.rows.strip_size(block))),
-        panel(cutter.take<T>(p.filter.stride ? kPanelDepth * kTileVectors * kLanes<T> : 0)) {}
+        out(cutter.take<T*>(k.block)),
+        strip(cutter.take<T>(p.rows.strip_size(k.block))),
+        panel(cutter.take<T>(k.packed_ahead ? 0 : k.tap_step * k.depth_step * k.panels.most_width())) {}
 };
 
 template <class T>
 struct IgemmWorkspace {
   T* zeros;
+  PackedFilter<T> packed;
   SlotWorkspace slots;
 
-  IgemmWorkspace(const Igemm<T>& p, int64_t block, int threads, void* base) : zeros(nullptr) {
-    WorkspaceCutter cutter(base);
-    zeros = cutter.take<T>(p.rows.depth());
+  IgemmWorkspace(const Igemm<T>& p, const IgemmBlocking<T>& k, int threads, void* base)
+      : IgemmWorkspace(p, k, threads, WorkspaceCutter(base)) {}
+
+ private:
+  IgemmWorkspace(const Igemm<T>& p, const IgemmBlocking<T>& k, int threads, WorkspaceCutter cutter)
+      : zeros(cutter.take<T>(p.rows.depth())),
+        packed(k.panels, k.packed_ahead ? p.groups : 0, p.rows.taps(), p.rows.depth(), cutter) {
     WorkspaceCutter one(nullptr);
-    IgemmScratch<T>(p, block, one);
+    IgemmScratch<T>(p, k, one);
     slots = SlotWorkspace(cutter, one.bytes(), threads);
   }
 };

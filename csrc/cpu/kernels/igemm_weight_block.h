@@ -38,7 +38,8 @@ inline void add_rows(const T* b, int64_t count, int64_t width, int64_t columns, 
 // dw under `panel`: rows `row` + [run.begin, run.end) (+)= those elements of t.rows, times t.b.
 template <class T>
 inline void multiply_tiles(const PixelBlock<T>& b, int64_t panel, TileOuter<T> t, int64_t row, Range run) {
-  const int64_t vectors = b.panels.vectors_of(panel).size(), tiles = ceil_div(run.size(), kTileRows);
+  const int64_t vectors = b.panels.vectors_of(panel).size(),
+                tiles = ceil_div(run.size(), outer_rows(static_cast<int>(vectors)));
   t.out_stride = b.p.filters(), t.columns = b.panels.columns_of(panel);
   for (int64_t i = 0; i < tiles; ++i) {
     const Range c = part_of(run.size(), tiles, i);

@@ -32,7 +32,7 @@ struct IgemmWeightBlocking {
     const int64_t few = max_of(kWeightPartBytes / (row_bytes * most_panels), kMinRowRun);
     const int64_t run = p.rows.merged ? depth : min_of(few, depth);
     run_panels = min_of(max_of(kWeightPartBytes / (row_bytes * run), 1), most_panels);
-    row_tiles = ceil_div(depth, kTileRows);
+    row_tiles = ceil_div(depth, kRunRows);
     row_runs = ceil_div(depth, run);
     column_runs = ceil_div(panels.count, run_panels);
     blocks = ceil_div(p.rows.positions(), kPixelBlock);
@@ -42,9 +42,11 @@ struct IgemmWeightBlocking {
     run_panels = ceil_div(panels.count, column_runs);
   }
 
+  // Runs begin at multiples of whole tiles, whatever their width.
+  static constexpr int64_t kRunRows = 2 * outer_rows(kTileVectors);
   Range rows_of(int64_t row_run, int64_t depth) const {
     const Range tiles = part_of(row_tiles, row_runs, row_run);
-    return {tiles.begin * kTileRows, min_of(tiles.end * kTileRows, depth)};
+    return {tiles.begin * kRunRows, min_of(tiles.end * kRunRows, depth)};
   }
 };
 

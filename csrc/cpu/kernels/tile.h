@@ -34,12 +34,12 @@ __attribute__((noinline)) void multiply_tile(const TileProduct<T>& t) {
   Vec<T> sum[M][V];
   const int64_t tail = t.columns - (V - 1) * L;  // lanes of the last vector
   const auto count = [tail](int v) { return v == V - 1 ? tail : L; };
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int i = 0; i < M; ++i)
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) sum[i][v] = Vec<T>{};
   if (t.accumulate) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < M; ++i)
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) sum[i][v] = load_up_to(t.out[i] + t.column + v * L, count(v));
@@ -48,13 +48,13 @@ __attribute__((noinline)) void multiply_tile(const TileProduct<T>& t) {
   const T* b = t.b;
   for (int64_t tap = 0; tap < t.taps; ++tap) {
     const T* a[M];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < M; ++i) a[i] = t.rows[tap * t.row_stride + i] + t.offset;
     for (int64_t c = 0; c < t.depth; ++c, b += t.b_stride) {
       Vec<T> column[V];
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) column[v] = load(b + v * L);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int i = 0; i < M; ++i) {
         const Vec<T> value = broadcast(a[i][c]);
 #pragma GCC unroll 8
@@ -68,35 +68,43 @@ __attribute__((noinline)) void multiply_tile(const TileProduct<T>& t) {
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) {
         const Vec<T> bias = load_up_to(t.epilogue->bias + t.column + v * L, count(v));
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int i = 0; i < M; ++i) sum[i][v] += bias;
       }
     }
     t.epilogue->activate(sum);
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int i = 0; i < M; ++i)
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) store_up_to(t.out[i] + t.column + v * L, sum[i][v], count(v));
 }
 
-// multiply_tile<T, rows, vectors> for run-time sizes up to M and V.
+// multiply_tile<T, rows, V> for run-time rows up to M.
 template <class T, int M, int V>
-FC_INLINE void multiply_tile_up_to(int64_t rows, int64_t vectors, const TileProduct<T>& t) {
-  if constexpr (V > 1) {
-    if (vectors < V) return multiply_tile_up_to<T, M, V - 1>(rows, vectors, t);
-  }
+FC_INLINE void multiply_rows_up_to(int64_t rows, const TileProduct<T>& t) {
   if constexpr (M > 1) {
-    if (rows < M) return multiply_tile_up_to<T, M - 1, V>(rows, vectors, t);
+    if (rows < M) return multiply_rows_up_to<T, M - 1, V>(rows, t);
   }
   multiply_tile<T, M, V>(t);
 }
 
-// Up to kTileRows rows of kTileVectors vectors, or one row of kStreamVectors.
-template <class T>
+// Up to tile_rows(vectors) rows of up to kTileVectors vectors.
+template <class T, int V = kTileVectors>
 inline void multiply_tile(int64_t rows, int64_t vectors, const TileProduct<T>& t) {
-  if (rows == 1) return multiply_tile_up_to<T, 1, kStreamVectors>(rows, vectors, t);
-  multiply_tile_up_to<T, kTileRows, kTileVectors>(rows, vectors, t);
+  if constexpr (V > 1) {
+    if (vectors < V) return multiply_tile<T, V - 1>(rows, vectors, t);
+  }
+  multiply_rows_up_to<T, tile_rows(V), V>(rows, t);
+}
+
+// One row of up to kStreamVectors vectors.
+template <class T, int V = kStreamVectors>
+inline void multiply_one_row(int64_t vectors, const TileProduct<T>& t) {
+  if constexpr (V > 1) {
+    if (vectors < V) return multiply_one_row<T, V - 1>(vectors, t);
+  }
+  multiply_tile<T, 1, V>(t);
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -27,12 +27,12 @@ __attribute__((noinline)) void multiply_outer(const TileOuter<T>& t) {
   const int64_t tail = t.columns - (V - 1) * L;
   const auto count = [tail](int v) { return v == V - 1 ? tail : L; };
   Vec<T> sum[M][V];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int i = 0; i < M; ++i)
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) sum[i][v] = Vec<T>{};
   if (t.accumulate) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < M; ++i)
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) sum[i][v] = load_up_to(t.out + i * t.out_stride + v * L, count(v));
@@ -44,7 +44,7 @@ __attribute__((noinline)) void multiply_outer(const TileOuter<T>& t) {
     Vec<T> column[V];
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) column[v] = load(b + v * L);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
       const Vec<T> value = broadcast(a[i]);
 #pragma GCC unroll 4
@@ -52,22 +52,28 @@ __attribute__((noinline)) void multiply_outer(const TileOuter<T>& t) {
     }
   }
 
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int i = 0; i < M; ++i)
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) store_up_to(t.out + i * t.out_stride + v * L, sum[i][v], count(v));
 }
 
-// multiply_outer<T, rows, vectors> for run-time sizes.
-template <class T, int M = kTileRows, int V = kTileVectors>
-FC_INLINE void multiply_outer(int64_t rows, int64_t vectors, const TileOuter<T>& t) {
-  if constexpr (V > 1) {
-    if (vectors < V) return multiply_outer<T, M, V - 1>(rows, vectors, t);
-  }
+// multiply_outer<T, rows, V> for run-time rows up to M.
+template <class T, int M, int V>
+FC_INLINE void multiply_outer_up_to(int64_t rows, const TileOuter<T>& t) {
   if constexpr (M > 1) {
-    if (rows < M) return multiply_outer<T, M - 1, V>(rows, vectors, t);
+    if (rows < M) return multiply_outer_up_to<T, M - 1, V>(rows, t);
   }
   multiply_outer<T, M, V>(t);
+}
+
+// Up to outer_rows(vectors) rows of up to kTileVectors vectors.
+template <class T, int V = kTileVectors>
+inline void multiply_outer(int64_t rows, int64_t vectors, const TileOuter<T>& t) {
+  if constexpr (V > 1) {
+    if (vectors < V) return multiply_outer<T, V - 1>(rows, vectors, t);
+  }
+  multiply_outer_up_to<T, outer_rows(V), V>(rows, t);
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -164,7 +164,7 @@ template <class T, int M>
 inline void multiply_points(const Winograd<T>& p, const WinogradBlocking<T, M>& k, int64_t panel,
                             int64_t tiles, const T* u, const WinogradScratch<T>& scratch) {
   const Range vectors = k.panels.vectors_of(panel);
-  const int64_t width = vectors.size() * kLanes<T>, runs = ceil_div(tiles, kTileRows);
+  const int64_t width = vectors.size() * kLanes<T>, runs = ceil_div(tiles, tile_rows(vectors.size()));
   TileProduct<T> t{};
   t.taps = 1, t.depth = p.C, t.b_stride = width, t.columns = width;
   for (int64_t point = 0; point < kWinogradPlanes; ++point) {
@@ -213,7 +213,7 @@ FC_INLINE void transform_output(const T* m, int64_t plane, const Epilogue<T>& ep
     }
   };
   if (epilogue.gate.open()) return store_all([](Vec<T> v, int64_t) { return v; });
-  const T* gate = epilogue.gate.values + (y - epilogue.gate.dx);
+  const T* gate = epilogue.gate.at(y);
   epilogue.gate.with([&](const auto& f) {
     store_all([&](Vec<T> v, int64_t at) { return f(v, load_up_to(gate + at, n)); });
   });

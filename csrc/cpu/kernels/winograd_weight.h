@@ -1,20 +1,18 @@
-// winograd_weight.h — weight and bias gradients of 3x3 and 5x5 convolutions by Winograd's transforms.
+// winograd_weight.h — weight and bias gradients of 3x3 and 5x5 convolutions by minimal filtering.
 //
-// Math       dw = Gᵀ [ Σ_tiles (Bᵀ x B) ∘ (A dy Aᵀ) ] G for a tile of m x m results, m + R = 7, and the 6 x 6
-// cells
-//            that it reads: 36 products for m²·R² of them, 4 times fewer for 3x3, 2.8 times for 5x5
-// Shapes     x (N,H,W,C)  dy (N,P,Q,K)  dw (R,R,C,K)  dbias (K) or null
+// Math       dw = Gᵀ [ Σ_tiles (Bᵀ x B) ∘ (A dy Aᵀ) ] G over tiles of MxM results, M + R = 7, and the 6x6
+//            cells that each reads: 36 products for the 144 (3x3) or 100 (5x5) of direct sums
 // Blocking   a task owns a chunk of tiles and a part of dw, whose 36 planes of sums stay in L2. kTileBlock
-// tiles at a
-//            time it transforms x and dy into planes, then adds their outer products, plane by plane:
-//            multiply_outer
-// Threads    over (chunk, part of dw). Chunks depend on the shape alone; each is transformed back, and the
-// results are
-//            added in a fixed tree, so the bits do not depend on the number of threads
-// Numerics   relative L2 error about 1e-6, published bound 5e-6; largest error 3e-5 of the largest result
-//            (python/fastconv/testing/bounds.py). dbias: sums of m x m, ascending, then the tree
-// Edges      cells outside the image, or of a ragged tile of dy, are read from a row of zeros
-// Source     Lavin and Gray, https://arxiv.org/abs/1509.09308, its transposed form
+//            tiles at a time it transforms x and dy into planes, then adds the planes' outer products
+// Threads    over (chunk, part of dw). Chunks depend on the shape alone; each is transformed back, and their
+//            results are added in a fixed tree, so the bits do not depend on the number of threads
+// Numerics   relative L2 error about 1e-6, at most 5e-6; largest error at most 3e-5 of the largest result.
+//            dbias: tiles summed in ascending order within a chunk, then the tree
+// Edges      cells outside the image, or of a ragged tile of dy, are zeros. A result that is not finite is
+//            reported, for the caller to compute it directly
+// Tried      prefetching the next tile's cells, or the next sums: no gain. Parts of 48x48 or blocks of 32 and
+//            64 tiles: 2 to 8 % slower
+// Source     Lavin and Gray, https://arxiv.org/abs/1509.09308, transposed
 #pragma once
 
 #include "core/context.h"
@@ -24,11 +22,12 @@
 
 namespace fc::cpu::FC_ISA {
 
+// False if some sum is not finite.
 template <class T, int taps>
-bool winograd_weight_of(const WinogradWeight<T>& p, const Context& context) {
+bool winograd_weight(const WinogradWeight<T>& p, const Context& context) {
   const WinogradWeightBlocking<T> k(p);
   const WinogradWeightWorkspace<T> workspace(p, k, context.threads, context.workspace);
-  for (int64_t i = 0; i < workspace.zeros_size(k); ++i) workspace.zeros[i] = T(0);
+  for (int64_t i = 0; i < workspace.zeros_size(p, k); ++i) workspace.zeros[i] = T(0);
 
   parallel_for_slots(context.threads, k.tasks(), [&](int64_t task, int slot) {
     const int64_t chunk = task / k.parts(), column_run = task / k.channel_runs % k.column_runs,
@@ -49,7 +48,7 @@ bool winograd_weight_of(const WinogradWeight<T>& p, const Context& context) {
     const int64_t blocks = max_of(ceil_div(tiles.size(), kTileBlock), 1);
     for (int64_t i = 0; i < blocks; ++i) {
       const Range block = part_of(tiles.size(), blocks, i);
-      transform_block<T, kWinogradPoints + 1 - taps>(part, tiles.begin + block.begin, block.size(), dbias);
+      transform_block<T, 7 - taps>(part, tiles.begin + block.begin, block.size(), dbias);
       multiply_block(part, block.size(), i > 0);
     }
     workspace.check[task] = inverse_transform<T, taps>(part, workspace.dw + chunk * p.weights());
@@ -62,12 +61,6 @@ bool winograd_weight_of(const WinogradWeight<T>& p, const Context& context) {
   T check = 0;
   for (int64_t task = 0; task < k.tasks(); ++task) check += workspace.check[task];
   return check == T(0);
-}
-
-// False if some sum is not finite; dw and dbias are then not to be used.
-template <class T>
-bool winograd_weight(const WinogradWeight<T>& p, const Context& context) {
-  return p.s.R == 3 ? winograd_weight_of<T, 3>(p, context) : winograd_weight_of<T, 5>(p, context);
 }
 
 template <class T>

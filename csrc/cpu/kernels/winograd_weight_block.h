@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cpu/kernels/tile_outer.h"
+#include "cpu/kernels/winograd_cells.h"
 #include "cpu/kernels/winograd_weight_problem.h"
 
 namespace fc::cpu::FC_ISA {
@@ -24,130 +25,73 @@ struct WinogradPart {
   int64_t sum_plane() const { return plane_size<T>(channels.size(), columns_width()); }
 };
 
-// An edge x edge square of cells of a (N, height, width, pixel) tensor; cells outside of it are zeros.
+// to[(i * 6 + j) * plane] = (A d Aᵀ)[i][j] of columns k … k + n of the tile d. Returns the tile's sum.
 template <class T, int edge>
-struct Tile {
-  const T* cells[edge][edge];
-
-  Tile(const T* image, int64_t height, int64_t width, int64_t pixel, int64_t h, int64_t w, const T* zeros) {
-    for (int i = 0; i < edge; ++i) {
-      const bool in = 0 <= h + i && h + i < height;
-      const T* line = image + ((h + i) * width + w) * pixel;
-      for (int j = 0; j < edge; ++j)
-        cells[i][j] = in && 0 <= w + j && w + j < width ? line + j * pixel : zeros;
-    }
+FC_INLINE Vec<T> transform_dy(const WinogradCells<T, edge>& tile, int64_t k, int64_t n, T* to,
+                              int64_t plane) {
+  Vec<T> half[edge][6] = {}, total{};
+#pragma GCC unroll 4
+  for (int j = 0; j < edge; ++j) {
+    Vec<T> d[edge];
+    if (!tile.load_column(j, k, n, d)) continue;
+    winograd_output_adjoint<T, edge>(d, half[j]);
+    Vec<T> column = d[0] + d[edge - 1];
+    if constexpr (edge == 4) column += d[1] + d[2];
+    total += column;
   }
-  FC_INLINE const T* operator()(int i, int j) const { return cells[i][j]; }
-};
-
-// The same where no cell lies outside.
-template <class T>
-struct InnerTile {
-  const T* first;
-  int64_t line, pixel;
-
-  FC_INLINE const T* operator()(int i, int j) const { return first + i * line + j * pixel; }
-};
-
-// to[(i * 6 + j) * plane + c] = (B' d B)[i][j] for every channel c of the tile d.
-template <class T, class Cells>
-inline void transform_x(const Cells& tile, int64_t channels, T* to, int64_t plane) {
-  for_each_vector<T>(channels, [&](int64_t c, int64_t n) {
-    Vec<T> half[kWinogradPoints][kWinogradPoints];  // [column][row]
 #pragma GCC unroll 6
-    for (int j = 0; j < kWinogradPoints; ++j) {
-      Vec<T> d[kWinogradPoints];
+  for (int i = 0; i < 6; ++i) {
+    Vec<T> d[edge], v[6];
+#pragma GCC unroll 4
+    for (int j = 0; j < edge; ++j) d[j] = half[j][i];
+    winograd_output_adjoint<T, edge>(d, v);
 #pragma GCC unroll 6
-      for (int i = 0; i < kWinogradPoints; ++i) d[i] = load_up_to(tile(i, j) + c, n);
-      winograd_input<T>(d, half[j]);
-    }
-#pragma GCC unroll 6
-    for (int i = 0; i < kWinogradPoints; ++i) {
-      Vec<T> d[kWinogradPoints], v[kWinogradPoints];
-#pragma GCC unroll 6
-      for (int j = 0; j < kWinogradPoints; ++j) d[j] = half[j][i];
-      winograd_input<T>(d, v);
-#pragma GCC unroll 6
-      for (int j = 0; j < kWinogradPoints; ++j) store(to + (i * kWinogradPoints + j) * plane + c, v[j]);
-    }
-  });
+    for (int j = 0; j < 6; ++j) store(to + (i * 6 + j) * plane, v[j]);
+  }
+  return total;
 }
 
-// The same with A d A', and dbias (unless null) += the sum of the tile.
-template <class T, int edge, class Cells>
-inline void transform_dy(const Cells& tile, int64_t columns, T* to, int64_t plane, T* dbias) {
-  for_each_vector<T>(columns, [&](int64_t k, int64_t n) {
-    Vec<T> half[edge][kWinogradPoints], total{};
-#pragma GCC unroll 4
-    for (int j = 0; j < edge; ++j) {
-      Vec<T> d[edge];
-#pragma GCC unroll 4
-      for (int i = 0; i < edge; ++i) d[i] = load_up_to(tile(i, j) + k, n);
-      winograd_output_adjoint<T, edge>(d, half[j]);
-#pragma GCC unroll 4
-      for (int i = 0; i < edge; ++i) total += d[i];
-    }
-    if (dbias != nullptr) store_up_to(dbias + k, load_up_to(dbias + k, n) + total, n);
-#pragma GCC unroll 6
-    for (int i = 0; i < kWinogradPoints; ++i) {
-      Vec<T> d[edge], v[kWinogradPoints];
-#pragma GCC unroll 4
-      for (int j = 0; j < edge; ++j) d[j] = half[j][i];
-      winograd_output_adjoint<T, edge>(d, v);
-#pragma GCC unroll 6
-      for (int j = 0; j < kWinogradPoints; ++j) store(to + (i * kWinogradPoints + j) * plane + k, v[j]);
-    }
-  });
-}
-
-// Tiles first … first + count into scratch.x and scratch.dy.
+// Tiles first … first + count into scratch.x and scratch.dy; dbias, unless null, += the sums of dy.
 template <class T, int edge>
 inline void transform_block(const WinogradPart<T>& b, int64_t first, int64_t count, T* dbias) {
   const Conv2dSpec& s = b.p.s;
-  const int64_t tiles_w = b.p.tiles_w(), tiles_h = b.p.tiles_h(), width = b.width();
+  const int64_t tiles_w = b.p.tiles_w(), tiles_h = b.p.tiles_h();
   for (int64_t t = 0; t < count; ++t) {
     const int64_t tile = first + t, n = tile / (tiles_h * tiles_w);
     const int64_t p = tile / tiles_w % tiles_h * edge, q = tile % tiles_w * edge;
-    {
-      const int64_t h = p - s.pad_top, w = q - s.pad_left;
-      const T* image = b.p.x + n * s.H * s.W * s.C + b.channels.begin;
-      T* to = b.scratch.x + t * width;
-      if (h >= 0 && w >= 0 && h + kWinogradPoints <= s.H && w + kWinogradPoints <= s.W) {
-        transform_x<T>(InnerTile<T>{image + (h * s.W + w) * s.C, s.W * s.C, s.C}, b.channels.size(), to,
-                       b.x_plane());
-      } else {
-        transform_x<T>(Tile<T, kWinogradPoints>(image, s.H, s.W, s.C, h, w, b.zeros), b.channels.size(), to,
-                       b.x_plane());
-      }
-    }
+    const WinogradCells<T, 6> x(b.p.x + n * s.H * s.W * s.C + b.channels.begin, s.H, s.W, s.C, p - s.pad_top,
+                                q - s.pad_left, b.zeros);
+    T* to = b.scratch.x + t * b.width();
+    const int64_t x_plane = b.x_plane();
+    for_each_vector<T>(b.channels.size(),
+                       [=](int64_t c, int64_t count) { transform_x<T>(x, c, count, to + c, x_plane); });
     for (int64_t panel = b.run.begin; panel < b.run.end; ++panel) {
       const int64_t column = b.panels.column_of(panel), columns = b.panels.columns_of(panel);
-      const T* image = b.p.dy + n * s.P * s.Q * s.K + column;
+      const WinogradCells<T, edge> dy(b.p.dy + n * s.P * s.Q * s.K + column, s.P, s.Q, s.K, p, q, b.zeros);
       T* to = b.scratch.dy + (column - b.first_column()) * kTileBlock + t * round_up(columns, kLanes<T>);
       T* sums = dbias != nullptr ? dbias + column : nullptr;
-      if (p + edge <= s.P && q + edge <= s.Q) {
-        transform_dy<T, edge>(InnerTile<T>{image + (p * s.Q + q) * s.K, s.Q * s.K, s.K}, columns, to,
-                              b.dy_plane(), sums);
-      } else {
-        transform_dy<T, edge>(Tile<T, edge>(image, s.P, s.Q, s.K, p, q, b.zeros), columns, to, b.dy_plane(),
-                              sums);
-      }
+      const int64_t dy_plane = b.dy_plane();
+      for_each_vector<T>(columns, [=](int64_t k, int64_t count) {
+        const Vec<T> total = transform_dy<T, edge>(dy, k, count, to + k, dy_plane);
+        if (sums != nullptr) store_up_to(sums + k, load_up_to(sums + k, count) + total, count);
+      });
     }
   }
 }
 
-// sum (+)= x' dy in every plane.
+// sum (+)= xᵀ dy in every plane.
 template <class T>
 inline void multiply_block(const WinogradPart<T>& b, int64_t count, bool accumulate) {
   const int64_t width = b.columns_width();
-  for (int64_t plane = 0; plane < kPlanes; ++plane) {
+  for (int64_t plane = 0; plane < kWinogradPlanes; ++plane) {
     for (int64_t panel = b.run.begin; panel < b.run.end; ++panel) {
       const int64_t vectors = b.panels.vectors_of(panel).size(),
                     column = b.panels.column_of(panel) - b.first_column();
       const T* dy = b.scratch.dy + plane * b.dy_plane() + column * kTileBlock;
       T* sum = b.scratch.sum + plane * b.sum_plane() + column;
-      for (int64_t c = 0; c < b.channels.size(); c += kTileRows) {
-        multiply_outer<T>(min_of(kTileRows, b.channels.size() - c), vectors,
+      const int64_t rows = outer_rows(vectors);
+      for (int64_t c = 0; c < b.channels.size(); c += rows) {
+        multiply_outer<T>(min_of(rows, b.channels.size() - c), vectors,
                           {b.scratch.rows, plane * b.x_plane() + c, dy, count, sum + c * width, width,
                            vectors * kLanes<T>, accumulate});
       }
@@ -155,7 +99,7 @@ inline void multiply_block(const WinogradPart<T>& b, int64_t count, bool accumul
   }
 }
 
-// This part of dw = G' sum G. Returns 0, or NaN if some of it is not finite.
+// This part of dw = Gᵀ sum G. Returns 0, or NaN if some of it is not finite.
 template <class T, int taps>
 inline T inverse_transform(const WinogradPart<T>& b, T* dw) {
   const int64_t C = b.p.s.C, K = b.p.s.K, width = b.columns_width();
@@ -164,20 +108,19 @@ inline T inverse_transform(const WinogradPart<T>& b, T* dw) {
     const T* sum = b.scratch.sum + c * width;
     T* to = dw + (b.channels.begin + c) * K + b.first_column();
     for_each_vector<T>(b.columns(), [&](int64_t k, int64_t n) {
-      Vec<T> half[kWinogradPoints][taps];
+      Vec<T> half[6][taps];
 #pragma GCC unroll 6
-      for (int j = 0; j < kWinogradPoints; ++j) {
-        Vec<T> m[kWinogradPoints];
+      for (int j = 0; j < 6; ++j) {
+        Vec<T> m[6];
 #pragma GCC unroll 6
-        for (int i = 0; i < kWinogradPoints; ++i)
-          m[i] = load(sum + (i * kWinogradPoints + j) * b.sum_plane() + k);
+        for (int i = 0; i < 6; ++i) m[i] = load(sum + (i * 6 + j) * b.sum_plane() + k);
         winograd_filter_adjoint<T, taps>(m, half[j]);
       }
 #pragma GCC unroll 5
       for (int r = 0; r < taps; ++r) {
-        Vec<T> m[kWinogradPoints], y[taps];
+        Vec<T> m[6], y[taps];
 #pragma GCC unroll 6
-        for (int j = 0; j < kWinogradPoints; ++j) m[j] = half[j][r];
+        for (int j = 0; j < 6; ++j) m[j] = half[j][r];
         winograd_filter_adjoint<T, taps>(m, y);
 #pragma GCC unroll 5
         for (int s = 0; s < taps; ++s) {

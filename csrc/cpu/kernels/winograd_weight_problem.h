@@ -3,11 +3,10 @@
 
 #include "core/conv2d_spec.h"
 #include "cpu/kernels/igemm_problem.h"
+#include "cpu/kernels/winograd.h"
 #include "cpu/kernels/winograd_adjoint.h"
 
 namespace fc::cpu::FC_ISA {
-
-inline constexpr int64_t kPlanes = kWinogradPoints * kWinogradPoints;
 
 template <class T>
 struct WinogradWeight {
@@ -17,7 +16,7 @@ struct WinogradWeight {
   T* dw;
   T* dbias;  // or null
 
-  int64_t edge() const { return kWinogradPoints + 1 - s.R; }  // of a tile of dy
+  int64_t edge() const { return 7 - s.R; }  // of a tile of dy
   int64_t tiles_h() const { return ceil_div(s.P, edge()); }
   int64_t tiles_w() const { return ceil_div(s.Q, edge()); }
   int64_t tiles() const { return s.N * tiles_h() * tiles_w(); }
@@ -37,8 +36,9 @@ struct WinogradWeightBlocking {
     const int64_t channel_run = min_of(vectors, max_of(edge, edge * edge / panels.vectors));
     column_runs = ceil_div(panels.count, max_of(edge * edge / channel_run / panel, 1));
     channel_runs = ceil_div(vectors, channel_run);
-    const int64_t tiles = p.tiles();
-    chunks = max_of(tiles / max_of(ceil_div(tiles * parts(), kTasks), kMinChunkTiles), 1);
+    const int64_t most = min_of(kTasks / parts(), p.tiles() / kMinChunkTiles);
+    chunks = 1;  // a power of two: equal shares for most numbers of threads
+    while (2 * chunks <= most) chunks *= 2;
   }
 
   int64_t parts() const { return channel_runs * column_runs; }
@@ -69,9 +69,9 @@ struct WinogradWeightScratch {
 
   WinogradWeightScratch(const WinogradWeightBlocking<T>& k, WorkspaceCutter& cutter)
       : rows(cutter.take<const T*>(kTileBlock)),
-        x(cutter.take<T>(kPlanes * plane_size<T>(kTileBlock, k.most_channels()))),
-        dy(cutter.take<T>(kPlanes * plane_size<T>(kTileBlock, k.most_columns()))),
-        sum(cutter.take<T>(kPlanes * plane_size<T>(k.most_channels(), k.most_columns()))) {}
+        x(cutter.take<T>(kWinogradPlanes * plane_size<T>(kTileBlock, k.most_channels()))),
+        dy(cutter.take<T>(kWinogradPlanes * plane_size<T>(kTileBlock, k.most_columns()))),
+        sum(cutter.take<T>(kWinogradPlanes * plane_size<T>(k.most_channels(), k.most_columns()))) {}
 };
 
 template <class T>
@@ -85,7 +85,7 @@ struct WinogradWeightWorkspace {
   WinogradWeightWorkspace(const WinogradWeight<T>& p, const WinogradWeightBlocking<T>& k, int threads,
                           void* base) {
     WorkspaceCutter cutter(base);
-    zeros = cutter.take<T>(zeros_size(k));
+    zeros = cutter.take<T>(zeros_size(p, k));
     dw = k.chunks > 1 ? cutter.take<T>(k.chunks * p.weights()) : p.dw;
     dbias = k.chunks > 1 ? cutter.take<T>(k.chunks * p.s.K) : p.dbias;
     check = cutter.take<T>(k.tasks());
@@ -94,8 +94,9 @@ struct WinogradWeightWorkspace {
     slots = SlotWorkspace(cutter, one.bytes(), threads);
   }
 
-  static int64_t zeros_size(const WinogradWeightBlocking<T>& k) {
-    return max_of(k.most_channels(), k.most_columns());
+  // What a row of cells outside of the image reads.
+  static int64_t zeros_size(const WinogradWeight<T>& p, const WinogradWeightBlocking<T>& k) {
+    return max_of(5 * p.s.C + k.most_channels(), (p.edge() - 1) * p.s.K + k.most_columns());
   }
 };
 

@@ -9,6 +9,9 @@ namespace fc::cpu::FC_ISA {
 // fork.
 inline constexpr int64_t kBlockElements = 16384;
 
+// Multiply-adds that one thread does in about 20 microseconds.
+inline constexpr int64_t kSerialProducts = int64_t{2} << 20;
+
 constexpr int64_t ceil_div(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
@@ -28,6 +31,16 @@ inline constexpr double kForkNs = 30000;
 // One thread for work that is over before others would help; `ns` is what one element takes.
 constexpr int threads_for(int64_t elements, int threads, double ns = kCheapNs) {
   return static_cast<double>(elements) * ns < kForkNs ? 1 : threads;
+}
+
+// The same for mere copies, 10 to 20 microseconds for what the other case does in hundreds.
+constexpr int threads_for_copying(int64_t elements, int threads) {
+  return elements < 16 * kBlockElements ? 1 : threads;
+}
+
+// The same for sums of products: multiply-adds, and weights that have to be fetched for them.
+constexpr int threads_for_products(int64_t products, int64_t weights, int threads) {
+  return products + 16 * weights < kSerialProducts ? 1 : threads;
 }
 
 // Rows of `width` elements that make a block.

@@ -162,8 +162,10 @@ class Compiled(Layer):
     def _plan(self, purpose: str, batch: int) -> ModelPlan:
         losses = self._need_compile(purpose)
         if purpose == "train":
+            state = self._optimizer_state
+            assert state is not None
             return self._plans[purpose].get(
-                batch, lambda: plans.train_plan(self, losses, self._sample_shapes(), batch, self._optimizer_state)
+                batch, lambda: plans.train_plan(self, losses, self._sample_shapes(), batch, state)
             )
         return self._plans[purpose].get(batch, lambda: plans.loss_plan(self, losses, self._sample_shapes(), batch))
 

@@ -222,7 +222,7 @@ class Fitting(Scoring):
     ) -> ModelPlan:
         plan = self._plan("train", len(x[0]))
         self._load(plan, x, y, weights)
-        for seed in self.seeds:
+        for seed in plan.seeds:
             seed.array[0] = random.next_seed()
         assert self._optimizer_state is not None
         self._optimizer_state.prepare_step()

@@ -11,12 +11,23 @@ from fastconv.autodiff import gradients
 from fastconv.graph import Value, tracing
 from fastconv.losses import Loss
 from fastconv.models.optimizer_state import OptimizerState
-from fastconv.plan import Plan
+from fastconv.plan import Plan, arena_bytes
 from fastconv.plan.fuse import fuse_output_activation_into_loss
 from fastconv.plan.runs import runs_of
 from fastconv.variables import Variable, gather
 
-__all__ = ["ModelPlan", "PlanCache", "as_list", "gather_weights", "loss_plan", "predict_plan", "train_plan"]
+__all__ = [
+    "ModelPlan",
+    "PlanCache",
+    "as_list",
+    "gather_weights",
+    "gradient_plan",
+    "loss_plan",
+    "predict_bytes",
+    "predict_plan",
+    "train_bytes",
+    "train_plan",
+]
 
 # Programs kept per purpose: the batch size, the last partial batch, and a few of predict's.
 _KEPT = 8
@@ -37,6 +48,7 @@ class ModelPlan:
         losses: per output: the weighted total, (1,).
         total: their sum.
         gradients: gradient of each trainable variable the loss depends on.
+        seeds: of the model's layers, to be renewed before a training step.
     """
 
     def __init__(
@@ -49,7 +61,9 @@ class ModelPlan:
         losses: Sequence[Value] = (),
         total: Value | None = None,
         gradients: dict[Variable, Value] | None = None,
+        seeds: Sequence[Variable] = (),
     ) -> None:
+        self.seeds = tuple(seeds)
         self.plan = plan
         self.inputs = [plan.array(v) for v in inputs]
         self.outputs = [plan.array(v) for v in outputs]
@@ -151,38 +165,76 @@ def loss_plan(model: Any, losses: Sequence[Loss | None], shapes: Sequence[tuple[
     return ModelPlan(plan, inputs, outputs, part.targets, part.weights, part.totals, part.total)
 
 
+class _TrainingGraph:
+    """Forward, losses, and the gradient of every trainable weight that the losses depend on."""
+
+    def __init__(
+        self,
+        model: Any,
+        losses: Sequence[Loss | None],
+        shapes: Sequence[tuple[int, ...]],
+        batch: int,
+        training: bool = True,
+    ) -> None:
+        variables = model.trainable_weights
+        self.seeds = model.seeds
+        with tracing() as assignments:
+            self.inputs = _input_values(shapes, model.dtype, batch)
+            self.outputs = _call(model, self.inputs, training=training)
+            self.losses = part = _Losses(losses, self.outputs)
+            found = gradients(part.per_sample, part.weights, variables)
+        self.assignments = dict(assignments)
+        self.gradients = {v: g for v, g in zip(variables, found, strict=True) if g is not None}
+        if not self.gradients:
+            raise ValueError(
+                "[fit] the loss must depend on a trainable weight: expected at least one gradient, got none of "
+                f"{len(variables)} trainable weights. Check trainable=False, and activations without a gradient (threshold)."
+            )
+        self.feeds = [*self.inputs, *part.targets, *part.weights]
+        self.results = [*self.outputs, *part.totals, part.total]
+
+    def with_plan(self, plan: Plan, gradients: dict[Variable, Value] | None = None) -> ModelPlan:
+        part = self.losses
+        return ModelPlan(
+            plan, self.inputs, self.outputs, part.targets, part.weights, part.totals, part.total, gradients, self.seeds
+        )
+
+
 def train_plan(
     model: Any,
     losses: Sequence[Loss | None],
     shapes: Sequence[tuple[int, ...]],
     batch: int,
-    optimizer: OptimizerState | None,
-    training: bool = True,
+    optimizer: OptimizerState,
 ) -> ModelPlan:
-    """Forward, losses and backward; with an optimizer also its steps, behind a guard on the loss.
-
-    Without an optimizer the gradients are kept for the caller to read.
-    """
-    variables = model.trainable_weights
-    with tracing() as assignments:
-        inputs = _input_values(shapes, model.dtype, batch)
-        outputs = _call(model, inputs, training=training)
-        part = _Losses(losses, outputs)
-        found = gradients(part.per_sample, part.weights, variables)
-    by_variable = {v: g for v, g in zip(variables, found, strict=True) if g is not None}
-    if not by_variable:
-        raise ValueError(
-            "[fit] the loss must depend on a trainable weight: expected at least one gradient, got none of "
-            f"{len(variables)} trainable weights. Check trainable=False, and activations without a gradient (threshold)."
-        )
-    everything = [*inputs, *part.targets, *part.weights]
-    kept = [*outputs, *part.totals, part.total]
+    """Forward, losses and backward, then the optimizer's steps behind a guard on the loss."""
+    graph = _TrainingGraph(model, losses, shapes, batch)
     gather_weights(model)
-    if optimizer is None:
-        plan = Plan(everything, [*kept, *by_variable.values()])
-        return ModelPlan(plan, inputs, outputs, part.targets, part.weights, part.totals, part.total, by_variable)
-    runs = runs_of(by_variable)
+    runs = runs_of(graph.gradients)
     updates = [update for run in runs for update in optimizer.updates(run)]
     parts = {value: place for run in runs for value, place in run.parts.items()}
-    plan = Plan(everything, kept, part.total, updates, runs_of(dict(assignments)), parts)
-    return ModelPlan(plan, inputs, outputs, part.targets, part.weights, part.totals, part.total)
+    assignments = runs_of(graph.assignments)
+    return graph.with_plan(Plan(graph.feeds, graph.results, graph.losses.total, updates, assignments, parts))
+
+
+def gradient_plan(
+    model: Any, losses: Sequence[Loss | None], shapes: Sequence[tuple[int, ...]], batch: int, training: bool
+) -> ModelPlan:
+    """Forward, losses and backward; the gradients are kept for the caller to read."""
+    graph = _TrainingGraph(model, losses, shapes, batch, training)
+    gather_weights(model)
+    return graph.with_plan(Plan(graph.feeds, [*graph.results, *graph.gradients.values()]), graph.gradients)
+
+
+def predict_bytes(model: Any, shapes: Sequence[tuple[int, ...]], batch: int) -> int:
+    """Memory of the values of a prediction, weights not counted."""
+    with tracing():
+        inputs = _input_values(shapes, model.dtype, batch)
+        outputs = _call(model, inputs, training=False)
+    return arena_bytes(inputs, outputs)
+
+
+def train_bytes(model: Any, losses: Sequence[Loss | None], shapes: Sequence[tuple[int, ...]], batch: int) -> int:
+    """Memory of the values and gradients of a training step, weights and optimizer state not counted."""
+    graph = _TrainingGraph(model, losses, shapes, batch)
+    return arena_bytes(graph.feeds, [*graph.results, *graph.gradients.values()])

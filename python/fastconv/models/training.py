@@ -28,7 +28,7 @@ class Trainable(Fitting):
         with self._lock:
             data = self._array_batches("gradients", x, y, sample_weight, None, None)
             losses = self._need_compile("gradients")
-            plan = plans.train_plan(self, losses, self._sample_shapes(), data.samples, None, training)
+            plan = plans.gradient_plan(self, losses, self._sample_shapes(), data.samples, training)
             self._load(plan, data.x, data.y, data.weights)
             plan.run()
             assert plan.total is not None
@@ -78,11 +78,11 @@ class Trainable(Fitting):
             "See summary()."
         )
 
-    def summary(self, print_fn: Any = print) -> None:
-        """Prints layers, output shapes and parameter counts."""
+    def summary(self, print_fn: Any = print, batch_size: int = 32) -> None:
+        """Prints layers, output shapes, parameter counts, and the memory that a batch needs."""
         from fastconv.models.summary import summary_text
 
-        print_fn(summary_text(self))
+        print_fn(summary_text(self, _numbers.as_count("summary", "batch_size", batch_size)))
 
     # Files.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import _cpu
+from fastconv.graph import is_symbolic
 from fastconv.ops.registry import (
     Call,
     Gradient,
@@ -45,6 +46,8 @@ def _lower_backward(dtype: str, shapes: tuple[Shape | None, ...], *, kind: str, 
 
 def _gradient(g: Gradient) -> tuple[Any, ...]:
     needs = (bool(g.needs[0]), bool(g.needs[1]))
+    if g.attrs["kind"] == "add" and is_symbolic(g.dys[0]) and g.inputs[0].shape == g.inputs[1].shape:
+        return g.dys[0], g.dys[0]  # in a graph nothing is written twice, so both may be dy itself
     result = apply(BACKWARD, g.dys[0], *g.inputs, kind=g.attrs["kind"], needs=needs)
     if all(needs):
         return result

@@ -11,10 +11,10 @@ from fastconv import _cpu
 from fastconv.graph import Node, Value, nodes_behind
 from fastconv.ops.registry import Call
 from fastconv.plan import fuse as rewrites
-from fastconv.plan.place import place
+from fastconv.plan.place import layout, place
 from fastconv.plan.runs import Part, Run
 
-__all__ = ["Plan", "Update"]
+__all__ = ["Plan", "Update", "arena_bytes"]
 
 
 class Update:
@@ -55,7 +55,7 @@ class Plan:
         self.nodes = nodes_behind(kept)
         if fuse:
             self.nodes = rewrites.fuse(self.nodes, kept)
-        self._arrays = place(self.nodes, inputs, kept, parts)
+        self._arrays = place(layout(self.nodes, inputs, kept, parts))
         self.arena_bytes = self._arrays.arena_bytes
         self.program = _cpu.Program()
         for node in self.nodes:
@@ -91,3 +91,8 @@ class Plan:
         shape, start = run.value.shape, (0,) * run.value.ndim
         spec = _cpu.BoxSpec.make(run.value.dtype, "assign", shape, shape, start, start, shape)
         self.program.add("box_copy", spec, [self.array(run.value), run.of(run.buffer.array)])
+
+
+def arena_bytes(inputs: Sequence[Value], outputs: Sequence[Value]) -> int:
+    """The size of the arena that a plan would have. Nothing is allocated."""
+    return layout(rewrites.fuse(nodes_behind(outputs), outputs), inputs, outputs, {}).size

@@ -9,6 +9,7 @@ from fastconv.ops import activation, conv, loss, norm
 from fastconv.ops.dense import FORWARD as DENSE
 from fastconv.ops.registry import apply
 from fastconv.plan.gates import move_activation_gradients
+from fastconv.plan.normalization import fuse_normalization
 from fastconv.plan.pooling import keep_winners
 from fastconv.plan.rewrite import Rewriting, derived
 
@@ -46,6 +47,7 @@ def fuse(nodes: Sequence[Node], kept: Iterable[Value]) -> list[Node]:
     graph = Rewriting(nodes, kept)
     _fuse_activations(graph)
     move_activation_gradients(graph)
+    fuse_normalization(graph)
     keep_winners(graph)
     return graph.nodes
 

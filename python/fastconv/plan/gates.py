@@ -42,8 +42,7 @@ class _Gate:
 def move_activation_gradients(graph: Rewriting) -> None:
     """Moves every gradient of a relu-like activation as far up as it commutes, into a kernel's gate if there is one."""
     for node in list(graph.nodes):
-        movable = node.op is activation.BACKWARD_FROM_OUTPUT and not graph.is_kept(node.outputs[0])
-        if movable and node.attrs["activation"][0] in _GATES:
+        if node.op is activation.BACKWARD_FROM_OUTPUT and node.attrs["activation"][0] in _GATES:
             _move(graph, node)
 
 
@@ -59,7 +58,8 @@ def _move(graph: Rewriting, node: Node) -> None:
             _rebuild(graph, [maker, *passed, node], _gated(maker, gate))
             return
         moved = _past(graph, maker, gate)
-        if moved is None:
+        view = maker.op is shaping.RESHAPE and reader is node
+        if moved is None or (view and graph.is_kept(node.outputs[0])):  # what is kept may need memory of its own
             break
         gate, reader = moved, maker
         passed.append(maker)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from fastconv.plan.memory import ALIGNMENT, Block, plan_offsets
 from fastconv.plan.runs import Part
 from fastconv.variables import Variable
 
-__all__ = ["Placement", "place"]
+__all__ = ["Layout", "Placement", "layout", "place"]
 
 
 class Placement:
@@ -37,10 +38,20 @@ def _nbytes(shape: Sequence[int], dtype: str) -> int:
     return math.prod(shape) * np.dtype(dtype).itemsize
 
 
-def place(
+@dataclass(frozen=True)
+class Layout:
+    """Where in an arena of ``size`` bytes everything will lie; no memory yet."""
+
+    values: dict[Value, int]
+    owners: dict[Value, Part]
+    scratch: list[tuple[Node, tuple[int, ...], str, int]]
+    size: int
+
+
+def layout(
     nodes: Sequence[Node], inputs: Sequence[Value], kept: Sequence[Value], parts: Mapping[Value, Part]
-) -> Placement:
-    """Gives every value of the graph its memory.
+) -> Layout:
+    """Plans the memory of every value of a graph.
 
     Args:
         nodes: in order of execution.
@@ -70,25 +81,31 @@ def place(
 
     values = list(lifetime)
     blocks = [Block(_nbytes(v.shape, v.dtype), *lifetime[v]) for v in values]
-    scratch = [(node, i, shape, dtype) for node in nodes for i, (shape, dtype) in enumerate(node.lowered.scratch)]
-    step_of = {node: step for step, node in enumerate(nodes)}
-    blocks += [Block(_nbytes(shape, dtype), step_of[node], step_of[node]) for node, _, shape, dtype in scratch]
+    scratch = [(step, node, *extent) for step, node in enumerate(nodes) for extent in node.lowered.scratch]
+    blocks += [Block(_nbytes(shape, dtype), step, step) for step, _, shape, dtype in scratch]
     offsets, size = plan_offsets(blocks)
-    arena = _arrays.empty("compile", "the plan's arena", (size + ALIGNMENT,), np.uint8)
+    placed = dict(zip(values, offsets, strict=False))
+    rest = [(*extent[1:], offset) for extent, offset in zip(scratch, offsets[len(values) :], strict=True)]
+    return Layout(placed, owners, rest, size)
+
+
+def place(plan: Layout) -> Placement:
+    """Allocates the arena."""
+    arena = _arrays.empty("compile", "the plan's arena", (plan.size + ALIGNMENT,), np.uint8)
     base = -arena.ctypes.data % ALIGNMENT
 
     def view(offset: int, shape: Sequence[int], dtype: str) -> np.ndarray:
         start = base + offset
         return arena[start : start + _nbytes(shape, dtype)].view(dtype).reshape(shape)
 
-    arrays = {v: view(offset, v.shape, v.dtype) for v, offset in zip(values, offsets, strict=False)}
-    for value, part in owners.items():
+    arrays = {v: view(offset, v.shape, v.dtype) for v, offset in plan.values.items()}
+    for value, part in plan.owners.items():
         whole = part.whole.array if isinstance(part.whole, Variable) else arrays[part.whole]
         arrays[value] = whole.reshape(-1)[part.offset : part.offset + value.size].reshape(value.shape)
-    node_scratch: dict[Node, list[np.ndarray]] = {}
-    for (node, _, shape, dtype), offset in zip(scratch, offsets[len(values) :], strict=True):
-        node_scratch.setdefault(node, []).append(view(offset, shape, dtype))
-    return Placement(arrays, node_scratch, size)
+    scratch: dict[Node, list[np.ndarray]] = {}
+    for node, shape, dtype, offset in plan.scratch:
+        scratch.setdefault(node, []).append(view(offset, shape, dtype))
+    return Placement(arrays, scratch, plan.size)
 
 
 def _owners(nodes: Sequence[Node], parts: Mapping[Value, Part]) -> dict[Value, Part]:

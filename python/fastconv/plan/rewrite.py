@@ -65,6 +65,13 @@ class Rewriting:
             self._remove(node)
         self._insert(last + 1 - len(old), new)
 
+    def replace_first(self, old: Sequence[Node], new: Sequence[Node]) -> None:
+        """As :meth:`replace`, in the place of the first of ``old``, for others in between that read the results."""
+        first = min(self.nodes.index(node) for node in old)
+        for node in old:
+            self._remove(node)
+        self._insert(first, new)
+
     def insert_after(self, value: Value, node: Node) -> None:
         """Adds a node as soon as ``value`` is there."""
         maker = self.maker(value)

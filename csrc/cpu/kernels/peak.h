@@ -1,0 +1,11 @@
+// peak.h — the roof that kernels are measured against.
+#pragma once
+
+#include "core/spec.h"
+
+namespace fc::cpu::FC_ISA {
+
+// Floating-point operations per second of multiply-adds alone: the best rate seen within about `seconds`.
+double peak_flops(DType dtype, int threads, double seconds);
+
+}  // namespace fc::cpu::FC_ISA

@@ -1,0 +1,55 @@
+// winograd_cells.h — tiles of an image, in place, and their input transform.
+#pragma once
+
+#include "cpu/kernels/blocking.h"
+#include "cpu/kernels/winograd_transform.h"
+
+namespace fc::cpu::FC_ISA {
+
+// A square of edge x edge cells of a (N, height, width, pixel) tensor. Those outside of the image are zeros:
+// a row of `zeros` (edge pixels long), or a column that is not read.
+template <class T, int edge>
+struct WinogradCells {
+  const T* rows[edge];
+  int64_t pixel;
+  Range columns;  // inside
+
+  WinogradCells(const T* image, int64_t height, int64_t width, int64_t pixel, int64_t h, int64_t w,
+                const T* zeros)
+      : pixel(pixel), columns{max_of(-w, 0), min_of(width - w, edge)} {
+    for (int i = 0; i < edge; ++i) {
+      const bool inside = 0 <= h + i && h + i < height;
+      rows[i] = inside ? image + ((h + i) * width + w) * pixel : zeros;
+    }
+  }
+
+  // d[i] = channels c … c + n of cell (i, j), or zero; false where the whole column is outside.
+  FC_INLINE bool load_column(int j, int64_t c, int64_t n, Vec<T> (&d)[edge]) const {
+    const bool inside = columns.begin <= j && j < columns.end;
+#pragma GCC unroll 6
+    for (int i = 0; i < edge; ++i) d[i] = inside ? load_up_to(rows[i] + j * pixel + c, n) : Vec<T>{};
+    return inside;
+  }
+};
+
+// to[(i * 6 + j) * plane] = (Bᵀ d B)[i][j] of channels c … c + n of the tile d.
+template <class T>
+FC_INLINE void transform_x(const WinogradCells<T, 6>& tile, int64_t c, int64_t n, T* to, int64_t plane) {
+  Vec<T> half[6][6] = {};  // [column][row]
+#pragma GCC unroll 6
+  for (int j = 0; j < 6; ++j) {
+    Vec<T> d[6];
+    if (tile.load_column(j, c, n, d)) winograd_input<T>(d, half[j]);
+  }
+#pragma GCC unroll 6
+  for (int i = 0; i < 6; ++i) {
+    Vec<T> d[6], v[6];
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; ++j) d[j] = half[j][i];
+    winograd_input<T>(d, v);
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; ++j) store(to + (i * 6 + j) * plane, v[j]);
+  }
+}
+
+}  // namespace fc::cpu::FC_ISA

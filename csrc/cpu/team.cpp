@@ -1,0 +1,201 @@
+// team.cpp — one team of workers per calling thread.
+//
+// Start      each worker has a word of its own. The caller writes `invited` there; the worker, which polls
+// it,
+//            writes `active` and takes part. A worker without work for kWorkerSpin sleeps, and an invitation
+//            wakes it
+// Work       a member's share of the iterations is contiguous and the same in every loop of that length, so
+//            data stay in its cache. It claims its share piece by piece, and then what is left of the others'
+// End        when nothing is left, the caller takes back the invitations that nobody answered and waits for
+//            active workers only. A worker that is kept from running, because it still wakes up or another
+//            process has its CPU, costs the loop at most the piece it holds, and nothing if it holds none
+// Processes  the child of a fork() has no workers: it forgets all teams and starts others when it needs them
+// Measured   2 cores, 100 small kernels of 4 us: 0.29 ms here; OpenMP's team 6.4 ms asleep between loops.
+// Beside
+//            a busy process the CIFAR CNN's step takes 55 ms, with OpenMP asleep 64, on one thread 62
+// Tried      kWorkerSpin of 0, 5, 50, 100, 200 us: a sleeping worker takes 45 us to come back, a spinning one
+//            loses its claim to the CPU beside a busy process; kPieces of 1, 2, 8, 16: slower, or the same
+#include "cpu/team.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <deque>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+namespace fc::cpu {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr Clock::duration kWorkerSpin = std::chrono::microseconds(20);
+constexpr Clock::duration kCallerSpin = std::chrono::microseconds(100);
+constexpr int64_t kPieces = 4;  // of a share; each is claimed with one atomic addition
+
+// What a worker does. The caller sets invited, and awaited: it sleeps until the worker is idle again. A new
+// value that nobody sleeps on needs no system call.
+enum State : int { idle, asleep, invited, active, awaited };
+
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Polls for about `limit`; whether the state became another than `from`.
+bool changes_within(Clock::duration limit, const std::atomic<int>& state, int from) {
+  const Clock::time_point end = Clock::now() + limit;
+  do {
+    for (int i = 0; i < 16; ++i) {
+      if (state.load(std::memory_order_relaxed) != from) return true;
+      relax();
+    }
+  } while (Clock::now() < end);
+  return false;
+}
+
+// Sleeps in state `to` until another thread changes that; not at all where the state is no longer `from`.
+void sleep_as(int to, std::atomic<int>& state, int from) {
+  if (state.compare_exchange_strong(from, to)) state.wait(to);
+}
+
+struct Member {
+  alignas(64) std::atomic<int> state{idle};
+  alignas(64) std::atomic<int64_t> next{0};  // of its share: the first iteration that nobody has claimed
+  int64_t end = 0;
+};
+
+thread_local bool in_loop = false;  // a worker is always, and a loop inside a loop is run by one thread
+
+class Team {
+ public:
+  void run(int threads, const Loop& loop) {
+    grow(threads);
+    loop_ = loop;
+    count_ = static_cast<int>(std::min<int64_t>({threads, static_cast<int64_t>(members_.size()), loop.n}));
+    piece_ = std::max<int64_t>(1, loop.n / (count_ * kPieces));
+    for (int i = 0; i < count_; ++i) {
+      members_[i].next.store(loop.n * i / count_, std::memory_order_relaxed);
+      members_[i].end = loop.n * (i + 1) / count_;
+    }
+    for (int i = 1; i < count_; ++i) {
+      if (members_[i].state.exchange(invited) == asleep) members_[i].state.notify_one();
+    }
+    work(0);
+    for (int i = 1; i < count_; ++i) join(members_[i].state);
+  }
+
+ private:
+  void work(int slot) {
+    for (int i = 0; i < count_; ++i) {
+      Member& share = members_[(slot + i) % count_];
+      while (share.next.load(std::memory_order_relaxed) < share.end) {
+        const int64_t begin = share.next.fetch_add(piece_, std::memory_order_relaxed);
+        if (begin >= share.end) break;
+        loop_.body(loop_.function, begin, std::min(begin + piece_, share.end), slot);
+      }
+    }
+  }
+
+  static void join(std::atomic<int>& state) {
+    int unanswered = invited;
+    if (state.compare_exchange_strong(unanswered, idle)) return;
+    if (!changes_within(kCallerSpin, state, active)) sleep_as(awaited, state, active);
+    state.load(std::memory_order_acquire);  // what the worker wrote
+  }
+
+  void attend(int slot, std::atomic<int>& state) {
+    in_loop = true;
+    for (;;) {
+      if (!changes_within(kWorkerSpin, state, idle)) sleep_as(asleep, state, idle);
+      int invitation = invited;
+      if (!state.compare_exchange_strong(invitation, active)) continue;  // it has been taken back
+      work(slot);
+      if (state.exchange(idle) == awaited) state.notify_one();
+    }
+  }
+
+  // Workers up to `threads` members, or as many as the system gives.
+  void grow(int threads) {
+    if (members_.empty()) members_.emplace_back();  // the caller
+    if (refused_ || static_cast<int>(members_.size()) >= threads) return;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);  // workers inherit it: signals are for the program's threads
+    try {
+      while (static_cast<int>(members_.size()) < threads) {
+        const int slot = static_cast<int>(members_.size());
+        std::atomic<int>& state = members_.emplace_back().state;
+        std::thread([this, slot, &state] { attend(slot, state); }).detach();
+      }
+    } catch (const std::system_error&) {
+      members_.pop_back();
+      refused_ = true;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+
+  std::deque<Member> members_;  // workers keep references to theirs
+  Loop loop_{};
+  int count_ = 0;      // members of this loop
+  int64_t piece_ = 1;  // iterations
+  bool refused_ = false;
+};
+
+// Teams whose threads have ended, for others to take.
+struct Pool {
+  std::mutex lock;
+  std::vector<Team*> teams;
+};
+
+// Pools and teams live for ever: workers may still run while the process ends.
+std::atomic<Pool*> pool{new Pool};
+[[maybe_unused]] const int fork_handler = pthread_atfork(nullptr, nullptr, [] { pool.store(new Pool); });
+
+class Ownership {
+ public:
+  Team& team() {
+    Pool* const now = pool.load(std::memory_order_relaxed);
+    if (from_ != now) take(now);
+    return *team_;
+  }
+
+  ~Ownership() {
+    if (from_ == nullptr || from_ != pool.load()) return;
+    const std::lock_guard<std::mutex> lock(from_->lock);
+    from_->teams.push_back(team_);
+  }
+
+ private:
+  void take(Pool* pool) {
+    from_ = pool;
+    const std::lock_guard<std::mutex> lock(pool->lock);
+    if (pool->teams.empty()) pool->teams.push_back(new Team);
+    team_ = pool->teams.back();
+    pool->teams.pop_back();
+  }
+
+  Pool* from_ = nullptr;
+  Team* team_ = nullptr;
+};
+
+thread_local Ownership own;
+
+}  // namespace
+
+void run_loop(int threads, const Loop& loop) {
+  if (in_loop) return loop.body(loop.function, 0, loop.n, 0);
+  in_loop = true;
+  own.team().run(threads, loop);
+  in_loop = false;
+}
+
+}  // namespace fc::cpu

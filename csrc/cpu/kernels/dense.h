@@ -27,9 +27,12 @@ inline bool suits_amx(const GemmSpec& s, GemmPass pass) {
   if (!kHasAmx || !std::is_same_v<T, float> || s.M == 0) return false;
   if (s.numerics.precision == Precision::strict) return false;
   if (s.numerics.preferred == Conv2dAlgorithm::amx) return true;
-  constexpr int64_t kLeastExtent = 32, kLeastWeights = 1 << 13, kLeastRows = 8;
+  // Weights beyond kMostWeights stream from memory once, which a batch of one is better left to do in place.
+  constexpr int64_t kLeastExtent = 32, kLeastWeights = 1 << 13, kMostWeights = 1 << 22, kLeastRows = 8;
+  const int64_t weights = s.K * s.N;
   return s.numerics.preferred == Conv2dAlgorithm::automatic && s.K >= kLeastExtent && s.N >= kLeastExtent &&
-         s.K * s.N >= kLeastWeights && (pass == GemmPass::forward || s.M >= kLeastRows);
+         weights >= kLeastWeights &&
+         (pass == GemmPass::forward ? weights <= kMostWeights : s.M >= kLeastRows);
 }
 
 // On AMX tiles, in kernels compiled with FC_AMX. False, with undefined results, where the direct kernel must

@@ -32,7 +32,7 @@ def random_cases(op: str, count: int, seed: int) -> list[Case]:
 def square_cases(count: int, seed: int) -> list[Case]:
     """``count`` valid convolutions with a 3x3 or 5x5 window that moves by one pixel: what fast algorithms are for."""
     rng = np.random.default_rng(seed)
-    cases = []
+    cases: list[Case] = []
     while len(cases) < count:
         extent, h, w = _pick(rng, (3, 5)), _pick(rng, _EXTENTS), _pick(rng, _EXTENTS)
         n, c, k = _pick(rng, _BATCHES), _pick(rng, _CHANNELS), _pick(rng, _CHANNELS)

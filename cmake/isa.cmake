@@ -12,7 +12,8 @@ list(FILTER FASTCONV_KERNEL_SOURCES EXCLUDE REGEX "/amx_[^/]*$")
 file(GLOB FASTCONV_AMX_SOURCES CONFIGURE_DEPENDS
   ${CMAKE_SOURCE_DIR}/csrc/cpu/kernels/amx_*.cpp ${CMAKE_SOURCE_DIR}/csrc/cpu/kernels/conv2d*.cpp
   ${CMAKE_SOURCE_DIR}/csrc/cpu/kernels/dense*.cpp ${CMAKE_SOURCE_DIR}/csrc/cpu/kernels/depthwise*.cpp
-  ${CMAKE_SOURCE_DIR}/csrc/cpu/kernels/winograd*.cpp ${CMAKE_SOURCE_DIR}/csrc/cpu/kernels/activation.cpp)
+  ${CMAKE_SOURCE_DIR}/csrc/cpu/kernels/lines*.cpp ${CMAKE_SOURCE_DIR}/csrc/cpu/kernels/winograd*.cpp
+  ${CMAKE_SOURCE_DIR}/csrc/cpu/kernels/activation.cpp)
 
 function(fastconv_add_isa isa vector_bytes)
   set(target fastconv_${isa})

@@ -42,6 +42,18 @@ void depthwise_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* 
 template <class T>
 size_t depthwise_backward_weight_workspace(const Conv2dSpec& s, int threads);
 
+// Where conv2d_algorithm says lines. False where the direct kernel has to do it, because of what is not
+// finite.
+template <class T>
+bool lines_forward(const Conv2dSpec& s, const T* x, const T* w, const T* bias, T* y, const Context& context);
+template <class T>
+size_t lines_forward_workspace(const Conv2dSpec& s, int threads);
+template <class T>
+bool lines_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* dw, T* dbias,
+                           const Context& context);
+template <class T>
+size_t lines_backward_weight_workspace(const Conv2dSpec& s, int threads);
+
 // Where conv2d_algorithm says winograd.
 void winograd_forward(const Conv2dSpec& s, const float* x, const float* w, const float* bias, float* y,
                       const Context& context);

@@ -44,6 +44,12 @@ inline double direct_cycles(const Conv2dSpec& s, int64_t pixels, int64_t from, i
   return static_cast<double>(pixels * s.R * s.S * from) * vectors(to) / (R::fma * R::direct);
 }
 
+// Few terms, so that the whole filter stays in L1 beside the strip of a line, and enough filters for a tile.
+inline bool suits_lines(const Conv2dSpec& s, Conv2dPass pass) {
+  return pass != Conv2dPass::backward_input && s.groups == 1 && s.C <= 4 && s.R * s.S * s.C <= 64 &&
+         vectors(s.K) >= 2 && s.Q > 0;
+}
+
 inline bool can_use_winograd(const Conv2dSpec& s) {
   return s.R == s.S && (s.R == 3 || s.R == 5) && s.stride_h == 1 && s.stride_w == 1 && s.dilation_h == 1 &&
          s.dilation_w == 1 && s.groups == 1;
@@ -93,6 +99,7 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   using A = Conv2dAlgorithm;
   if (is_depthwise(s)) return A::depthwise;
   const A preferred = s.numerics.preferred;
+  if (suits_lines(s, pass) && (preferred == A::automatic || preferred == A::lines)) return A::lines;
   if (!std::is_same_v<T, float> || s.numerics.precision == Precision::strict || preferred == A::direct) {
     return A::direct;
   }

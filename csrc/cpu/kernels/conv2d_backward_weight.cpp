@@ -3,9 +3,10 @@
 // Math       dw[r,s,c,k] = Σ_{n,p,q} x[n, p·sh−pt+r·dh, q·sw−pl+s·dw, c] · dy[n,p,q,k]
 //            dbias[k] = Σ_{n,p,q} dy[n,p,q,k]
 // Shapes     x (N,H,W,C)  dy (N,P,Q,K)  dw (R,S,C/g,K)  dbias (K) or null     C-contiguous
-// Blocking   outer products of pixel rows, see igemm_weight.h, of transformed tiles, see winograd_weight.h,
-// or
-//            of AMX tiles, see amx_conv2d.cpp; which: conv2d_algorithm.h; numbers: blocking.h
+// Blocking   outer products of pixel rows, see igemm_weight.h, of lines, see lines_backward_weight.cpp, of
+// transformed
+//            tiles, see winograd_weight.h, or of AMX tiles, see amx_conv2d.cpp; which: conv2d_algorithm.h;
+//            numbers: blocking.h
 // Threads    over (pixel chunk, group, part of dw); chunks by shape alone, added in a fixed tree
 // Numerics   fma ascending in (n,p,q) within a chunk, then the tree; the others' published bounds in fast
 //            precision
@@ -36,6 +37,9 @@ size_t conv2d_backward_weight_workspace(const Conv2dSpec& s, int threads) {
   if (algorithm == Conv2dAlgorithm::depthwise) return depthwise_backward_weight_workspace<T>(s, threads);
   const size_t direct = igemm_weight_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads);
   if (algorithm == Conv2dAlgorithm::direct) return direct;
+  if (algorithm == Conv2dAlgorithm::lines) {
+    return either_workspace(direct, lines_backward_weight_workspace<T>(s, threads));
+  }
   if constexpr (kHasAmx) {
     if (algorithm == Conv2dAlgorithm::amx) {
       return either_workspace(direct, amx_conv2d_backward_weight_workspace(s, threads));
@@ -49,6 +53,7 @@ void conv2d_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* dw,
                             const Context& context) {
   const Conv2dAlgorithm algorithm = conv2d_algorithm<T>(s, Conv2dPass::backward_weight);
   if (algorithm == Conv2dAlgorithm::depthwise) return depthwise_backward_weight(s, x, dy, dw, dbias, context);
+  if (algorithm == Conv2dAlgorithm::lines && lines_backward_weight(s, x, dy, dw, dbias, context)) return;
   if constexpr (std::is_same_v<T, float>) {
     if constexpr (kHasAmx) {
       if (algorithm == Conv2dAlgorithm::amx && amx_conv2d_backward_weight(s, x, dy, dw, dbias, context))

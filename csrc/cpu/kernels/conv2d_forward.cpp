@@ -39,6 +39,8 @@ size_t conv2d_forward_workspace(const Conv2dSpec& s, int threads) {
   if (algorithm == Conv2dAlgorithm::depthwise) return depthwise_forward_workspace<T>(s, threads);
   if (algorithm == Conv2dAlgorithm::winograd) return winograd_forward_workspace(s, threads);
   const size_t direct = igemm_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads);
+  if (algorithm == Conv2dAlgorithm::lines)
+    return either_workspace(lines_forward_workspace<T>(s, threads), direct);
   if constexpr (kHasAmx) {
     if (algorithm == Conv2dAlgorithm::amx)
       return either_workspace(amx_conv2d_forward_workspace(s, threads), direct);
@@ -54,6 +56,7 @@ void conv2d_forward(const Conv2dSpec& s, const T* x, const T* w, const T* bias, 
   if constexpr (std::is_same_v<T, float>) {
     if (algorithm == Conv2dAlgorithm::winograd) return winograd_forward(s, x, w, bias, y, context);
   }
+  if (algorithm == Conv2dAlgorithm::lines && lines_forward(s, x, w, bias, y, context)) return;
   if constexpr (std::is_same_v<T, float> && kHasAmx) {
     if (algorithm == Conv2dAlgorithm::amx && amx_conv2d_forward(s, x, w, bias, y, context)) return;
   }

@@ -53,7 +53,7 @@ struct Epilogue {
  private:
   template <int M, int V, class F>
   FC_INLINE static void map(Vec<T> (&tile)[M][V], const F& f) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < M; ++i)
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) tile[i][v] = f.value(tile[i][v]);

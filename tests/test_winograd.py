@@ -83,3 +83,16 @@ def test_infinities_and_nans_reach_the_results_around_them(prefer):
     y = ops.conv2d(x, w, padding="same")
     assert not np.isfinite(y[0, 6:9, 6:9]).any()
     assert np.isfinite(y[1]).all()
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_filters_that_are_not_finite_give_the_direct_results(value, isa, prefer):
+    """Padding multiplies nothing: a tap outside the image leaves an infinite weight out."""
+    x, w, dy = _problem(3, 16, 16, images=2)
+    w[0, 1, 3, 5] = value
+    results = []
+    for algorithm in ("winograd", "direct"):
+        prefer(algorithm)
+        results.append((ops.conv2d(x, w, padding="same"), ops.conv2d_backward(dy, x, w, padding="same")[0]))
+    for actual, expected in zip(*results, strict=True):
+        np.testing.assert_array_equal(actual, expected)

@@ -1,23 +1,20 @@
 // team.cpp — one team of workers per calling thread.
 //
 // Start      each worker has a word of its own. The caller writes `invited` there; the worker, which polls
-// it,
-//            writes `active` and takes part. A worker without work for kWorkerSpin sleeps, and an invitation
-//            wakes it
+//            it, writes `active` and takes part. A worker without work for kWorkerSpin sleeps, and an
+//            invitation wakes it
 // Work       a member's share of the iterations is contiguous and the same in every loop of that length, so
 //            data stay in its cache. It claims its share piece by piece, and then what is left of the others'
 // End        when nothing is left, the caller takes back the invitations that nobody answered and waits for
 //            active workers only. A worker that is kept from running, because it still wakes up or another
 //            process has its CPU, costs the loop at most the piece it holds, and nothing if it holds none
 // Places     Linux may wake a worker on the caller's CPU and leave both there for a long time, next to an
-// idle
-//            one (seen: 0.6 s); the worker sees it as soon as it runs, and moves
+//            idle one; the worker sees it as soon as it runs, and moves
 // Processes  the child of a fork() has no workers: it forgets all teams and starts others when it needs them
-// Measured   2 cores, 100 small kernels of 4 us: 0.29 ms here; OpenMP's team 6.4 ms asleep between loops.
-// Beside
-//            a busy process the CIFAR CNN's step takes 55 ms, with OpenMP asleep 64, on one thread 62
-// Tried      kWorkerSpin of 0, 5, 50, 100, 200 us: a sleeping worker takes 45 us to come back, a spinning one
-//            loses its claim to the CPU beside a busy process; kPieces of 1, 2, 8, 16: slower, or the same
+// Measured   bench/busy.py: steps alone and beside a busy process
+// Tried      OpenMP, asleep between loops: tens of microseconds per loop. kWorkerSpin of 0, 5, 50, 100, 200
+//            us: a sleeping worker takes tens of microseconds to come back, a spinning one loses its claim to
+//            the CPU beside a busy process. kPieces of 1, 2, 8, 16: slower, or the same
 #include "cpu/team.h"
 
 #include <pthread.h>

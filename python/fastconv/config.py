@@ -62,7 +62,10 @@ def _check(setting: str, value: Any, accepted: tuple[str, ...]) -> None:
 
 
 def set_precision(precision: str) -> None:
-    """ "fast" lets kernels use algorithms with a larger, published error bound (Winograd); "strict" keeps them out.
+    """ "fast" lets kernels use algorithms with a larger, published error bound; "strict" keeps them out.
+
+    They are minimal filtering (Winograd) for 3x3 and 5x5 convolutions, and on CPUs with AMX products of numbers that are
+    split into three bfloat16. ``fastconv.explain(model)`` names the algorithm of every operation.
 
     A model that was already trained or run follows the new setting from its next step on. float32 only: float64 is
     always computed directly.

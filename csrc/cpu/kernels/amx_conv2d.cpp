@@ -1,9 +1,10 @@
 // amx_conv2d.cpp — a convolution's products on AMX tiles.
 //
 // Math       as conv2d_forward.cpp, conv2d_backward_input.cpp and, for 1x1 filters,
-// conv2d_backward_weight.cpp Blocking   amx_conv.h; backward-input by phases, as conv2d_backward_input.cpp;
-// weights: amx_weight.h Numerics   as amx_tile.h; tiny numbers and small integers as there Edges      false
-// where amx_conv.h refuses the operands
+//            conv2d_backward_weight.cpp
+// Blocking   amx_conv.h; backward-input by phases, as conv2d_backward_input.cpp; weights: amx_weight.h
+// Numerics   as amx_tile.h; tiny numbers and small integers as there
+// Edges      false where amx_conv.h refuses the operands
 #include "cpu/kernels/amx_conv.h"
 #include "cpu/kernels/amx_weight.h"
 #include "cpu/kernels/conv2d.h"

@@ -5,8 +5,7 @@
 //            and residual null mean 0
 // Threads    over blocks of rows, one writer per element
 // Numerics   scale = gamma/√(variance + epsilon) in double, rounded once; one subtraction and one fma per
-// element.
-//            x is centred first: folding mean into the shift would cancel where the mean is large.
+//            element. x is centred first: folding mean into the shift would cancel where the mean is large.
 // Workspace  three T per folded column
 // Source     Ioffe, Szegedy, "Batch Normalization", 2015, algorithm 2
 #include <math.h>

@@ -2,8 +2,7 @@
 //
 // Math       y = a (op) b
 // Shapes     any that broadcast; axes that the strides of y, a and b allow to join are one loop, so that
-// equal shapes, a
-//            scalar and a bias over the last axis become one or two axes
+//            equal shapes, a scalar and a bias over the last axis become one or two axes
 // Threads    over stretches of the innermost axis, one writer per element
 // Numerics   one operation per element
 // Workspace  none

@@ -2,8 +2,7 @@
 //
 // Math       y[y_start + i] = x[x_start + i] for every i in the box      fill: y = value
 // Shapes     x, y of one rank; axes that lie whole in both arrays join the inner one, so a concatenation over
-// channels
-//            copies runs of channels and one over the batch copies one run
+//            channels copies runs of channels and one over the batch copies one run
 // Threads    over runs, one writer per cell
 // Workspace  none
 // Edges      cells of y outside the box keep what they hold; an empty box writes nothing

@@ -54,11 +54,11 @@ bool lines_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* dw, 
 template <class T>
 size_t lines_backward_weight_workspace(const Conv2dSpec& s, int threads);
 
-// Where conv2d_algorithm says winograd.
-void winograd_forward(const Conv2dSpec& s, const float* x, const float* w, const float* bias, float* y,
+// Where conv2d_algorithm says winograd; false as above.
+bool winograd_forward(const Conv2dSpec& s, const float* x, const float* w, const float* bias, float* y,
                       const Context& context);
 size_t winograd_forward_workspace(const Conv2dSpec& s, int threads);
-void winograd_backward_input(const Conv2dSpec& s, const float* dy, const float* w, const float* gate,
+bool winograd_backward_input(const Conv2dSpec& s, const float* dy, const float* w, const float* gate,
                              float* dx, const Context& context);
 size_t winograd_backward_input_workspace(const Conv2dSpec& s, int threads);
 // False if something is not finite: dw and dbias are then not to be used.

@@ -41,12 +41,13 @@ template <class T>
 size_t conv2d_backward_input_workspace(const Conv2dSpec& s, int threads) {
   const Conv2dAlgorithm algorithm = conv2d_algorithm<T>(s, Conv2dPass::backward_input);
   if (algorithm == Conv2dAlgorithm::depthwise) return depthwise_backward_input_workspace<T>(s, threads);
-  if (algorithm == Conv2dAlgorithm::winograd) return winograd_backward_input_workspace(s, threads);
   size_t bytes = 0;
   for_each_phase(s, [&](const Phase& phase) {
     const size_t need = igemm_workspace(problem<T>(s, phase, nullptr, nullptr, nullptr, nullptr), threads);
     if (need > bytes) bytes = need;
   });
+  if (algorithm == Conv2dAlgorithm::winograd)
+    return either_workspace(winograd_backward_input_workspace(s, threads), bytes);
   if constexpr (kHasAmx) {
     if (algorithm == Conv2dAlgorithm::amx)
       return either_workspace(amx_conv2d_backward_input_workspace(s, threads), bytes);
@@ -60,7 +61,8 @@ void conv2d_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const T
   const Conv2dAlgorithm algorithm = conv2d_algorithm<T>(s, Conv2dPass::backward_input);
   if (algorithm == Conv2dAlgorithm::depthwise) return depthwise_backward_input(s, dy, w, gate, dx, context);
   if constexpr (std::is_same_v<T, float>) {
-    if (algorithm == Conv2dAlgorithm::winograd) return winograd_backward_input(s, dy, w, gate, dx, context);
+    if (algorithm == Conv2dAlgorithm::winograd && winograd_backward_input(s, dy, w, gate, dx, context))
+      return;
   }
   if constexpr (std::is_same_v<T, float> && kHasAmx) {
     if (algorithm == Conv2dAlgorithm::amx && amx_conv2d_backward_input(s, dy, w, gate, dx, context)) return;

@@ -4,9 +4,8 @@
 //            dbias[k] = Σ_{n,p,q} dy[n,p,q,k]
 // Shapes     x (N,H,W,C)  dy (N,P,Q,K)  dw (R,S,C/g,K)  dbias (K) or null     C-contiguous
 // Blocking   outer products of pixel rows, see igemm_weight.h, of lines, see lines_backward_weight.cpp, of
-// transformed
-//            tiles, see winograd_weight.h, or of AMX tiles, see amx_conv2d.cpp; which: conv2d_algorithm.h;
-//            numbers: blocking.h
+//            transformed tiles, see winograd_weight.h, or of AMX tiles, see amx_conv2d.cpp; which:
+//            conv2d_algorithm.h; numbers: blocking.h
 // Threads    over (pixel chunk, group, part of dw); chunks by shape alone, added in a fixed tree
 // Numerics   fma ascending in (n,p,q) within a chunk, then the tree; the others' published bounds in fast
 //            precision

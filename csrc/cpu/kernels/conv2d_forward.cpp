@@ -37,8 +37,9 @@ template <class T>
 size_t conv2d_forward_workspace(const Conv2dSpec& s, int threads) {
   const Conv2dAlgorithm algorithm = conv2d_algorithm<T>(s, Conv2dPass::forward);
   if (algorithm == Conv2dAlgorithm::depthwise) return depthwise_forward_workspace<T>(s, threads);
-  if (algorithm == Conv2dAlgorithm::winograd) return winograd_forward_workspace(s, threads);
   const size_t direct = igemm_workspace(problem<T>(s, nullptr, nullptr, nullptr, nullptr), threads);
+  if (algorithm == Conv2dAlgorithm::winograd)
+    return either_workspace(winograd_forward_workspace(s, threads), direct);
   if (algorithm == Conv2dAlgorithm::lines)
     return either_workspace(lines_forward_workspace<T>(s, threads), direct);
   if constexpr (kHasAmx) {
@@ -54,7 +55,7 @@ void conv2d_forward(const Conv2dSpec& s, const T* x, const T* w, const T* bias, 
   const Conv2dAlgorithm algorithm = conv2d_algorithm<T>(s, Conv2dPass::forward);
   if (algorithm == Conv2dAlgorithm::depthwise) return depthwise_forward(s, x, w, bias, y, context);
   if constexpr (std::is_same_v<T, float>) {
-    if (algorithm == Conv2dAlgorithm::winograd) return winograd_forward(s, x, w, bias, y, context);
+    if (algorithm == Conv2dAlgorithm::winograd && winograd_forward(s, x, w, bias, y, context)) return;
   }
   if (algorithm == Conv2dAlgorithm::lines && lines_forward(s, x, w, bias, y, context)) return;
   if constexpr (std::is_same_v<T, float> && kHasAmx) {

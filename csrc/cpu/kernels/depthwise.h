@@ -2,9 +2,10 @@
 //
 // Math       out[j][c] = Σ_{r,s} lines[r][cell(j, s)][c] · w[r][s][c]
 // Blocking   kLinePositions x V sums in registers; a filter vector is loaded once for kLinePositions
-// positions Numerics   one chain of fma per output, ascending in (r,s) Edges      taps outside the image are
-// left out: positions whose window crosses an edge go one by one;
-//            the last channels are partial vectors
+//            positions
+// Numerics   one chain of fma per output, ascending in (r,s)
+// Edges      taps outside the image are left out: positions whose window crosses an edge go one by one; the
+//            last channels are partial vectors
 // Tried      channels outermost, positions within: 20 % slower, the hardware prefetches the line less well
 #pragma once
 

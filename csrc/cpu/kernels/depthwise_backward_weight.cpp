@@ -4,8 +4,7 @@
 //            dbias[k] = Σ_{n,p,q} dy[n,p,q,k]
 // Shapes     x (N,H,W,C)  dy (N,P,Q,K)  dw (R,S,1,K)  dbias (K) or null   m = K/C     C-contiguous
 // Blocking   along kLineBlock positions of a line of dy the nine taps of a 3x3 filter stay in registers, of
-// other
-//            filters kTapTile taps of a row; then come the next channels, and then the next positions
+//            other filters kTapTile taps of a row; then come the next channels, and then the next positions
 // Threads    over chunks of lines (n,p), cut by shape alone; their sums are added in a fixed tree
 // Numerics   fma ascending along each line, lines ascending within a chunk, then the tree
 // Workspace  depthwise_backward_weight_workspace(spec, threads) bytes: line pointers, for m > 1 repeated

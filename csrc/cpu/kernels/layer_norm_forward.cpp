@@ -1,14 +1,12 @@
 // layer_norm_forward.cpp — every row is centred and scaled by its own mean and variance.
 //
 // Math       mean[r] = (1/n) Σ_c x[r,c]      var[r] = (1/n) Σ_c (x[r,c] − mean[r])²      rstd = 1/√(var +
-// epsilon)
-//            y = (x − mean)·rstd·gamma + beta
+//            epsilon) y = (x − mean)·rstd·gamma + beta
 // Shapes     x, y (rows,width)   gamma, beta (width), null mean 1, 0   row_mean, row_rstd (rows)
 // Blocking   a row is read three times, from memory once: it stays in L1 or L2
 // Threads    over blocks of rows, one writer per element
 // Numerics   sums in blocks of 4096 in T, blocks in double; the second pass corrects the first pass's mean,
-// so a large
-//            mean does not cancel. What rounding mean to T loses is put back in y.
+//            so a large mean does not cancel. What rounding mean to T loses is put back in y.
 // Workspace  none
 // Source     Ba, Kiros, Hinton, "Layer Normalization", 2016; Chan, Golub, LeVeque, 1983, eq. 1.7
 #include <math.h>

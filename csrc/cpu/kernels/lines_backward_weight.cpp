@@ -3,8 +3,7 @@
 // Math       as conv2d_backward_weight.cpp
 // Shapes     as conv2d_backward_weight.cpp, one group
 // Blocking   a tile of filter rows (tap and channel) x filters stays in registers over a line of dy; the
-// line's strip
-//            (lines.h) stays in L1. The bias is one more row, whose pixels are all 1
+//            line's strip (lines.h) stays in L1. The bias is one more row, whose pixels are all 1
 // Threads    over chunks of lines; chunks by shape alone, added in a fixed tree
 // Numerics   fma ascending in q within a line, lines added in order, then the tree
 // Workspace  offsets, ones; per chunk the sums and a strip

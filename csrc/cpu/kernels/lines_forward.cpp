@@ -3,8 +3,7 @@
 // Math       as conv2d_forward.cpp
 // Shapes     as conv2d_forward.cpp, one group
 // Blocking   a tile of positions x filters stays in registers over the whole filter; the strip of a line
-// (lines.h) and
-//            the filter stay in L1
+//            (lines.h) and the filter stay in L1
 // Threads    over lines of results; each y has one writer
 // Numerics   one chain of fma per y, ascending in (r,s,c): the bits of igemm.h
 // Workspace  offsets; a strip per thread

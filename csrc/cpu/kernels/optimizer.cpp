@@ -12,11 +12,10 @@
 // Shapes     everything else (n)
 // Threads    over blocks of 16384 elements, one writer each; one thread for small n
 // Numerics   coefficients in double, rounded once; the update in T, with IEEE's square root and division:
-// they
-//            take less time than the memory. Body and tail run the same vector arithmetic.
+//            they take less time than the memory. Body and tail run the same vector arithmetic.
 // Workspace  none
 // Source     Kingma, Ba, 2015; Tieleman, Hinton, 2012; Duchi, Hazan, Singer, 2011; Keras 3,
-// keras/src/optimizers
+//            keras/src/optimizers
 #include <math.h>
 
 #include "core/elementwise_spec.h"

@@ -4,8 +4,7 @@
 //            max, min: index[n,p,q,c] = r·S + s ? dy[n,p,q,c] : 0      sum: dy      avg: dy / divisor(p,q)
 // Shapes     dy (N,P,Q,C)  index (N,P,Q,C) of bytes, null for avg and sum  dx (N,H,W,C), C-contiguous
 // Blocking   Windows apart from each other: dy is read once and a window's cells are written once, 2x2
-// windows
-//            unrolled. Overlapping windows: each cell of dx collects from the windows over it.
+//            windows unrolled. Overlapping windows: each cell of dx collects from the windows over it.
 // Threads    apart: over rows (n,p), with the rows of dx under them; overlapping: over rows (n,h)
 // Numerics   a cell sums its windows in ascending order
 // Workspace  overlapping windows: which window reaches which cell, per axis

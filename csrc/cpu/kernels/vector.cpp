@@ -9,7 +9,8 @@
 // Numerics   products and sums in double; one rounding to T at the end
 // Workspace  one double per block
 // Edges      NaN passes through clipvalue; a NaN norm makes every gradient NaN, an infinite one zero (inf·0
-// is NaN) Source     Keras 3, keras/src/optimizers/base_optimizer.py (clip_by_norm)
+//            is NaN)
+// Source     Keras 3, keras/src/optimizers/base_optimizer.py (clip_by_norm)
 #include <math.h>
 
 #include "core/elementwise_spec.h"

@@ -3,14 +3,12 @@
 // Math       per 6×6 tile of the image: Y = Aᵀ [ Σ_c (G g Gᵀ) ∘ (Bᵀ d B) ] A, see winograd_transform.h.
 //            36 products for M²R² = 144 (3×3) or 100 (5×5)
 // Blocking   a task owns a block of tiles: its 36 planes V [tile][c] and, for one run of panels, M [tile][k]
-// stay in L2
-//            between input transform, 36 matrix products (tile.h) and output transform
+//            stay in L2 between input transform, 36 matrix products (tile.h) and output transform
 // Threads    over blocks of tiles; each output has one writer
 // Numerics   relative error (L2) about 6e-7 at C = 64 and 1.2e-6 at C = 256, 3 to 6 times that of direct sums
 // Workspace  U once; per thread V, M, a tile, pointers
 // Edges      pixels outside the image are zeros; results outside the output are computed and dropped. An
-// infinity
-//            makes NaNs of the whole 6×6 tile it is in
+//            infinity makes NaNs of the whole 6×6 tile it is in; filters that are not finite are refused
 // Source     Lavin and Gray, https://arxiv.org/abs/1509.09308
 #pragma once
 
@@ -83,12 +81,14 @@ struct WinogradScratch {
 template <class T>
 struct WinogradWorkspace {
   T* u;
+  T* sums;  // of transform_filters
   SlotWorkspace slots;
 
   template <int M>
   WinogradWorkspace(const Winograd<T>& p, const WinogradBlocking<T, M>& k, int threads, void* base) {
     WorkspaceCutter cutter(base);
     u = cutter.take<T>(kWinogradPlanes * winograd_u_stride(p.C, k.panels));
+    sums = cutter.take<T>(winograd_filter_pieces(p.C, k.panels));
     WorkspaceCutter one(nullptr);
     WinogradScratch<T>(k, one);
     slots = SlotWorkspace(cutter, one.bytes(), threads);
@@ -254,11 +254,13 @@ size_t winograd_workspace(const Winograd<T>& p, int threads) {
   return WinogradWorkspace<T>(p, k, threads, nullptr).slots.total_bytes;
 }
 
+// False, and nothing written, where a filter is not finite.
 template <class T, int M>
-void winograd(const Winograd<T>& p, const Context& context) {
+bool winograd(const Winograd<T>& p, const Context& context) {
   const WinogradBlocking<T, M> k(p);
   const WinogradWorkspace<T> workspace(p, k, context.threads, context.workspace);
-  transform_filters<T, 7 - M>(p.filter, p.C, p.K, workspace.u, context.threads);
+  if (!transform_filters<T, 7 - M>(p.filter, p.C, p.K, workspace.u, workspace.sums, context.threads))
+    return false;
   parallel_for_slots(context.threads, k.blocks, [&](int64_t task, int slot) {
     const Range tiles = part_of(k.tiles, k.blocks, task);
     WorkspaceCutter cutter = workspace.slots.at(slot);
@@ -273,6 +275,7 @@ void winograd(const Winograd<T>& p, const Context& context) {
     }
     finish_outputs(p, k, tiles);
   });
+  return true;
 }
 
 }  // namespace fc::cpu::FC_ISA

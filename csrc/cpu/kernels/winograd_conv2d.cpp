@@ -1,10 +1,9 @@
 // winograd_conv2d.cpp — a convolution's forward and backward-input as problems of winograd.h.
 //
 // Math       forward: as conv2d_forward.cpp. Backward-input: the forward of dy with the filter turned by 180
-// degrees,
-//            channels and filters swapped, and R − 1 − pad rows and columns of padding
+//            degrees, channels and filters swapped, and R − 1 − pad rows and columns of padding
 // Shapes     as conv2d_forward.cpp and conv2d_backward_input.cpp; 3×3 and 5×5, stride 1, no dilation, one
-// group
+//            group
 #include "cpu/kernels/conv2d.h"
 #include "cpu/kernels/winograd.h"
 
@@ -37,8 +36,8 @@ size_t workspace(const Conv2dSpec& s, const Winograd<float>& p, int threads) {
   return s.R == 3 ? winograd_workspace<float, 4>(p, threads) : winograd_workspace<float, 2>(p, threads);
 }
 
-void run(const Conv2dSpec& s, const Winograd<float>& p, const Context& context) {
-  s.R == 3 ? winograd<float, 4>(p, context) : winograd<float, 2>(p, context);
+bool run(const Conv2dSpec& s, const Winograd<float>& p, const Context& context) {
+  return s.R == 3 ? winograd<float, 4>(p, context) : winograd<float, 2>(p, context);
 }
 
 }  // namespace
@@ -46,17 +45,17 @@ void run(const Conv2dSpec& s, const Winograd<float>& p, const Context& context) 
 size_t winograd_forward_workspace(const Conv2dSpec& s, int threads) {
   return workspace(s, forward_problem(s, nullptr, nullptr, nullptr, nullptr), threads);
 }
-void winograd_forward(const Conv2dSpec& s, const float* x, const float* w, const float* bias, float* y,
+bool winograd_forward(const Conv2dSpec& s, const float* x, const float* w, const float* bias, float* y,
                       const Context& context) {
-  run(s, forward_problem(s, x, w, bias, y), context);
+  return run(s, forward_problem(s, x, w, bias, y), context);
 }
 
 size_t winograd_backward_input_workspace(const Conv2dSpec& s, int threads) {
   return workspace(s, backward_problem(s, nullptr, nullptr, nullptr, nullptr), threads);
 }
-void winograd_backward_input(const Conv2dSpec& s, const float* dy, const float* w, const float* gate,
+bool winograd_backward_input(const Conv2dSpec& s, const float* dy, const float* w, const float* gate,
                              float* dx, const Context& context) {
-  run(s, backward_problem(s, dy, w, gate, dx), context);
+  return run(s, backward_problem(s, dy, w, gate, dx), context);
 }
 
 }  // namespace fc::cpu::FC_ISA

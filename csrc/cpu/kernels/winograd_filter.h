@@ -1,7 +1,7 @@
 // winograd_filter.h — filters in the Winograd domain: U = G g Gᵀ, once per call.
 //
 // Shapes     g (R,R,C,K)  ->  u [point][panel][c][width], ready for multiply_tile; points lie
-// winograd_u_stride apart
+//            winograd_u_stride apart
 #pragma once
 
 #include "cpu/kernels/igemm_problem.h"
@@ -67,17 +67,26 @@ FC_INLINE void load_filter(const WinogradFilter<T>& filter, int64_t C, int64_t K
   }
 }
 
+// How many pieces transform_filters works in.
+template <class T>
+inline int64_t winograd_filter_pieces(int64_t C, const Panels<T>& panels) {
+  return panels.vectors * ceil_div(C, kLanes<T>);
+}
+
+// False where a filter is infinite or NaN: the zeros of the padding would make NaNs of it. `sums` has an
+// element per piece.
 template <class T, int R>
-void transform_filters(const WinogradFilter<T>& filter, int64_t C, int64_t K, T* u, int threads) {
+bool transform_filters(const WinogradFilter<T>& filter, int64_t C, int64_t K, T* u, T* sums, int threads) {
   constexpr int64_t L = kLanes<T>;
   const Panels<T> panels(K);
   const int64_t channel_blocks = ceil_div(C, L), point_stride = winograd_u_stride(C, panels);
-  parallel_for(threads, panels.vectors * channel_blocks, [&](int64_t task) {
+  const int64_t pieces = winograd_filter_pieces(C, panels);
+  parallel_for(threads, pieces, [&](int64_t task) {
     const int64_t vector = task / channel_blocks, c = task % channel_blocks * L, channels = min_of(L, C - c);
     int64_t panel = 0;
     while (panels.vectors_of(panel).end <= vector) ++panel;
     const Range vectors = panels.vectors_of(panel);
-    Vec<T> taps[R][R][L];
+    Vec<T> taps[R][R][L], zero{};
     load_filter<T, R>(filter, C, K, c, channels, vector * L, min_of(L, K - vector * L), taps);
     T* to = u + vectors.begin * L * C + (vector - vectors.begin) * L;
     for (int64_t i = 0; i < channels; ++i) {
@@ -85,10 +94,17 @@ void transform_filters(const WinogradFilter<T>& filter, int64_t C, int64_t K, T*
 #pragma GCC unroll 5
       for (int r = 0; r < R; ++r)
 #pragma GCC unroll 5
-        for (int s = 0; s < R; ++s) g[r][s] = taps[r][s][i];
+        for (int s = 0; s < R; ++s) {
+          g[r][s] = taps[r][s][i];
+          zero = fma<T>(g[r][s], Vec<T>{}, zero);
+        }
       transform_filter<T, R>(g, point_stride, to + (c + i) * vectors.size() * L);
     }
+    sums[task] = sum<T>(zero);
   });
+  T total = 0;
+  for (int64_t i = 0; i < pieces; ++i) total += sums[i];
+  return total == T(0);
 }
 
 }  // namespace fc::cpu::FC_ISA

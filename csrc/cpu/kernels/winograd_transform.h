@@ -1,17 +1,15 @@
 // winograd_transform.h — the one-dimensional transforms of minimal filtering with six points.
 //
 // Math       y[i] = Σ_j g[j] · d[i + j], i < m, j < r, m + r = 7, as y = Aᵀ [(G g) ∘ (Bᵀ d)]: six products
-// for m · r.
-//            Row p of G evaluates the filter as a polynomial at point p (divided by f_p = Π_q≠p (p − q)), a
-//            column of Aᵀ holds that point's powers, Bᵀ belongs to the points alone. So one input transform
-//            serves F(4,3), F(2,5) and the weight gradients F(3,4); only the number of taps r and of results
-//            m differ.
+//            for m · r. Row p of G evaluates the filter as a polynomial at point p (divided by f_p = Π_q≠p (p
+//            − q)), a column of Aᵀ holds that point's powers, Bᵀ belongs to the points alone. So one input
+//            transform serves F(4,3), F(2,5) and the weight gradients F(3,4); only the number of taps r and
+//            of results m differ.
 // Points     0, ±√½, ±√2, ∞. Their products are powers of two, so the transforms are as short as with 0, ±1,
-// ±2, ∞, and
-//            the error is half of theirs.
+//            ±2, ∞, and the error is half of theirs.
 // Source     Winograd 1980, Arithmetic Complexity of Computations; Lavin and Gray,
-// https://arxiv.org/abs/1509.09308;
-//            points in ± reciprocal pairs: Alam et al., https://arxiv.org/abs/2201.10369
+//            https://arxiv.org/abs/1509.09308; points in ± reciprocal pairs: Alam et al.,
+//            https://arxiv.org/abs/2201.10369
 #pragma once
 
 #include "cpu/simd/vec.h"

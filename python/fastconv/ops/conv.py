@@ -119,7 +119,10 @@ def conv2d(
     Raises:
         TypeError: for kinds and dtypes. ValueError: for numbers and shapes. MemoryError: if y cannot be held.
 
-    Numerics: float32 products are summed in float32 in a fixed order: same bits for any batch size and number of threads.
+    Numerics: the same bits for any number of threads. In strict precision float32 products are summed in float32 in a
+    fixed order, whatever the batch size. In fast precision (``fastconv.set_precision``) large 3x3 and 5x5 convolutions
+    use minimal filtering: ‖error‖ <= 5e-6 ‖y‖, against about 2e-7 of direct sums, and one infinity makes NaNs of the
+    results within six pixels of it.
         NaN propagates; padding multiplies nothing, so an infinite weight beside it gives infinity, not NaN.
 
     Example:

@@ -47,6 +47,7 @@ def _algorithm(kernel, x, w):
 def test_it_is_chosen_where_it_pays_and_never_in_strict_precision(isa):
     large, small = ((32, 32, 32, 64), (3, 3, 64, 64)), ((1, 4, 4, 2), (3, 3, 2, 2))
     for kernel in ("conv2d_forward", "conv2d_backward_input"):
+        assert _algorithm(kernel, *large) == "winograd"
         assert _algorithm(kernel, *small) == "direct"
         with numerics("strict"):
             assert _algorithm(kernel, *large) == "direct"
@@ -76,9 +77,10 @@ def test_bits_do_not_depend_on_threads(extent, isa, prefer, threads):
             assert np.array_equal(a, b)
 
 
-def test_infinities_and_nans_reach_the_results_around_them(prefer):
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_infinities_and_nans_reach_the_results_around_them(value, isa, prefer):
     x, w, _ = _problem(3, 16, 16, images=2)
-    x[0, 7, 7, 3] = np.inf
+    x[0, 7, 7, 3] = value
     prefer("winograd")
     y = ops.conv2d(x, w, padding="same")
     assert not np.isfinite(y[0, 6:9, 6:9]).any()

@@ -52,7 +52,7 @@ def by_config(kind: str, config: Mapping[str, Any], known: Mapping[str, type]) -
             f"[{kind}] a config must name its class: expected {{'class_name': str, 'config': dict}}, "
             f"got {dict(config)!r}. Use the dict that serialize() returns."
         )
-    return by_name(kind, name, known).from_config(dict(arguments))  # type: ignore[attr-defined]
+    return by_name(kind, name, known).from_config(dict(arguments))  # type: ignore[attr-defined]  # all in `known` have it
 
 
 def to_config(kind: str, instance: Any, known: Mapping[str, type]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,8 @@ def run(args: argparse.Namespace) -> None:
         rng = np.random.default_rng(0)
         x = rng.integers(0, 256, (args.batch_size, *shape)).astype(np.float32)
         y = rng.integers(0, _CLASSES, args.batch_size)
-        train = _median_seconds(lambda m=model, x=x, y=y: m.train_on_batch(x, y), args.seconds)  # type: ignore[misc]
-        infer = _median_seconds(lambda m=model, x=x: m.predict_on_batch(x), args.seconds)  # type: ignore[misc]
+        train = _median_seconds(partial(model.train_on_batch, x, y), args.seconds)
+        infer = _median_seconds(partial(model.predict_on_batch, x), args.seconds)
         image = "x".join(map(str, shape))
         rates = [f"{args.batch_size / seconds:>10,.0f} img/s" for seconds in (train, infer)]
         print(f"{name:<10} {image:<10} {rates[0]:>16} {rates[1]:>16}", flush=True)

@@ -34,7 +34,8 @@ class Images:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(H, W, C) of one image."""
-        return self.x_train.shape[1:]  # type: ignore[return-value]
+        _, height, width, channels = self.x_train.shape
+        return height, width, channels
 
 
 def add_dataset(parser: argparse.ArgumentParser, default: str) -> None:

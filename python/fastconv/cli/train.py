@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _default_output(args: argparse.Namespace) -> str:
-    label = data.dataset_label(args.dataset or _DEFAULTS["dataset"])  # type: ignore[arg-type]
+    label = data.dataset_label(args.dataset or str(_DEFAULTS["dataset"]))
     return f"runs/{label}-{args.model or _DEFAULTS['model']}"
 
 

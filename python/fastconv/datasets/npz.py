@@ -98,7 +98,7 @@ def _read(op: str, path: Path, archive: zipfile.ZipFile, limit: int) -> dict[str
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise DatasetError(f"[{op}] {path}: {name} must be stored or deflated, as NumPy writes it.")
         with archive.open(entry) as stream:
-            arrays[name] = _read_npy(op, f"{path}: {name}", stream, entry.file_size)  # type: ignore[arg-type]
+            arrays[name] = _read_npy(op, f"{path}: {name}", stream, entry.file_size)  # type: ignore[arg-type]  # an IO[bytes]
     return arrays
 
 

@@ -9,7 +9,7 @@ namespace fc {
 
 enum class Precision : uint8_t {
   fast,    // algorithms with a larger, published error bound may be chosen
-  strict,  // one product and one sum per term, in the tensor's own precision
+  strict,  // as exact as one product and one sum per term in the tensor's own precision
 };
 
 enum class Conv2dAlgorithm : uint8_t {

@@ -7,24 +7,28 @@
 namespace fc::cpu::FC_ISA {
 
 inline constexpr int64_t kPairLines = 2 * kTileLines;
-inline constexpr int64_t kPairBlock = 2 * kSplitTileSize;  // elements: two tiles, three parts each
+// Elements of two tiles, all parts of each.
+inline int64_t pair_block(int64_t parts) {
+  return 2 * parts * kTileSize;
+}
+
 inline constexpr int64_t kPairSums = kPairLines * kPairLines;
 
 // Lines [line, line + lines) of a factor, at most kPairLines, in `count` blocks of depth from `first` on:
 // to[block][tile][part], which pair_stream() describes.
 inline void split_pair(const Factor& f, int64_t line, int64_t lines, int64_t depth, int64_t first,
-                       int64_t count, Bfloat16* to, Watch& watch) {
-  for (int64_t block = first; block < first + count; ++block, to += kPairBlock) {
+                       int64_t count, Bfloat16* to, Splitter& splitter) {
+  for (int64_t block = first; block < first + count; ++block, to += 2 * splitter.tile_size()) {
     const int64_t at = block * kTileDepth, depths = min_of(kTileDepth, depth - at);
-    f.split(line, min_of(lines, kTileLines), at, depths, to, watch);
+    f.split(line, min_of(lines, kTileLines), at, depths, to, splitter);
     if (lines > kTileLines) {
-      f.split(line + kTileLines, lines - kTileLines, at, depths, to + kSplitTileSize, watch);
+      f.split(line + kTileLines, lines - kTileLines, at, depths, to + splitter.tile_size(), splitter);
     }
   }
 }
 
-inline AmxStream pair_stream(const Bfloat16* pair) {
-  return {pair, kSplitTileSize, kTileSize, kPairBlock};
+inline AmxStream pair_stream(const Bfloat16* pair, int64_t parts) {
+  return {pair, parts * kTileSize, kTileSize, pair_block(parts)};
 }
 
 // Whether a thread has seen numbers that AMX must not see.

@@ -39,6 +39,7 @@ struct AmxConv {
 
 struct AmxConvBlocking {
   int64_t panels, column_runs, blocks;  // blocks: of depth, over all runs
+  int64_t panel_size;                   // elements of a split panel
   bool split_bands_ahead, split_filter_ahead;
 
   explicit AmxConvBlocking(const AmxConv& c)
@@ -46,10 +47,10 @@ struct AmxConvBlocking {
         column_runs(min_of(panels, ceil_div(kTasks, max_of(c.grid.bands * c.p.groups, 1)))),
         blocks(c.grid.runs() * c.grid.run_blocks()) {
     if (c.grid.bands * c.p.groups >= kAmxBands / 2) column_runs = 1;
+    panel_size = blocks * pair_block(c.grid.parts);
     split_bands_ahead = column_runs > 1;
     split_filter_ahead = c.grid.bands > 1;
   }
-  int64_t panel_size() const { return blocks * kPairBlock; }
 };
 
 struct AmxConvWorkspace {
@@ -63,16 +64,16 @@ struct AmxConvWorkspace {
     float* sums;
   };
   static Scratch scratch(const AmxConv& c, const AmxConvBlocking& k, WorkspaceCutter& cutter) {
-    return {cutter.take<Bfloat16>(k.split_bands_ahead ? 0 : kParts * c.grid.plane),
-            cutter.take<Bfloat16>(k.split_filter_ahead ? 0 : k.panel_size()),
+    return {cutter.take<Bfloat16>(k.split_bands_ahead ? 0 : c.grid.parts * c.grid.plane),
+            cutter.take<Bfloat16>(k.split_filter_ahead ? 0 : k.panel_size),
             cutter.take<float>(2 * kPairSums)};
   }
 
   AmxConvWorkspace(const AmxConv& c, const AmxConvBlocking& k, int threads, void* base) {
     WorkspaceCutter cutter(base);
-    bands =
-        cutter.take<Bfloat16>(k.split_bands_ahead ? c.grid.bands * c.p.groups * kParts * c.grid.plane : 0);
-    filter = cutter.take<Bfloat16>(k.split_filter_ahead ? c.p.groups * k.panels * k.panel_size() : 0);
+    bands = cutter.take<Bfloat16>(
+        k.split_bands_ahead ? c.grid.bands * c.p.groups * c.grid.parts * c.grid.plane : 0);
+    filter = cutter.take<Bfloat16>(k.split_filter_ahead ? c.p.groups * k.panels * k.panel_size : 0);
     jumps = cutter.take<int64_t>(c.grid.runs());
     refused = cutter.take<int32_t>(threads);
     WorkspaceCutter one(nullptr);
@@ -87,11 +88,11 @@ inline size_t amx_conv_workspace(const AmxConv& c, int threads) {
 
 // Blocks of depth [run's first, …) of one panel.
 inline void split_run_filter(const AmxConv& c, int64_t group, int64_t panel, int64_t run, Bfloat16* to,
-                             Watch& watch) {
+                             Splitter& splitter) {
   const int64_t column = panel * kPairLines, blocks = c.grid.run_blocks();
   Factor f = c.filter.factor(c.grid, group, run);
   split_pair(f, column, min_of(kPairLines, c.p.columns - column), c.grid.run_depth(), 0, blocks,
-             to + run * blocks * kPairBlock, watch);
+             to + run * blocks * pair_block(c.grid.parts), splitter);
 }
 
 // Which of the positions numbered first … first + 31 exist, and where their outputs are.
@@ -132,7 +133,8 @@ inline void multiply_band(const AmxConv& c, const AmxConvBlocking& k, const Band
     const AmxStream a{grid + first * g.cell, kTileLines * g.cell, g.plane, kTileDepth,
                       g.cell * static_cast<int64_t>(sizeof(Bfloat16))};
     multiply_split(numbers - first, columns,
-                   {a, pair_stream(filter), jumps, g.runs(), k.blocks / g.runs(), sums_of(first), false});
+                   {g.parts, a, pair_stream(filter, g.parts), jumps, g.runs(), k.blocks / g.runs(),
+                    sums_of(first), false});
     if (first > 0) finish(first - kPairLines);  // while the tiles are still busy with these sums
   }
   finish(first - kPairLines);
@@ -149,16 +151,17 @@ inline bool amx_conv(const AmxConv& c, const Context& context) {
   const int64_t filters = k.split_filter_ahead ? groups * k.panels * g.runs() : 0;
   const int64_t bands = k.split_bands_ahead ? g.bands * groups : 0;
   parallel_for_slots(context.threads, filters + bands, [&](int64_t task, int slot) {
-    Watch watch;
+    Splitter splitter(g.parts);
     if (task < filters) {
       const int64_t panel = task / g.runs();
       split_run_filter(c, panel / k.panels, panel % k.panels, task % g.runs(),
-                       w.filter + panel * k.panel_size(), watch);
+                       w.filter + panel * k.panel_size, splitter);
     } else {
       const int64_t i = task - filters, group = i % groups;
-      g.split(g.band(i / groups), c.p.rows.image + group * g.channels, w.bands + i * kParts * g.plane, watch);
+      g.split(g.band(i / groups), c.p.rows.image + group * g.channels, w.bands + i * g.parts * g.plane,
+              splitter);
     }
-    w.refused[slot] |= !watch.ordinary();
+    w.refused[slot] |= !splitter.ordinary();
   });
   if (any_refused(w.refused, context.threads)) return false;
 
@@ -168,22 +171,22 @@ inline bool amx_conv(const AmxConv& c, const Context& context) {
     WorkspaceCutter cutter = w.slots.at(slot);
     const auto scratch = AmxConvWorkspace::scratch(c, k, cutter);
     const AmxSession session;
-    Watch watch;
-    const Bfloat16* grid = w.bands + i * kParts * g.plane;
+    Splitter splitter(g.parts);
+    const Bfloat16* grid = w.bands + i * g.parts * g.plane;
     if (!k.split_bands_ahead) {
-      g.split(band, c.p.rows.image + group * g.channels, scratch.band, watch);
+      g.split(band, c.p.rows.image + group * g.channels, scratch.band, splitter);
       grid = scratch.band;
     }
     const Range panels = part_of(k.panels, k.column_runs, run);
     for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-      const Bfloat16* filter = w.filter + (group * k.panels + panel) * k.panel_size();
+      const Bfloat16* filter = w.filter + (group * k.panels + panel) * k.panel_size;
       if (!k.split_filter_ahead) {
-        for (int64_t r = 0; r < g.runs(); ++r) split_run_filter(c, group, panel, r, scratch.panel, watch);
+        for (int64_t r = 0; r < g.runs(); ++r) split_run_filter(c, group, panel, r, scratch.panel, splitter);
         filter = scratch.panel;
       }
       multiply_band(c, k, band, group, panel, w.jumps, grid, filter, scratch.sums);
     }
-    w.refused[slot] |= !watch.ordinary();
+    w.refused[slot] |= !splitter.ordinary();
   });
   return !any_refused(w.refused, context.threads);
 }

@@ -17,7 +17,7 @@ AmxConv forward_problem(const Conv2dSpec& s, const float* x, const float* w, con
   const ImageRows<float> rows(x, s.N, forward_axis_h(s), forward_axis_w(s), s.C, s.group_channels(), false);
   const int64_t tap = s.group_channels() * s.K;
   return {{rows, y, s.P * s.Q * s.K, s.Q * s.K, s.K, s.groups, s.group_filters(), {}, {bias, s.activation}},
-          AmxGrid(rows),
+          AmxGrid(rows, amx_parts(s.numerics)),
           {w, 1, s.K, s.group_filters(), 0, s.S * tap, tap}};
 }
 
@@ -34,7 +34,7 @@ AmxConv backward_problem(const Conv2dSpec& s, const Phase& phase, const float* d
            s.group_channels(),
            {},
            {nullptr, {}, {s.activation, gate, dx}}},
-          AmxGrid(rows),
+          AmxGrid(rows, amx_parts(s.numerics)),
           {w, s.K, 1, s.group_filters(), (phase.axis_h.first_tap * s.S + phase.axis_w.first_tap) * tap,
            phase.axis_h.tap_stride * s.S * tap, phase.axis_w.tap_stride * tap}};
 }
@@ -74,14 +74,15 @@ bool amx_conv2d_backward_input(const Conv2dSpec& s, const float* dy, const float
 
 // Of 1x1 filters alone.
 size_t amx_conv2d_backward_weight_workspace(const Conv2dSpec& s, int threads) {
-  return s.N == 0
-             ? 0
-             : amx_weight_workspace({s.N * s.P * s.Q, s.C, s.K, nullptr, nullptr, nullptr, nullptr}, threads);
+  return s.N == 0 ? 0
+                  : amx_weight_workspace({amx_parts(s.numerics), s.N * s.P * s.Q, s.C, s.K, nullptr, nullptr,
+                                          nullptr, nullptr},
+                                         threads);
 }
 
 bool amx_conv2d_backward_weight(const Conv2dSpec& s, const float* x, const float* dy, float* dw, float* dbias,
                                 const Context& context) {
-  return s.N > 0 && amx_weight({s.N * s.P * s.Q, s.C, s.K, x, dy, dw, dbias}, context);
+  return s.N > 0 && amx_weight({amx_parts(s.numerics), s.N * s.P * s.Q, s.C, s.K, x, dy, dw, dbias}, context);
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -11,12 +11,13 @@ namespace fc::cpu::FC_ISA {
 namespace {
 
 AmxGemm forward_problem(const GemmSpec& s, const float* x, const float* w, const float* bias, float* y) {
-  return {s.M, s.N, s.K, {x, s.K, 1, false}, {w, 1, s.N, true}, y, {bias, s.activation}, false};
+  return {amx_parts(s.numerics), s.M,  s.N, s.K, {x, s.K, 1, false}, {w, 1, s.N, true}, y,
+          {bias, s.activation},  false};
 }
 
 AmxGemm backward_problem(const GemmSpec& s, const float* dy, const float* w, const float* gate, float* dx) {
   const Epilogue<float> epilogue{nullptr, {}, {s.activation, gate, dx}};
-  return {s.M, s.K, s.N, {dy, s.N, 1, false}, {w, s.N, 1, true}, dx, epilogue, false};
+  return {amx_parts(s.numerics), s.M, s.K, s.N, {dy, s.N, 1, false}, {w, s.N, 1, true}, dx, epilogue, false};
 }
 
 }  // namespace
@@ -30,7 +31,8 @@ size_t amx_dense_workspace(const GemmSpec& s, GemmPass pass, int threads) {
     case GemmPass::backward_weight:
       break;
   }
-  return amx_weight_workspace({s.M, s.K, s.N, nullptr, nullptr, nullptr, nullptr}, threads);
+  return amx_weight_workspace({amx_parts(s.numerics), s.M, s.K, s.N, nullptr, nullptr, nullptr, nullptr},
+                              threads);
 }
 
 bool amx_dense_forward(const GemmSpec& s, const float* x, const float* w, const float* bias, float* y,
@@ -45,7 +47,7 @@ bool amx_dense_backward_input(const GemmSpec& s, const float* dy, const float* w
 
 bool amx_dense_backward_weight(const GemmSpec& s, const float* x, const float* dy, float* dw, float* dbias,
                                const Context& context) {
-  return amx_weight({s.M, s.K, s.N, x, dy, dw, dbias}, context);
+  return amx_weight({amx_parts(s.numerics), s.M, s.K, s.N, x, dy, dw, dbias}, context);
 }
 
 }  // namespace fc::cpu::FC_ISA

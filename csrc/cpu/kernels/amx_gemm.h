@@ -24,6 +24,7 @@ inline constexpr int64_t kAmxSliceBytes = 768
 inline constexpr int64_t kAmxChunkBlocks = 16;    // 512 depths per partial sum: adding them stays cheap
 
 struct AmxGemm {
+  int64_t parts;  // of a number
   int64_t rows, columns, depth;
   Factor a, b;
   float* out;  // (rows, columns)
@@ -32,11 +33,12 @@ struct AmxGemm {
 };
 
 struct AmxGemmBlocking {
-  int64_t row_pairs, row_blocks, panels, column_runs, depth_blocks, chunks, slice;
+  int64_t pair_block, row_pairs, row_blocks, panels, column_runs, depth_blocks, chunks, slice;
   bool split_a_ahead, split_b_ahead;
 
   explicit AmxGemmBlocking(const AmxGemm& p)
-      : row_pairs(ceil_div(p.rows, kPairLines)),
+      : pair_block(fc::cpu::FC_ISA::pair_block(p.parts)),
+        row_pairs(ceil_div(p.rows, kPairLines)),
         row_blocks(ceil_div(row_pairs, kAmxBlockPairs)),
         panels(ceil_div(p.columns, kPairLines)),
         column_runs(1),
@@ -49,7 +51,7 @@ struct AmxGemmBlocking {
     if (chunks > 1) column_runs = 1;
     split_a_ahead = column_runs > 1;
     split_b_ahead = row_blocks > 1;
-    const int64_t block_bytes = (min_of(kAmxBlockPairs, row_pairs) + 1) * kPairBlock * 2;
+    const int64_t block_bytes = (min_of(kAmxBlockPairs, row_pairs) + 1) * pair_block * 2;
     const int64_t most = max_of(kAmxSliceBytes / max_of(block_bytes, 1), 1);
     const int64_t chunk = max_of(ceil_div(depth_blocks, chunks), 1);
     slice = ceil_div(chunk, ceil_div(chunk, most));
@@ -74,15 +76,15 @@ struct AmxGemmWorkspace {
   };
   static Scratch scratch(const AmxGemmBlocking& k, WorkspaceCutter& cutter) {
     return {
-        cutter.take<Bfloat16>(k.split_a_ahead ? 0 : k.block_pairs() * k.slice * kPairBlock),
-        cutter.take<Bfloat16>(k.split_b_ahead ? 0 : k.slice * kPairBlock),
+        cutter.take<Bfloat16>(k.split_a_ahead ? 0 : k.block_pairs() * k.slice * k.pair_block),
+        cutter.take<Bfloat16>(k.split_b_ahead ? 0 : k.slice * k.pair_block),
         cutter.take<float>((k.sliced() ? k.block_pairs() * k.run_panels() : 1) * kPairLines * kPairLines)};
   }
 
   AmxGemmWorkspace(const AmxGemm& p, const AmxGemmBlocking& k, int threads, void* base) {
     WorkspaceCutter cutter(base);
-    a = cutter.take<Bfloat16>(k.split_a_ahead ? k.row_pairs * k.depth_blocks * kPairBlock : 0);
-    b = cutter.take<Bfloat16>(k.split_b_ahead ? k.panels * k.depth_blocks * kPairBlock : 0);
+    a = cutter.take<Bfloat16>(k.split_a_ahead ? k.row_pairs * k.depth_blocks * k.pair_block : 0);
+    b = cutter.take<Bfloat16>(k.split_b_ahead ? k.panels * k.depth_blocks * k.pair_block : 0);
     partial = cutter.take<float>(k.chunks > 1 ? k.chunks * p.rows * p.columns : 0);
     refused = cutter.take<int32_t>(threads);
     WorkspaceCutter one(nullptr);
@@ -96,16 +98,16 @@ inline size_t amx_gemm_workspace(const AmxGemm& p, int threads) {
 }
 
 // All of a factor with `lines` lines: to[pair][depth block].
-inline void split_factor(const Factor& f, int64_t lines, int64_t depth, Bfloat16* to, int32_t* refused,
-                         int threads) {
+inline void split_factor(const Factor& f, int64_t parts, int64_t lines, int64_t depth, Bfloat16* to,
+                         int32_t* refused, int threads) {
   constexpr int64_t kRun = 8;  // blocks per task
   const int64_t blocks = ceil_div(depth, kTileDepth), runs = ceil_div(blocks, kRun);
   parallel_for_slots(threads, ceil_div(lines, kPairLines) * runs, [&](int64_t task, int slot) {
     const int64_t pair = task / runs, first = task % runs * kRun, line = pair * kPairLines;
-    Watch watch;
+    Splitter splitter(parts);
     split_pair(f, line, min_of(kPairLines, lines - line), depth, first, min_of(kRun, blocks - first),
-               to + (pair * blocks + first) * kPairBlock, watch);
-    refused[slot] |= !watch.ordinary();
+               to + (pair * blocks + first) * pair_block(parts), splitter);
+    refused[slot] |= !splitter.ordinary();
   });
 }
 
@@ -120,22 +122,23 @@ struct AmxGemmSlice {
   float* out;
 
   const Bfloat16* a(int64_t pair) const {
-    return k.split_a_ahead ? workspace.a + (pair * k.depth_blocks + blocks.begin) * kPairBlock
-                           : scratch.a + (pair - pairs.begin) * k.slice * kPairBlock;
+    return k.split_a_ahead ? workspace.a + (pair * k.depth_blocks + blocks.begin) * k.pair_block
+                           : scratch.a + (pair - pairs.begin) * k.slice * k.pair_block;
   }
 
-  void split_rows(Watch& watch) const {
+  void split_rows(Splitter& splitter) const {
     for (int64_t pair = pairs.begin; pair < pairs.end; ++pair) {
       split_pair(p.a, pair * kPairLines, min_of(kPairLines, p.rows - pair * kPairLines), p.depth,
-                 blocks.begin, blocks.size(), scratch.a + (pair - pairs.begin) * k.slice * kPairBlock, watch);
+                 blocks.begin, blocks.size(), scratch.a + (pair - pairs.begin) * k.slice * k.pair_block,
+                 splitter);
     }
   }
 
-  void multiply_panel(int64_t panel, Watch& watch) const {
+  void multiply_panel(int64_t panel, Splitter& splitter) const {
     const int64_t column = panel * kPairLines, columns = min_of(kPairLines, p.columns - column);
-    const Bfloat16* b = workspace.b + (panel * k.depth_blocks + blocks.begin) * kPairBlock;
+    const Bfloat16* b = workspace.b + (panel * k.depth_blocks + blocks.begin) * k.pair_block;
     if (!k.split_b_ahead) {
-      split_pair(p.b, column, columns, p.depth, blocks.begin, blocks.size(), scratch.b, watch);
+      split_pair(p.b, column, columns, p.depth, blocks.begin, blocks.size(), scratch.b, splitter);
       b = scratch.b;
     }
     const int64_t no_jump = 0;
@@ -144,7 +147,8 @@ struct AmxGemmSlice {
       const int64_t index = k.sliced() ? (pair - pairs.begin) * k.run_panels() + panel - panels.begin : 0;
       float* sums = scratch.sums + index * kPairLines * kPairLines;
       multiply_split(rows, columns,
-                     {pair_stream(a(pair)), pair_stream(b), &no_jump, 1, blocks.size(), sums, !first});
+                     {p.parts, pair_stream(a(pair), p.parts), pair_stream(b, p.parts), &no_jump, 1,
+                      blocks.size(), sums, !first});
       if (!last) continue;
       SumRows to{rows, {}, {}};
       for (int64_t i = 0; i < rows; ++i)
@@ -158,8 +162,8 @@ inline bool amx_gemm(const AmxGemm& p, const Context& context) {
   const AmxGemmBlocking k(p);
   const AmxGemmWorkspace w(p, k, context.threads, context.workspace);
   for (int i = 0; i < context.threads; ++i) w.refused[i] = 0;
-  if (k.split_a_ahead) split_factor(p.a, p.rows, p.depth, w.a, w.refused, context.threads);
-  if (k.split_b_ahead) split_factor(p.b, p.columns, p.depth, w.b, w.refused, context.threads);
+  if (k.split_a_ahead) split_factor(p.a, p.parts, p.rows, p.depth, w.a, w.refused, context.threads);
+  if (k.split_b_ahead) split_factor(p.b, p.parts, p.columns, p.depth, w.b, w.refused, context.threads);
   if (any_refused(w.refused, context.threads)) return false;
 
   parallel_for_slots(context.threads, k.chunks * k.row_blocks * k.column_runs, [&](int64_t task, int slot) {
@@ -170,7 +174,7 @@ inline bool amx_gemm(const AmxGemm& p, const Context& context) {
     const Range depth = part_of(k.depth_blocks, k.chunks, chunk);
     float* out = k.chunks > 1 ? w.partial + chunk * p.rows * p.columns : p.out;
     const AmxSession session;
-    Watch watch;
+    Splitter splitter(p.parts);
     for (int64_t at = depth.begin; at < depth.end; at += k.slice) {
       const Range blocks{at, min_of(at + k.slice, depth.end)};
       const AmxGemmSlice slice{p,
@@ -183,11 +187,11 @@ inline bool amx_gemm(const AmxGemm& p, const Context& context) {
                                at == depth.begin,
                                blocks.end == depth.end,
                                out};
-      if (!k.split_a_ahead) slice.split_rows(watch);
+      if (!k.split_a_ahead) slice.split_rows(splitter);
       for (int64_t panel = slice.panels.begin; panel < slice.panels.end; ++panel)
-        slice.multiply_panel(panel, watch);
+        slice.multiply_panel(panel, splitter);
     }
-    w.refused[slot] |= !watch.ordinary();
+    w.refused[slot] |= !splitter.ordinary();
   });
   if (any_refused(w.refused, context.threads)) return false;
   if (k.chunks > 1)

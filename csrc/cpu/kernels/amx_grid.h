@@ -1,9 +1,9 @@
 // amx_grid.h — an image laid out so that any 16 neighbouring positions read a tile with a constant stride.
 //
-// A band of lines (or some whole images) is copied to a grid of cells, borders included, as three planes of
-// bfloat16. With a stride, the cells are sorted by their remainder, one grid each, so that neighbours in a
-// grid are what neighbouring positions read under one tap. Positions are numbered through the lines of the
-// grid: at the end of each line a few numbers belong to no position. Lines, and whole images, share their
+// A band of lines (or some whole images) is copied to a grid of cells, borders included, as planes of
+// bfloat16 parts. With a stride, the cells are sorted by their remainder, one grid each, so that neighbours
+// in a grid are what neighbouring positions read under one tap. Positions are numbered through the lines of
+// the grid: at the end of each line a few numbers belong to no position. Lines, and whole images, share their
 // zero borders wherever the border behind one can be the border before the next.
 #pragma once
 
@@ -64,6 +64,7 @@ struct Band {
 };
 
 struct AmxGrid {
+  int64_t parts;
   GridAxis h, w;
   int64_t images, lines, columns;  // of the whole problem
   int64_t pixel, channels;         // elements from one cell of the image to the next; that a tap reads
@@ -72,8 +73,9 @@ struct AmxGrid {
   int64_t band_lines, band_images, bands_per_image, bands;
   int64_t plane;  // elements of one part of a band
 
-  explicit AmxGrid(const ImageRows<float>& r)
-      : h(r.h),
+  AmxGrid(const ImageRows<float>& r, int64_t number_parts)
+      : parts(number_parts),
+        h(r.h),
         w(r.w),
         images(r.images),
         lines(r.h.positions),
@@ -85,7 +87,7 @@ struct AmxGrid {
     if (cell % (8 * kTileDepth) == 0)
       cell += kTileDepth;  // rows a multiple of 512 bytes apart share few sets of L1
     const int64_t most =
-        min_of(kAmxBandPositions, kAmxBandBytes / (cell * kParts * 2 * h.remainders() * w.remainders()));
+        min_of(kAmxBandPositions, kAmxBandBytes / (cell * parts * 2 * h.remainders() * w.remainders()));
     const int64_t image = h.pitch * w.pitch;
     band_lines = lines, band_images = max_of(min_of(most / image, images), 1);
     bands_per_image = 1;
@@ -130,16 +132,16 @@ struct AmxGrid {
   }
 
   // Splits the channels of `image` (N, cells, cells, pixel) that a band reads.
-  void split(const Band& b, const float* image, Bfloat16* to, Watch& watch) const {
+  void split(const Band& b, const float* image, Bfloat16* to, Splitter& splitter) const {
     for (int64_t i = 0; i < h.remainders(); ++i) {
       for (int64_t j = 0; j < w.remainders(); ++j, to += remainder_size())
-        split_remainder(b, image, i, j, to, watch);
+        split_remainder(b, image, i, j, to, splitter);
     }
   }
 
  private:
   void split_remainder(const Band& b, const float* image, int64_t rh, int64_t rw, Bfloat16* to,
-                       Watch& watch) const {
+                       Splitter& splitter) const {
     const int64_t rows = grid_lines(b.images, b.lines);
     for (int64_t row = 0; row < rows; ++row, to += w.pitch * cell) {
       const int64_t n = min_of(row / h.pitch, b.images - 1), line = b.line + row - n * h.pitch;
@@ -147,31 +149,31 @@ struct AmxGrid {
       if (from < 0 || from >= h.cells) {
         clear(to, w.pitch * cell);
       } else {
-        split_line(image + ((b.image + n) * h.cells + from) * w.cells * pixel, rw, to, watch);
+        split_line(image + ((b.image + n) * h.cells + from) * w.cells * pixel, rw, to, splitter);
       }
     }
     clear(to, (w.extent - w.pitch) * cell + kAmxSlack);
   }
 
-  void split_line(const float* line, int64_t remainder, Bfloat16* to, Watch& watch) const {
+  void split_line(const float* line, int64_t remainder, Bfloat16* to, Splitter& splitter) const {
     const Range in = w.inside(remainder, 0, w.pitch);
     clear(to, in.begin * cell);
     if (w.step == 1 && pixel == channels && channels == cell) {
-      split_run_of(line + w.cell(in.begin, 0) * pixel, in.size() * cell, to + in.begin * cell, watch);
+      split_run_of(line + w.cell(in.begin, 0) * pixel, in.size() * cell, to + in.begin * cell, splitter);
     } else {
       for (int64_t i = in.begin; i < in.end; ++i)
-        split_run_of(line + w.cell(i, remainder) * pixel, channels, to + i * cell, watch);
+        split_run_of(line + w.cell(i, remainder) * pixel, channels, to + i * cell, splitter);
     }
     clear(to + in.end * cell, (w.pitch - in.end) * cell);
   }
 
   // The last store may write zeros behind the run: lines are written in ascending order.
-  void split_run_of(const float* from, int64_t n, Bfloat16* to, Watch& watch) const {
-    for (int64_t i = 0; i < n; i += kTileDepth) split_run(from + i, n - i, to + i, plane, watch);
+  void split_run_of(const float* from, int64_t n, Bfloat16* to, Splitter& splitter) const {
+    for (int64_t i = 0; i < n; i += kTileDepth) splitter.run(from + i, n - i, to + i, plane);
   }
 
   void clear(Bfloat16* to, int64_t n) const {
-    for (int64_t part = 0; part < kParts; ++part)
+    for (int64_t part = 0; part < parts; ++part)
       std::memset(to + part * plane, 0, static_cast<size_t>(n) * sizeof(Bfloat16));
   }
 };

@@ -1,18 +1,21 @@
-// amx_split.h — float32 numbers as sums of three bfloat16, laid out as the matrix tiles of AMX want them.
+// amx_split.h — float32 numbers as sums of two or three bfloat16, laid out as the matrix tiles of AMX want
+// them.
 //
-// Math       v = v1 + v2 + v3: v1 keeps the first 8 significant bits of v, v2 the next 8, v3 the rest
-// Layout     a tile is 16 rows of 16 pairs: 1 KiB. As the left factor, row i holds the pairs of depths
+// Math       v = v1 + v2 (+ v3): v1 is v rounded to bfloat16, v2 what is left rounded to bfloat16, v3 the
+// rest Layout     a tile is 16 rows of 16 pairs: 1 KiB. As the left factor, row i holds the pairs of depths
 //            (2j, 2j+1); as the right factor, row j holds those pairs for 16 columns. One is the other
 //            transposed, pair by pair, so a tile of either is made from a matrix of either order
-// Numerics   exact: bits are cut, never rounded, so every part has the sign of v and no part overflows. But
-//            AMX reads subnormal parts as zeros: |v| < 2^-102 loses bits, |v| < 2^-126 counts as 0
-// Edges      what lies beyond the matrix is zero. Watch notes numbers that AMX must not see
+// Numerics   three parts are exact; two leave out at most 2^-17 |v|, in the mean of squares 2^-18.6. AMX
+// reads
+//            subnormal parts as zeros: |v| < 2^-102 loses bits, |v| < 2^-126 counts as 0
+// Edges      what lies beyond the matrix is zero. A Splitter notes numbers that AMX must not see
 // Source     Henry, Tang, Heinecke, Leveraging the bfloat16 Artificial Intelligence Datatype For
 //            Higher-Precision Computations, https://arxiv.org/abs/1904.06376
 #pragma once
 
 #include <immintrin.h>
 
+#include "core/numerics.h"
 #include "cpu/kernels/work.h"
 #include "cpu/simd/transpose.h"
 
@@ -20,72 +23,92 @@ namespace fc::cpu::FC_ISA {
 
 using Bfloat16 = uint16_t;
 
-inline constexpr int64_t kParts = 3;
+inline constexpr int64_t kMostParts = 3;
 inline constexpr int64_t kTileLines = 16;  // rows of a tile; also columns of the right factor
 inline constexpr int64_t kTileDepth = 32;  // terms of a sum that one tile holds
 inline constexpr int64_t kTileSize = kTileLines * kTileDepth;  // elements
-inline constexpr int64_t kSplitTileSize =
-    kParts * kTileSize;  // the three parts of a block, one behind the other
 
-// Whether all numbers seen so far are finite and below 2^48. With infinities or NaN a product of parts may be
-// NaN where the product of the numbers is not; with larger numbers a sum of parts might overflow.
-class Watch {
- public:
-  FC_INLINE void see(__m512 v) { sum_ = _mm512_fmadd_ps(v, _mm512_set1_ps(0x1p80f), sum_); }
-  bool ordinary() const {
-    return _mm512_cmp_ps_mask(_mm512_abs_ps(sum_), _mm512_set1_ps(__builtin_inff()), _CMP_LT_OQ) == 0xffff;
-  }
-
- private:
-  __m512 sum_ = _mm512_setzero_ps();
-};
-
-struct Split {
-  __m512 part[kParts];  // the lower half of every lane is zero, but for subnormals
-
-  FC_INLINE Split(__m512 v, Watch& watch) {
-    watch.see(v);
-    part[0] = cut(v);
-    const __m512 rest = _mm512_sub_ps(v, part[0]);
-    part[1] = cut(rest);
-    part[2] = _mm512_sub_ps(rest, part[1]);
-  }
-
- private:
-  FC_INLINE static __m512 cut(__m512 v) {
-    return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(v), _mm512_set1_epi32(-0x10000)));
-  }
-};
+// Two parts have the error of minimal filtering, see winograd_transform.h; three that of float32 sums.
+inline int64_t amx_parts(const Numerics& numerics) {
+  return numerics.precision == Precision::strict ? 3 : 2;
+}
 
 FC_INLINE __mmask16 first_lanes(int64_t n) {
   return static_cast<__mmask16>(n >= 16 ? 0xffff : n <= 0 ? 0 : (1u << n) - 1);
 }
 
-// to[part * pitch + i] = part of from[i], i < 32; zeros from n on.
-FC_INLINE void split_run(const float* from, int64_t n, Bfloat16* to, int64_t pitch, Watch& watch) {
-  const Split low(_mm512_maskz_loadu_ps(first_lanes(n), from), watch);
-  const Split high(_mm512_maskz_loadu_ps(first_lanes(n - 16), from + 16), watch);
-#pragma GCC unroll 3
-  for (int64_t i = 0; i < kParts; ++i) {
-    _mm512_storeu_si512(to + i * pitch, (__m512i)_mm512_cvtne2ps_pbh(high.part[i], low.part[i]));
-  }
-}
+// Splits numbers, and notes whether all of them are finite and below 2^48. With infinities or NaN a product
+// of parts may be NaN where the product of the numbers is not; with larger numbers a sum of parts might
+// overflow.
+class Splitter {
+ public:
+  explicit Splitter(int64_t parts) : parts_(parts) {}
 
-// to[part * pitch + 2 * j], … + 1: the parts of even[j], odd[j], j < 16; zeros from n on. A null row is
-// zeros.
-FC_INLINE void split_pairs(const float* even, const float* odd, int64_t n, Bfloat16* to, int64_t pitch,
-                           Watch& watch) {
-  const Split first(_mm512_maskz_loadu_ps(first_lanes(even ? n : 0), even), watch);
-  const Split second(_mm512_maskz_loadu_ps(first_lanes(odd ? n : 0), odd), watch);
-#pragma GCC unroll 3
-  for (int64_t i = 0; i < kParts; ++i) {
-    const __m512i low = _mm512_srli_epi32(_mm512_castps_si512(first.part[i]), 16);
-    const __m512i high = _mm512_castps_si512(second.part[i]);
-    const int kHighAndMaskOrLow = 0xea;
-    _mm512_storeu_si512(to + i * pitch,
-                        _mm512_ternarylogic_epi32(high, _mm512_set1_epi32(-0x10000), low, kHighAndMaskOrLow));
+  int64_t parts() const { return parts_; }
+  int64_t tile_size() const { return parts_ * kTileSize; }  // the parts of a tile, one behind the other
+  bool ordinary() const {
+    return _mm512_cmp_ps_mask(_mm512_abs_ps(sum_), _mm512_set1_ps(__builtin_inff()), _CMP_LT_OQ) == 0xffff;
   }
-}
+
+  // to[part * pitch + i] = part of from[i], i < 32; zeros from n on.
+  FC_INLINE void run(const float* from, int64_t n, Bfloat16* to, int64_t pitch) {
+    parts_ == 2 ? run_in<2>(from, n, to, pitch) : run_in<3>(from, n, to, pitch);
+  }
+
+  // to[part * pitch + 2 * j], … + 1: the parts of even[j], odd[j], j < 16; zeros from n on. A null row is
+  // zeros.
+  FC_INLINE void pairs(const float* even, const float* odd, int64_t n, Bfloat16* to, int64_t pitch) {
+    parts_ == 2 ? pairs_in<2>(even, odd, n, to, pitch) : pairs_in<3>(even, odd, n, to, pitch);
+  }
+
+ private:
+  template <int kParts>
+  struct Parts {
+    __m512 part[kParts];  // the lower half of every lane is zero
+  };
+
+  template <int kParts>
+  FC_INLINE Parts<kParts> split(__m512 v) {
+    sum_ = _mm512_fmadd_ps(v, _mm512_set1_ps(0x1p80f), sum_);
+    Parts<kParts> p;
+#pragma GCC unroll 3
+    for (int i = 0; i < kParts; ++i) {
+      p.part[i] = round(v);
+      v = _mm512_sub_ps(v, p.part[i]);
+    }
+    return p;
+  }
+
+  // To the nearest bfloat16, halves away from zero.
+  FC_INLINE static __m512 round(__m512 v) {
+    const __m512i bits = _mm512_add_epi32(_mm512_castps_si512(v), _mm512_set1_epi32(0x8000));
+    return _mm512_castsi512_ps(_mm512_and_si512(bits, _mm512_set1_epi32(-0x10000)));
+  }
+
+  template <int kParts>
+  FC_INLINE void run_in(const float* from, int64_t n, Bfloat16* to, int64_t pitch) {
+    const auto low = split<kParts>(_mm512_maskz_loadu_ps(first_lanes(n), from));
+    const auto high = split<kParts>(_mm512_maskz_loadu_ps(first_lanes(n - 16), from + 16));
+#pragma GCC unroll 3
+    for (int i = 0; i < kParts; ++i) {
+      _mm512_storeu_si512(to + i * pitch, (__m512i)_mm512_cvtne2ps_pbh(high.part[i], low.part[i]));
+    }
+  }
+
+  template <int kParts>
+  FC_INLINE void pairs_in(const float* even, const float* odd, int64_t n, Bfloat16* to, int64_t pitch) {
+    const auto first = split<kParts>(_mm512_maskz_loadu_ps(first_lanes(even ? n : 0), even));
+    const auto second = split<kParts>(_mm512_maskz_loadu_ps(first_lanes(odd ? n : 0), odd));
+#pragma GCC unroll 3
+    for (int i = 0; i < kParts; ++i) {
+      const __m512i low = _mm512_srli_epi32(_mm512_castps_si512(first.part[i]), 16);
+      _mm512_storeu_si512(to + i * pitch, _mm512_or_si512(_mm512_castps_si512(second.part[i]), low));
+    }
+  }
+
+  int64_t parts_;
+  __m512 sum_ = _mm512_setzero_ps();
+};
 
 inline void transpose_tile(Bfloat16* tile) {
   Vec<float> square[kTileLines];
@@ -101,23 +124,24 @@ struct Factor {
   int64_t line_stride, depth_stride;  // one of them is 1
   bool right;
 
-  // The tile of lines [line, line + lines) x depths [depth, depth + depths), in three parts.
-  void split(int64_t line, int64_t lines, int64_t depth, int64_t depths, Bfloat16* to, Watch& watch) const {
+  // The tile of lines [line, line + lines) x depths [depth, depth + depths), part by part.
+  void split(int64_t line, int64_t lines, int64_t depth, int64_t depths, Bfloat16* to,
+             Splitter& splitter) const {
     const float* from = data + line * line_stride + depth * depth_stride;
     if (depth_stride == 1) {
       for (int64_t i = 0; i < kTileLines; ++i) {
-        split_run(from + min_of(i, lines - 1) * line_stride, i < lines ? depths : 0, to + i * kTileDepth,
-                  kTileSize, watch);
+        splitter.run(from + min_of(i, lines - 1) * line_stride, i < lines ? depths : 0, to + i * kTileDepth,
+                     kTileSize);
       }
     } else {
       for (int64_t i = 0; i < kTileLines; ++i) {
         const float* row = from + 2 * i * depth_stride;
-        split_pairs(2 * i < depths ? row : nullptr, 2 * i + 1 < depths ? row + depth_stride : nullptr, lines,
-                    to + i * kTileDepth, kTileSize, watch);
+        splitter.pairs(2 * i < depths ? row : nullptr, 2 * i + 1 < depths ? row + depth_stride : nullptr,
+                       lines, to + i * kTileDepth, kTileSize);
       }
     }
     if (right == (depth_stride == 1)) {
-      for (int64_t i = 0; i < kParts; ++i) transpose_tile(to + i * kTileSize);
+      for (int64_t i = 0; i < splitter.parts(); ++i) transpose_tile(to + i * kTileSize);
     }
   }
 };

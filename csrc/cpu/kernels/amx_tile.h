@@ -1,12 +1,16 @@
 // amx_tile.h — the micro-kernel: up to 32 x 32 sums of float32 products, on AMX tiles of split bfloat16.
 //
-// Math       out[i][j] (+)= Σ_depth a[i][depth] · b[depth][j], as a1b1 + a1b3 + a1b2 + a2b2 + a2b1 + a3b1
-// Registers  eight tiles: 2 x 2 sums, two tiles of a, two of b, each loaded once per part and use
-// Numerics   the products left out are below 8 u |a·b|, u = 2^-24. The others are exact; a tile instruction
-//            adds 16 even and 16 odd ones in two chains, then both to the sum, each time to nearest. A sum of
-//            n products is within (n + 13) u Σ|a·b|. Integers are exact as long as Σ|a·b| <= 2^24: where a
-//            product has 24 bits or fewer, those left out are zero. What is below 2^-126 becomes zero
-// Source     Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, TDPBF16PS
+// Math       out[i][j] (+)= Σ_depth a[i][depth] · b[depth][j], of the parts of amx_split.h: of two parts
+//            a2b1 + a1b1 + a1b2, of three a1b1 + a1b3 + a1b2 + a2b2 + a2b1 + a3b1
+// Registers  eight tiles: 2 x 2 sums, two tiles of a, two of b; nearly every part is loaded once
+// Numerics   u = 2^-24. What two parts leave out of a product is below 2^-15 |a·b|, in the mean of squares
+//            2^-17.8; what three leave out is below u |a·b|. The other products are exact; a tile
+//            instruction adds 16 even and 16 odd ones in two chains, then both to the sum, each time to
+//            nearest: of three parts, a sum of n products is within (n + 13) u Σ|a·b|. Integers are exact as
+//            long as Σ|a·b| <= 2^24 and, of two parts, one factor of every product has 8 bits or fewer and
+//            the other 16. What is below 2^-126 becomes zero
+// Source     Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, TDPBF16PS;
+//            products of parts: Henry, Tang, Heinecke, as in amx_split.h
 #pragma once
 
 #include "cpu/kernels/amx_split.h"
@@ -37,6 +41,7 @@ struct AmxStream {
 };
 
 struct AmxProduct {
+  int64_t parts;
   AmxStream a, b;
   const int64_t* jumps;  // a's blocks come in runs of `blocks`; run i begins jumps[i] behind a.data
   int64_t runs, blocks;  // b's blocks lie one behind the other
@@ -73,7 +78,7 @@ FC_INLINE void multiply_parts(const AmxProduct& p, const Bfloat16* a, int64_t pa
 }
 
 // R x C tiles of sums, each 1 or 2.
-template <int R, int C>
+template <int R, int C, int kParts>
 __attribute__((noinline)) inline void multiply_split(const AmxProduct& p) {
   asm volatile("" ::: "memory");  // tiles are loaded behind the compiler's back
   constexpr int64_t kRowBytes = 32 * sizeof(float);
@@ -94,12 +99,18 @@ __attribute__((noinline)) inline void multiply_split(const AmxProduct& p) {
   for (int64_t run = 0; run < q.runs; ++run) {
     const Bfloat16* a = q.a.data + q.jumps[run];
     for (int64_t i = 0; i < q.blocks; ++i, a += q.a.block, b += q.b.block) {
-      multiply_parts<R, C, true, true>(q, a, 0, b, 0);
-      multiply_parts<R, C, false, true>(q, a, 0, b, 2);
-      multiply_parts<R, C, false, true>(q, a, 0, b, 1);
-      multiply_parts<R, C, true, false>(q, a, 1, b, 1);
-      multiply_parts<R, C, false, true>(q, a, 1, b, 0);
-      multiply_parts<R, C, true, false>(q, a, 2, b, 0);
+      if constexpr (kParts == 2) {
+        multiply_parts<R, C, true, true>(q, a, 1, b, 0);
+        multiply_parts<R, C, true, false>(q, a, 0, b, 0);
+        multiply_parts<R, C, false, true>(q, a, 0, b, 1);
+      } else {
+        multiply_parts<R, C, true, true>(q, a, 0, b, 0);
+        multiply_parts<R, C, false, true>(q, a, 0, b, 2);
+        multiply_parts<R, C, false, true>(q, a, 0, b, 1);
+        multiply_parts<R, C, true, false>(q, a, 1, b, 1);
+        multiply_parts<R, C, false, true>(q, a, 1, b, 0);
+        multiply_parts<R, C, true, false>(q, a, 2, b, 0);
+      }
     }
   }
   _tile_stored(0, p.out, kRowBytes);
@@ -110,9 +121,14 @@ __attribute__((noinline)) inline void multiply_split(const AmxProduct& p) {
 }
 
 // Of the 32 x 32 sums at least the first `rows` x `columns`.
+template <int kParts>
 inline void multiply_split(int64_t rows, int64_t columns, const AmxProduct& p) {
-  if (rows > 16) return columns > 16 ? multiply_split<2, 2>(p) : multiply_split<2, 1>(p);
-  return columns > 16 ? multiply_split<1, 2>(p) : multiply_split<1, 1>(p);
+  if (rows > 16) return columns > 16 ? multiply_split<2, 2, kParts>(p) : multiply_split<2, 1, kParts>(p);
+  return columns > 16 ? multiply_split<1, 2, kParts>(p) : multiply_split<1, 1, kParts>(p);
+}
+
+inline void multiply_split(int64_t rows, int64_t columns, const AmxProduct& p) {
+  return p.parts == 2 ? multiply_split<2>(rows, columns, p) : multiply_split<3>(rows, columns, p);
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -12,11 +12,11 @@
 namespace fc::cpu::FC_ISA {
 
 struct AmxWeight {
-  int64_t rows, C, K;
+  int64_t parts, rows, C, K;
   const float *x, *dy;
   float *dw, *dbias;
 
-  AmxGemm product() const { return {C, K, rows, {x, 1, C, false}, {dy, 1, K, true}, dw, {}, true}; }
+  AmxGemm product() const { return {parts, C, K, rows, {x, 1, C, false}, {dy, 1, K, true}, dw, {}, true}; }
   double* take_sums(WorkspaceCutter& cutter) const {
     return cutter.take<double>(folded_sums_size<float>(rows, K, 1));
   }

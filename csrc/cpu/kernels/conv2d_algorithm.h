@@ -30,7 +30,8 @@ struct Conv2dRates {
   static constexpr double filter = 130;                             // per vector of filters and channel
   static constexpr double weight_tile = 220, weight_inverse = 150;  // as tile_in, filter
   static constexpr double stream = 5;                               // bytes per cycle from L3
-  static constexpr double amx = 50;   // products of float32 per cycle, six of bfloat16 each
+  static constexpr double amx_fast = 110, amx_strict = 50;  // products of float32 per cycle, of three and
+                                                            // six of bfloat16
   static constexpr double split = 1;  // cycles per number on its way to a tile or from one
 };
 
@@ -86,12 +87,14 @@ inline bool can_use_amx(const Conv2dSpec& s, Conv2dPass pass) {
          s.Q == s.W;
 }
 
-// Tiles hold 32 depths and 16 columns, and lines end in a few positions that are thrown away.
+// Tiles hold 32 depths and 16 columns, and lines end in a few positions that are thrown away. The filter's
+// part is left out, so that a sample's algorithm does not depend on its batch.
 inline double amx_cycles(const Conv2dSpec& s, int64_t from, int64_t to) {
   using R = Conv2dRates;
   const int64_t taps = s.R * s.S, positions = s.groups * s.N * s.P * (s.Q + s.S / 2);
-  return static_cast<double>(positions * taps * round_up(from, 32) * round_up(to, 16)) / R::amx +
-         static_cast<double>(s.groups * (s.N * s.P * s.Q * (from + to) + taps * from * to)) * R::split;
+  return static_cast<double>(positions * taps * round_up(from, 32) * round_up(to, 16)) /
+             (s.numerics.precision == Precision::strict ? R::amx_strict : R::amx_fast) +
+         static_cast<double>(s.groups * s.N * s.P * s.Q * (from + to)) * R::split;
 }
 
 template <class T>
@@ -100,10 +103,9 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   if (is_depthwise(s)) return A::depthwise;
   const A preferred = s.numerics.preferred;
   if (suits_lines(s, pass) && (preferred == A::automatic || preferred == A::lines)) return A::lines;
-  if (!std::is_same_v<T, float> || s.numerics.precision == Precision::strict || preferred == A::direct) {
-    return A::direct;
-  }
-  const bool amx = kHasAmx && can_use_amx(s, pass), winograd = can_use_winograd(s);
+  if (!std::is_same_v<T, float> || preferred == A::direct) return A::direct;
+  const bool amx = kHasAmx && can_use_amx(s, pass);
+  const bool winograd = can_use_winograd(s) && s.numerics.precision != Precision::strict;
   if (preferred == A::amx) return amx ? A::amx : A::direct;
   if (preferred == A::winograd) return winograd ? A::winograd : A::direct;
 
@@ -116,8 +118,9 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   const auto consider = [&](A algorithm, double cost) {
     if (cost < cycles) best = algorithm, cycles = cost;
   };
-  if (amx && from >= 16 && to >= 16) consider(A::amx, amx_cycles(s, from, to));
-  if (winograd) {
+  if (amx && from >= 16 && to >= 16) {
+    consider(A::amx, amx_cycles(s, from, to));  // faster than minimal filtering wherever that is possible
+  } else if (winograd) {
     consider(A::winograd, weight ? winograd_weight_cycles(s) : winograd_cycles(s, height, width, from, to));
   }
   return best;

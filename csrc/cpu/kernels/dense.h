@@ -25,7 +25,6 @@ enum class GemmPass { forward, backward_input, backward_weight };
 template <class T>
 inline bool suits_amx(const GemmSpec& s, GemmPass pass) {
   if (!kHasAmx || !std::is_same_v<T, float> || s.M == 0) return false;
-  if (s.numerics.precision == Precision::strict) return false;
   if (s.numerics.preferred == Conv2dAlgorithm::amx) return true;
   // Weights beyond kMostWeights stream from memory once, which a batch of one is better left to do in place.
   constexpr int64_t kLeastExtent = 32, kLeastWeights = 1 << 13, kMostWeights = 1 << 22, kLeastRows = 8;

@@ -19,10 +19,12 @@ from .. import _cpu, reference
 from .case import Case
 from .compare import Inputs
 
-__all__ = ["WINOGRAD_L2", "WINOGRAD_MAX", "backward_bounds", "forward_bounds"]
+__all__ = ["SPLIT_L2", "SPLIT_MAX", "WINOGRAD_L2", "WINOGRAD_MAX", "backward_bounds", "forward_bounds"]
 
 # What minimal filtering promises: ‖error‖ / ‖result‖, and the largest error over the largest result.
 WINOGRAD_L2, WINOGRAD_MAX = 5e-6, 3e-5
+# The same for products of two bfloat16 parts each, of numbers without a pattern; any result is within 2^-15 · Σ|terms|.
+SPLIT_L2, SPLIT_MAX = 5e-6, 3e-5
 
 _LINEAR = ("conv2d", "conv2d_transpose", "dense", "avg_pool2d", "sum_pool2d", "global_avg_pool2d")
 _PRODUCTS = ("add", "subtract", "multiply", "prelu", "dropout", "leaky_relu")
@@ -66,7 +68,7 @@ def forward_bounds(case: Case, inputs: Inputs) -> tuple[Any, ...]:
     magnitudes = {name: _abs64(v) for name, v in inputs.items()}
     if case.op in _LINEAR:
         total = getattr(reference, case.op)(*magnitudes.values(), **kwargs)
-        bound = (_terms(case) + 2) * u * _spread(case, u, total, (1, 2))
+        bound = _sum_error(case, u, _terms(case) + 2, total, (1, 2))
         activation = case.kwargs.get("activation")
         if activation in (None, "relu"):
             return (bound,)
@@ -100,9 +102,7 @@ def backward_bounds(case: Case, dy: np.ndarray, inputs: Inputs) -> tuple[Any, ..
         n = _gradient_terms(case, dy)
         if case.kwargs.get("activation") in (None, "relu"):
             axes = ((1, 2), (0, 1), ())
-            return tuple(
-                None if t is None else (n[i] + 4) * u * _spread(case, u, t, axes[i]) for i, t in enumerate(totals)
-            )
+            return tuple(None if t is None else _sum_error(case, u, n[i] + 4, t, axes[i]) for i, t in enumerate(totals))
         # The slope at a rounded z: relative to the whole of dy, with one more forward sum inside it.
         inside = 1 + _terms(case) + 4 * _LIBM
         row = dy64 + dy64.sum(axis=-1, keepdims=True)  # softmax mixes the channels of a pixel
@@ -149,13 +149,18 @@ def _both(value: Any) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else value
 
 
-def _spread(case: Case, u: float, total: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """Σ|terms| as it bounds what may be computed by minimal filtering: the transforms add pixels (or taps) up to four
-    times their size, so an element's error is relative to the largest sum around it."""
-    filters = case.shapes.get("w", (0,))[:2]
-    fast = _cpu.numerics()[0] == "fast" and case.op.startswith("conv2d") and filters in ((3, 3), (5, 5))
-    fast = fast and u == _u(np.float32)
-    return 4 * total.max(axis=axes, keepdims=True, initial=0.0) if fast and axes else total
+def _sum_error(case: Case, u: float, n: int, total: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """The error of sums of ``n`` products, ``total`` being Σ|terms|. Minimal filtering adds pixels (or taps) up to four
+    times their size, so that an element's error is relative to the largest sum around it, over ``axes``. What AMX tiles
+    leave out: amx_tile.h."""
+    error = n * u
+    if u == _u(np.float32) and case.op.startswith(("conv2d", "dense")):
+        fast = _cpu.numerics()[0] == "fast"
+        if _cpu.current_isa() == "amx":
+            error += 2**-15 if fast else 12 * u
+        if fast and axes and case.op.startswith("conv2d") and case.shapes.get("w", (0,))[:2] in ((3, 3), (5, 5)):
+            total = 4 * total.max(axis=axes, keepdims=True, initial=0.0)
+    return np.asarray(error * total)
 
 
 def _terms(case: Case) -> int:

@@ -38,29 +38,54 @@ inline bool any_refused(const int32_t* refused, int threads) {
   return any != 0;
 }
 
-// Rows of a block of sums on their way to memory: row `from[i]` of the block goes to out[i] + column.
+// Rows of a block of sums on their way to memory: `count` of them, to out + column, step elements apart.
 struct SumRows {
+  const float* sums;
   int64_t count;
-  int32_t from[kPairLines];
-  float* out[kPairLines];
+  float* out;
+  int64_t step;
 };
 
-inline void store_sums(const float* sums, const SumRows& rows, int64_t column, int64_t columns,
+// M rows of V vectors, `last` lanes of the last one.
+template <int M, int V>
+FC_INLINE void store_sums(const float* sums, const Vec<float> (&bias)[2], const Epilogue<float>& epilogue,
+                          float* out, int64_t step, int64_t last) {
+  Vec<float> tile[M][V];
+#pragma GCC unroll 4
+  for (int i = 0; i < M; ++i)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) tile[i][v] = load(sums + i * kPairLines + v * kTileLines) + bias[v];
+  epilogue.activate(tile);
+#pragma GCC unroll 4
+  for (int i = 0; i < M; ++i)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v)
+      store_up_to(out + i * step + v * kTileLines, tile[i][v], v == V - 1 ? last : kTileLines);
+}
+
+template <int V>
+inline void store_sums(const SumRows& rows, int64_t column, int64_t columns,
                        const Epilogue<float>& epilogue) {
-  const int64_t first = min_of(columns, kTileLines), second = columns - first;
+  const int64_t last = columns - (V - 1) * kTileLines;
   Vec<float> bias[2] = {};
   if (epilogue.bias != nullptr) {
-    bias[0] = load_up_to(epilogue.bias + column, first);
-    if (second > 0) bias[1] = load_up_to(epilogue.bias + column + first, second);
+    for (int v = 0; v < V; ++v)
+      bias[v] = load_up_to(epilogue.bias + column + v * kTileLines, v == V - 1 ? last : kTileLines);
   }
-  for (int64_t i = 0; i < rows.count; ++i) {
-    const float* from = sums + rows.from[i] * kPairLines;
-    Vec<float> tile[1][2] = {{load(from) + bias[0], load(from + kTileLines) + bias[1]}};
-    epilogue.activate(tile);
-    store_up_to(rows.out[i] + column, tile[0][0], first);
-    if (second > 0) store_up_to(rows.out[i] + column + first, tile[0][1], second);
-  }
-  epilogue.finish(rows.out, rows.count, column, columns);
+  const float* from = rows.sums;
+  float* to = rows.out + column;
+  int64_t i = 0;
+  for (; i + 4 <= rows.count; i += 4, from += 4 * kPairLines, to += 4 * rows.step)
+    store_sums<4, V>(from, bias, epilogue, to, rows.step, last);
+  for (; i < rows.count; ++i, from += kPairLines, to += rows.step)
+    store_sums<1, V>(from, bias, epilogue, to, rows.step, last);
+  epilogue.finish(rows.out + column, rows.step, rows.count, columns);
+}
+
+inline void store_sums(const SumRows& rows, int64_t column, int64_t columns,
+                       const Epilogue<float>& epilogue) {
+  columns > kTileLines ? store_sums<2>(rows, column, columns, epilogue)
+                       : store_sums<1>(rows, column, columns, epilogue);
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -37,16 +37,24 @@ struct Epilogue {
     }
   }
 
-  // The gate and the activations that did not fit registers, over rows out[0..count) of `columns` elements
-  // each.
+  // The gate and the activations that did not fit registers, over `count` rows of `columns` elements, `step`
+  // apart.
+  void finish(T* out, int64_t step, int64_t count, int64_t columns) const {
+    if (fits_registers(activation) && gate.open()) return;
+    if (step == columns) columns *= count, count = 1;  // neighbours in one call
+    for (int64_t i = 0; i < count; ++i, out += step) {
+      if (!fits_registers(activation)) apply_activation(activation, out, columns);
+      gate.finish(out, columns);
+    }
+  }
+
+  // The same over rows out[0..count).
   void finish(T* const* out, int64_t count, int64_t column, int64_t columns) const {
     if (fits_registers(activation) && gate.open()) return;
     for (int64_t i = 0, next; i < count; i = next) {
       for (next = i + 1; next < count && out[next] == out[next - 1] + columns;)
         ++next;  // neighbours in one call
-      T* const block = out[i] + column;
-      if (!fits_registers(activation)) apply_activation(activation, block, (next - i) * columns);
-      gate.finish(block, (next - i) * columns);
+      finish(out[i] + column, columns, next - i, columns);
     }
   }
 

@@ -6,6 +6,7 @@
 // Numerics   as amx_tile.h; tiny numbers and small integers as there
 // Edges      false where amx_conv.h refuses the operands
 #include "cpu/kernels/amx_folded_conv.h"
+#include "cpu/kernels/amx_lines_weight.h"
 #include "cpu/kernels/amx_weight.h"
 #include "cpu/kernels/conv2d.h"
 #include "cpu/kernels/phases.h"
@@ -90,17 +91,19 @@ bool amx_conv2d_backward_input(const Conv2dSpec& s, const float* dy, const float
   return done;
 }
 
-// Of 1x1 filters alone.
+// Of 1x1 filters, or of few channels.
 size_t amx_conv2d_backward_weight_workspace(const Conv2dSpec& s, int threads) {
-  return s.N == 0 ? 0
-                  : amx_weight_workspace({amx_parts(s.numerics), s.N * s.P * s.Q, s.C, s.K, nullptr, nullptr,
-                                          nullptr, nullptr},
-                                         threads);
+  if (s.N == 0) return 0;
+  if (suits_amx_lines(s)) return lines_weight_workspace({s, amx_parts(s.numerics)}, threads);
+  return amx_weight_workspace(
+      {amx_parts(s.numerics), s.N * s.P * s.Q, s.C, s.K, nullptr, nullptr, nullptr, nullptr}, threads);
 }
 
 bool amx_conv2d_backward_weight(const Conv2dSpec& s, const float* x, const float* dy, float* dw, float* dbias,
                                 const Context& context) {
-  return s.N > 0 && amx_weight({amx_parts(s.numerics), s.N * s.P * s.Q, s.C, s.K, x, dy, dw, dbias}, context);
+  if (s.N == 0) return false;
+  if (suits_amx_lines(s)) return lines_weight({s, amx_parts(s.numerics)}, x, dy, dw, dbias, context);
+  return amx_weight({amx_parts(s.numerics), s.N * s.P * s.Q, s.C, s.K, x, dy, dw, dbias}, context);
 }
 
 }  // namespace fc::cpu::FC_ISA

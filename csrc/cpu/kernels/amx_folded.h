@@ -141,7 +141,7 @@ class FoldedGrid {
     for (; to < end; from += period() * kTileDepth / cell_ * channels) {
       const Pick* pick = picks_;
       for (int64_t i = 0; i < period() && to < end; ++i, to += kTileDepth) {
-        gather_picks<kParts>(from, to, plane, pick);
+        gather_picks<kParts>(from, plane, to, plane, pick);
       }
     }
   }

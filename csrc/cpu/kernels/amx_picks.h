@@ -36,20 +36,22 @@ inline Pick* make_picks(const int64_t (&source)[kTileDepth], Pick* to) {
   return to;
 }
 
-// A vector of each of several arrays that lie `pitch` apart. Afterwards `pick` is behind its last pick.
+// A vector of each of several arrays, from_pitch apart, to arrays to_pitch apart. Afterwards `pick` is behind
+// its last pick.
 template <int kArrays>
-FC_INLINE void gather_picks(const Bfloat16* from, Bfloat16* to, int64_t pitch, const Pick*& pick) {
+FC_INLINE void gather_picks(const Bfloat16* from, int64_t from_pitch, Bfloat16* to, int64_t to_pitch,
+                            const Pick*& pick) {
   __m512i v[kArrays] = {};
   do {
     const __m512i index = _mm512_load_si512(pick->index);
 #pragma GCC unroll 3
     for (int i = 0; i < kArrays; ++i) {
       v[i] = _mm512_mask_permutexvar_epi16(v[i], pick->mask, index,
-                                           _mm512_loadu_si512(from + pick->from + i * pitch));
+                                           _mm512_loadu_si512(from + pick->from + i * from_pitch));
     }
   } while (!pick++->last);
 #pragma GCC unroll 3
-  for (int i = 0; i < kArrays; ++i) _mm512_storeu_si512(to + i * pitch, v[i]);
+  for (int i = 0; i < kArrays; ++i) _mm512_storeu_si512(to + i * to_pitch, v[i]);
 }
 
 }  // namespace fc::cpu::FC_ISA

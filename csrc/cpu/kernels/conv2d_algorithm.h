@@ -80,9 +80,15 @@ inline double winograd_weight_cycles(const Conv2dSpec& s) {
          filters * R::weight_inverse * chunks;
 }
 
-// A weight gradient of single taps is a plain product; others are not built on AMX tiles.
+// Weight gradients of few channels by amx_lines_weight.h: dw stays in L2.
+inline bool suits_amx_lines(const Conv2dSpec& s) {
+  return s.groups == 1 && s.C <= 4 && s.R * s.S > 1 && s.R * s.S * s.C <= 256 && s.K <= 256 &&
+         (s.R == 1 || s.dilation_h == 1) && s.Q > 0;
+}
+
+// A weight gradient of single taps is a plain product; others of many channels are not built on AMX tiles.
 inline bool can_use_amx(const Conv2dSpec& s, Conv2dPass pass) {
-  if (pass != Conv2dPass::backward_weight) return true;
+  if (pass != Conv2dPass::backward_weight || suits_amx_lines(s)) return true;
   return s.R == 1 && s.S == 1 && s.stride_h == 1 && s.stride_w == 1 && s.groups == 1 && s.P == s.H &&
          s.Q == s.W;
 }

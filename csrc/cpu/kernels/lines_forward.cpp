@@ -132,7 +132,7 @@ size_t lines_forward_workspace(const Conv2dSpec& s, int threads) {
 template <class T>
 bool lines_forward(const Conv2dSpec& s, const T* x, const T* w, const T* bias, T* y, const Context& context) {
   const Lines<T> lines(s);
-  if (lines.has_edges() && !are_finite(w, lines.terms * s.K)) return false;
+  if (lines.has_edges() && !all_finite(w, lines.terms * s.K)) return false;
   const LinesWorkspace<T> workspace(lines, context.threads, context.workspace);
   lines.list_offsets(workspace.offsets);
   const Epilogue<T> epilogue{bias, s.activation};

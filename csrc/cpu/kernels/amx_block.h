@@ -38,45 +38,47 @@ inline bool any_refused(const int32_t* refused, int threads) {
   return any != 0;
 }
 
-// Rows of a block of sums on their way to memory: row `from[i]` of the block goes to out[i] + column.
+// Rows of a block of sums on their way to memory: `count` of them, to out + column, step elements apart.
 struct SumRows {
+  const float* sums;
   int64_t count;
-  int32_t from[kPairLines];
-  float* out[kPairLines];
+  float* out;
+  int64_t step;
 };
 
+// M rows of V vectors from row `first` on, `tail` lanes of the last one.
 template <int M, int V>
-FC_INLINE void store_vectors(const float* sums, const SumRows& rows, int64_t row, int64_t column,
-                             int64_t tail, const Epilogue<float>& epilogue) {
+FC_INLINE void store_sums(const SumRows& rows, int64_t first, int64_t column, int64_t tail,
+                          const Epilogue<float>& epilogue) {
+  const float* const from = rows.sums + first * kPairLines;
+  float* const to = rows.out + first * rows.step + column;
   Vec<float> tile[M][V];
-  for (int i = 0; i < M; ++i) {
-    for (int v = 0; v < V; ++v) tile[i][v] = load(sums + rows.from[row + i] * kPairLines + v * kTileLines);
-  }
-  epilogue.apply(tile, column, tail, [&](int i) { return rows.out[row + i] + column; });
-  for (int i = 0; i < M; ++i) {
-    for (int v = 0; v < V; ++v) {
-      store_up_to(rows.out[row + i] + column + v * kTileLines, tile[i][v], v == V - 1 ? tail : kTileLines);
-    }
-  }
+#pragma GCC unroll 4
+  for (int i = 0; i < M; ++i)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) tile[i][v] = load(from + i * kPairLines + v * kTileLines);
+  epilogue.apply(tile, column, tail, [&](int i) { return to + i * rows.step; });
+#pragma GCC unroll 4
+  for (int i = 0; i < M; ++i)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v)
+      store_up_to(to + i * rows.step + v * kTileLines, tile[i][v], v == V - 1 ? tail : kTileLines);
 }
 
-template <int M>
-FC_INLINE void store_rows(const float* sums, const SumRows& rows, int64_t row, int64_t column,
-                          int64_t columns, const Epilogue<float>& epilogue) {
-  if (columns > kTileLines) {
-    store_vectors<M, 2>(sums, rows, row, column, columns - kTileLines, epilogue);
-  } else {
-    store_vectors<M, 1>(sums, rows, row, column, columns, epilogue);
-  }
-}
-
-inline void store_sums(const float* sums, const SumRows& rows, int64_t column, int64_t columns,
+template <int V>
+inline void store_sums(const SumRows& rows, int64_t column, int64_t columns,
                        const Epilogue<float>& epilogue) {
-  // Some rows at a time, which share what the epilogue reads per column.
+  const int64_t tail = columns - (V - 1) * kTileLines;
   int64_t i = 0;
-  for (; i + 4 <= rows.count; i += 4) store_rows<4>(sums, rows, i, column, columns, epilogue);
-  for (; i < rows.count; ++i) store_rows<1>(sums, rows, i, column, columns, epilogue);
-  epilogue.finish(rows.out, rows.count, column, columns);
+  for (; i + 4 <= rows.count; i += 4) store_sums<4, V>(rows, i, column, tail, epilogue);
+  for (; i < rows.count; ++i) store_sums<1, V>(rows, i, column, tail, epilogue);
+  epilogue.finish(rows.out + column, rows.step, rows.count, columns);
+}
+
+inline void store_sums(const SumRows& rows, int64_t column, int64_t columns,
+                       const Epilogue<float>& epilogue) {
+  columns > kTileLines ? store_sums<2>(rows, column, columns, epilogue)
+                       : store_sums<1>(rows, column, columns, epilogue);
 }
 
 }  // namespace fc::cpu::FC_ISA

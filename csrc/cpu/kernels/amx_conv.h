@@ -13,7 +13,7 @@
 
 #include "core/context.h"
 #include "cpu/kernels/amx_block.h"
-#include "cpu/kernels/amx_grid.h"
+#include "cpu/kernels/amx_folded.h"
 #include "cpu/parallel.h"
 
 namespace fc::cpu::FC_ISA {
@@ -29,11 +29,15 @@ struct AmxFilter {
     const int64_t tap = first + (g.merged ? run * step_h : run / g.w.taps * step_h + run % g.w.taps * step_w);
     return {w + group_index * group + tap, line_stride, depth_stride, true};
   }
+  Factor factor(const FoldedGrid&, int64_t group_index, int64_t run) const {
+    return {w + group_index * group + first + run * step_w, line_stride, depth_stride, true};
+  }
 };
 
+template <class Grid>  // AmxGrid or FoldedGrid
 struct AmxConv {
   Igemm<float> p;  // its filter is not read
-  AmxGrid grid;
+  Grid grid;
   AmxFilter filter;
 };
 
@@ -42,7 +46,8 @@ struct AmxConvBlocking {
   int64_t panel_size;                   // elements of a split panel
   bool split_bands_ahead, split_filter_ahead;
 
-  explicit AmxConvBlocking(const AmxConv& c)
+  template <class Grid>
+  explicit AmxConvBlocking(const AmxConv<Grid>& c)
       : panels(ceil_div(c.p.columns, kPairLines)),
         column_runs(min_of(panels, ceil_div(kTasks, max_of(c.grid.bands * c.p.groups, 1)))),
         blocks(c.grid.runs() * c.grid.run_blocks()) {
@@ -63,13 +68,15 @@ struct AmxConvWorkspace {
     Bfloat16 *band, *panel;
     float* sums;
   };
-  static Scratch scratch(const AmxConv& c, const AmxConvBlocking& k, WorkspaceCutter& cutter) {
+  template <class Grid>
+  static Scratch scratch(const AmxConv<Grid>& c, const AmxConvBlocking& k, WorkspaceCutter& cutter) {
     return {cutter.take<Bfloat16>(k.split_bands_ahead ? 0 : c.grid.parts * c.grid.plane),
             cutter.take<Bfloat16>(k.split_filter_ahead ? 0 : k.panel_size),
             cutter.take<float>(2 * kPairSums)};
   }
 
-  AmxConvWorkspace(const AmxConv& c, const AmxConvBlocking& k, int threads, void* base) {
+  template <class Grid>
+  AmxConvWorkspace(const AmxConv<Grid>& c, const AmxConvBlocking& k, int threads, void* base) {
     WorkspaceCutter cutter(base);
     bands = cutter.take<Bfloat16>(
         k.split_bands_ahead ? c.grid.bands * c.p.groups * c.grid.parts * c.grid.plane : 0);
@@ -82,12 +89,14 @@ struct AmxConvWorkspace {
   }
 };
 
-inline size_t amx_conv_workspace(const AmxConv& c, int threads) {
+template <class Grid>
+inline size_t amx_conv_workspace(const AmxConv<Grid>& c, int threads) {
   return AmxConvWorkspace(c, AmxConvBlocking(c), threads, nullptr).slots.total_bytes;
 }
 
 // Blocks of depth [run's first, …) of one panel.
-inline void split_run_filter(const AmxConv& c, int64_t group, int64_t panel, int64_t run, Bfloat16* to,
+template <class Grid>
+inline void split_run_filter(const AmxConv<Grid>& c, int64_t group, int64_t panel, int64_t run, Bfloat16* to,
                              Splitter& splitter) {
   const int64_t column = panel * kPairLines, blocks = c.grid.run_blocks();
   Factor f = c.filter.factor(c.grid, group, run);
@@ -95,42 +104,26 @@ inline void split_run_filter(const AmxConv& c, int64_t group, int64_t panel, int
              to + run * blocks * pair_block(c.grid.parts), splitter);
 }
 
-// Which of the positions numbered first … first + 31 exist, and where their outputs are.
-inline SumRows rows_of(const AmxConv& c, const Band& b, int64_t group, int64_t first) {
-  const AmxGrid& g = c.grid;
-  SumRows rows{};
-  int64_t q = first % g.w.pitch, line = first / g.w.pitch % g.h.pitch, image = first / g.w.pitch / g.h.pitch;
-  if (b.images == 1) line = first / g.w.pitch, image = 0;
-  float* to = c.p.out + group * c.p.columns;
-  for (int32_t i = 0; i < kPairLines && image < b.images; ++i) {
-    if (q < g.columns && line < b.lines) {
-      rows.from[rows.count] = i;
-      rows.out[rows.count++] =
-          to + (b.image + image) * c.p.out_image + (b.line + line) * c.p.out_h + q * c.p.out_w;
-    }
-    if (++q == g.w.pitch) {
-      q = 0, ++line;
-      if (line == g.h.pitch && b.images > 1) line = 0, ++image;
-    }
-  }
-  return rows;
-}
-
-inline void multiply_band(const AmxConv& c, const AmxConvBlocking& k, const Band& band, int64_t group,
+template <class Grid>
+inline void multiply_band(const AmxConv<Grid>& c, const AmxConvBlocking& k, const Band& band, int64_t group,
                           int64_t panel, const int64_t* jumps, const Bfloat16* grid, const Bfloat16* filter,
                           float* sums) {
-  const AmxGrid& g = c.grid;
+  const Grid& g = c.grid;
   const int64_t numbers = g.numbers(band), column = panel * kPairLines;
   const int64_t columns = min_of(kPairLines, c.p.columns - column);
   const Epilogue<float> epilogue = c.p.epilogue.from_column(group * c.p.columns);
   const auto sums_of = [&](int64_t first) { return sums + first / kPairLines % 2 * kPairSums; };
   const auto finish = [&](int64_t first) {
-    store_sums(sums_of(first), rows_of(c, band, group, first), column, columns, epilogue);
+    const float* from = sums_of(first);
+    g.for_each_run(band, first, [&](int64_t i, int64_t n, int64_t image, int64_t line, int64_t q) {
+      float* out = c.p.out + group * c.p.columns + image * c.p.out_image + line * c.p.out_h + q * c.p.out_w;
+      store_sums({from + i * kPairLines, n, out, c.p.out_w}, column, columns, epilogue);
+    });
   };
   int64_t first = 0;
   for (; first < numbers; first += kPairLines) {
-    const AmxStream a{grid + first * g.cell, kTileLines * g.cell, g.plane, kTileDepth,
-                      g.cell * static_cast<int64_t>(sizeof(Bfloat16))};
+    const AmxStream a{grid + first * g.step(), kTileLines * g.step(), g.plane, kTileDepth,
+                      g.step() * static_cast<int64_t>(sizeof(Bfloat16))};
     multiply_split(numbers - first, columns,
                    {g.parts, a, pair_stream(filter, g.parts), jumps, g.runs(), k.blocks / g.runs(),
                     sums_of(first), false});
@@ -139,10 +132,11 @@ inline void multiply_band(const AmxConv& c, const AmxConvBlocking& k, const Band
   finish(first - kPairLines);
 }
 
-inline bool amx_conv(const AmxConv& c, const Context& context) {
+template <class Grid>
+inline bool amx_conv(const AmxConv<Grid>& c, const Context& context) {
   const AmxConvBlocking k(c);
   const AmxConvWorkspace w(c, k, context.threads, context.workspace);
-  const AmxGrid& g = c.grid;
+  const Grid& g = c.grid;
   const int64_t groups = c.p.groups;
   for (int64_t i = 0; i < g.runs(); ++i) w.jumps[i] = g.jump(i);
   for (int i = 0; i < context.threads; ++i) w.refused[i] = 0;

@@ -5,7 +5,8 @@
 // Blocking   amx_conv.h; backward-input by phases, as conv2d_backward_input.cpp; weights: amx_weight.h
 // Numerics   as amx_tile.h; tiny numbers and small integers as there
 // Edges      false where amx_conv.h refuses the operands
-#include "cpu/kernels/amx_conv.h"
+#include "cpu/kernels/amx_folded_conv.h"
+#include "cpu/kernels/amx_lines_weight.h"
 #include "cpu/kernels/amx_weight.h"
 #include "cpu/kernels/conv2d.h"
 #include "cpu/kernels/phases.h"
@@ -13,17 +14,19 @@
 namespace fc::cpu::FC_ISA {
 namespace {
 
-AmxConv forward_problem(const Conv2dSpec& s, const float* x, const float* w, const Epilogue<float>& epilogue,
-                        float* y) {
+template <class Grid>
+AmxConv<Grid> forward_problem(const Conv2dSpec& s, const float* x, const float* w,
+                              const Epilogue<float>& epilogue, float* y) {
   const ImageRows<float> rows(x, s.N, forward_axis_h(s), forward_axis_w(s), s.C, s.group_channels(), false);
   const int64_t tap = s.group_channels() * s.K;
   return {{rows, y, s.P * s.Q * s.K, s.Q * s.K, s.K, s.groups, s.group_filters(), {}, epilogue},
-          AmxGrid(rows, amx_parts(s.numerics)),
+          Grid(rows, amx_parts(s.numerics)),
           {w, 1, s.K, s.group_filters(), 0, s.S * tap, tap}};
 }
 
-AmxConv backward_problem(const Conv2dSpec& s, const Phase& phase, const float* dy, const float* w,
-                         const Epilogue<float>& epilogue, float* dx) {
+template <class Grid>
+AmxConv<Grid> backward_problem(const Conv2dSpec& s, const Phase& phase, const float* dy, const float* w,
+                               const Epilogue<float>& epilogue, float* dx) {
   const ImageRows<float> rows(dy, s.N, phase.axis_h.axis, phase.axis_w.axis, s.K, s.group_filters(), false);
   const int64_t tap = s.group_channels() * s.K;
   return {{rows,
@@ -35,20 +38,31 @@ AmxConv backward_problem(const Conv2dSpec& s, const Phase& phase, const float* d
            s.group_channels(),
            {},
            epilogue},
-          AmxGrid(rows, amx_parts(s.numerics)),
+          Grid(rows, amx_parts(s.numerics)),
           {w, s.K, 1, s.group_filters(), (phase.axis_h.first_tap * s.S + phase.axis_w.first_tap) * tap,
            phase.axis_h.tap_stride * s.S * tap, phase.axis_w.tap_stride * tap}};
+}
+
+bool folds_forward(const Conv2dSpec& s) {
+  return s.groups == 1 && pays_to_fold(forward_axis_h(s), forward_axis_w(s), s.C);
+}
+bool folds_backward(const Conv2dSpec& s, const Phase& phase) {
+  return s.groups == 1 && pays_to_fold(phase.axis_h.axis, phase.axis_w.axis, s.K);
 }
 
 }  // namespace
 
 size_t amx_conv2d_forward_workspace(const Conv2dSpec& s, int threads) {
-  return s.N == 0 ? 0 : amx_conv_workspace(forward_problem(s, nullptr, nullptr, {}, nullptr), threads);
+  if (s.N == 0) return 0;
+  return folds_forward(s) ? folded_conv_workspace(forward_problem<FoldedGrid>(s, {}, {}, {}, {}), threads)
+                          : amx_conv_workspace(forward_problem<AmxGrid>(s, {}, {}, {}, {}), threads);
 }
 
 bool amx_conv2d_forward(const Conv2dSpec& s, const float* x, const float* w, const Epilogue<float>& epilogue,
                         float* y, const Context& context) {
-  return s.N == 0 || amx_conv(forward_problem(s, x, w, epilogue, y), context);
+  if (s.N == 0) return true;
+  return folds_forward(s) ? folded_conv(forward_problem<FoldedGrid>(s, x, w, epilogue, y), context)
+                          : amx_conv(forward_problem<AmxGrid>(s, x, w, epilogue, y), context);
 }
 
 size_t amx_conv2d_backward_input_workspace(const Conv2dSpec& s, int threads) {
@@ -56,7 +70,9 @@ size_t amx_conv2d_backward_input_workspace(const Conv2dSpec& s, int threads) {
   if (s.N == 0) return bytes;
   for_each_phase(s, [&](const Phase& phase) {
     const size_t need =
-        amx_conv_workspace(backward_problem(s, phase, nullptr, nullptr, {}, nullptr), threads);
+        folds_backward(s, phase)
+            ? folded_conv_workspace(backward_problem<FoldedGrid>(s, phase, {}, {}, {}, {}), threads)
+            : amx_conv_workspace(backward_problem<AmxGrid>(s, phase, {}, {}, {}, {}), threads);
     if (need > bytes) bytes = need;
   });
   return bytes;
@@ -68,22 +84,26 @@ bool amx_conv2d_backward_input(const Conv2dSpec& s, const float* dy, const float
   fill_unreached(s, epilogue, dx, context.threads);
   bool done = true;
   for_each_phase(s, [&](const Phase& phase) {
-    done = done && amx_conv(backward_problem(s, phase, dy, w, epilogue, dx), context);
+    done = done && (folds_backward(s, phase)
+                        ? folded_conv(backward_problem<FoldedGrid>(s, phase, dy, w, epilogue, dx), context)
+                        : amx_conv(backward_problem<AmxGrid>(s, phase, dy, w, epilogue, dx), context));
   });
   return done;
 }
 
-// Of 1x1 filters alone.
+// Of 1x1 filters, or of few channels.
 size_t amx_conv2d_backward_weight_workspace(const Conv2dSpec& s, int threads) {
-  return s.N == 0 ? 0
-                  : amx_weight_workspace({amx_parts(s.numerics), s.N * s.P * s.Q, s.C, s.K, nullptr, nullptr,
-                                          nullptr, nullptr},
-                                         threads);
+  if (s.N == 0) return 0;
+  if (suits_amx_lines(s)) return lines_weight_workspace({s, amx_parts(s.numerics)}, threads);
+  return amx_weight_workspace(
+      {amx_parts(s.numerics), s.N * s.P * s.Q, s.C, s.K, nullptr, nullptr, nullptr, nullptr}, threads);
 }
 
 bool amx_conv2d_backward_weight(const Conv2dSpec& s, const float* x, const float* dy, float* dw, float* dbias,
                                 const Context& context) {
-  return s.N > 0 && amx_weight({amx_parts(s.numerics), s.N * s.P * s.Q, s.C, s.K, x, dy, dw, dbias}, context);
+  if (s.N == 0) return false;
+  if (suits_amx_lines(s)) return lines_weight({s, amx_parts(s.numerics)}, x, dy, dw, dbias, context);
+  return amx_weight({amx_parts(s.numerics), s.N * s.P * s.Q, s.C, s.K, x, dy, dw, dbias}, context);
 }
 
 }  // namespace fc::cpu::FC_ISA

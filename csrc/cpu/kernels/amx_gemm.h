@@ -150,10 +150,7 @@ struct AmxGemmSlice {
                      {p.parts, pair_stream(a(pair), p.parts), pair_stream(b, p.parts), &no_jump, 1,
                       blocks.size(), sums, !first});
       if (!last) continue;
-      SumRows to{rows, {}, {}};
-      for (int64_t i = 0; i < rows; ++i)
-        to.from[i] = static_cast<int32_t>(i), to.out[i] = out + (row + i) * p.columns;
-      store_sums(sums, to, column, columns, p.epilogue);
+      store_sums({sums, rows, out + row * p.columns, p.columns}, column, columns, p.epilogue);
     }
   }
 };

@@ -106,6 +106,22 @@ struct AmxGrid {
     const int64_t image = i / bands_per_image * band_images, line = i % bands_per_image * band_lines;
     return {image, min_of(band_images, images - image), line, min_of(band_lines, lines - line)};
   }
+  int64_t step() const { return cell; }  // elements from one number to the next
+
+  // f(i, n, image, line, column) for the runs of positions, neighbours in a line, among 32 numbers from
+  // `first` on: i is where a run begins, n how long it is.
+  template <class F>
+  FC_INLINE void for_each_run(const Band& b, int64_t first, const F& f) const {
+    int64_t q = first % w.pitch, line = first / w.pitch, image = 0;
+    if (b.images > 1) image = line / h.pitch, line %= h.pitch;
+    for (int64_t i = 0; i < 2 * kTileLines && image < b.images; q = 0) {
+      const int64_t n = min_of(columns - q, 2 * kTileLines - i);
+      if (n > 0 && line < b.lines) f(i, n, b.image + image, b.line + line, q);
+      i += w.pitch - q;
+      if (++line == h.pitch && b.images > 1) line = 0, ++image;
+    }
+  }
+
   // One more than the largest number of a position.
   int64_t numbers(const Band& b) const {
     return ((b.images - 1) * h.pitch + b.lines - 1) * w.pitch + columns;

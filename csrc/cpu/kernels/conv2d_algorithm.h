@@ -80,11 +80,22 @@ inline double winograd_weight_cycles(const Conv2dSpec& s) {
          filters * R::weight_inverse * chunks;
 }
 
-// A weight gradient of single taps is a plain product; others are not built on AMX tiles.
+// Weight gradients of few channels by amx_lines_weight.h: dw stays in L2.
+inline bool suits_amx_lines(const Conv2dSpec& s) {
+  return s.groups == 1 && s.C <= 4 && s.R * s.S > 1 && s.R * s.S * s.C <= 256 && s.K <= 256 &&
+         (s.R == 1 || s.dilation_h == 1) && s.Q > 0;
+}
+
+// A weight gradient of single taps is a plain product; others of many channels are not built on AMX tiles.
 inline bool can_use_amx(const Conv2dSpec& s, Conv2dPass pass) {
-  if (pass != Conv2dPass::backward_weight) return true;
+  if (pass != Conv2dPass::backward_weight || suits_amx_lines(s)) return true;
   return s.R == 1 && s.S == 1 && s.stride_h == 1 && s.stride_w == 1 && s.groups == 1 && s.P == s.H &&
          s.Q == s.W;
+}
+
+// Few channels: the whole filter may be one run of depth, see amx_folded.h.
+inline bool can_fold(const Conv2dSpec& s, int64_t from) {
+  return s.groups == 1 && s.R * from <= kMostFolded;
 }
 
 // Tiles hold 32 depths and 16 columns, and lines end in a few positions that are thrown away. The filter's
@@ -92,9 +103,11 @@ inline bool can_use_amx(const Conv2dSpec& s, Conv2dPass pass) {
 inline double amx_cycles(const Conv2dSpec& s, int64_t from, int64_t to) {
   using R = Conv2dRates;
   const int64_t taps = s.R * s.S, positions = s.groups * s.N * s.P * (s.Q + s.S / 2);
-  return static_cast<double>(positions * taps * round_up(from, 32) * round_up(to, 16)) /
+  int64_t depth = taps * round_up(from, 32), split = from;
+  if (can_fold(s, from) && round_up(taps * from, 32) < depth) depth = round_up(taps * from, 32), split *= s.R;
+  return static_cast<double>(positions * depth * round_up(to, 16)) /
              (s.numerics.precision == Precision::strict ? R::amx_strict : R::amx_fast) +
-         static_cast<double>(s.groups * s.N * s.P * s.Q * (from + to)) * R::split;
+         static_cast<double>(s.groups * s.N * s.P * s.Q * (split + to)) * R::split;
 }
 
 template <class T>
@@ -102,9 +115,12 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   using A = Conv2dAlgorithm;
   if (is_depthwise(s)) return A::depthwise;
   const A preferred = s.numerics.preferred;
-  if (suits_lines(s, pass) && (preferred == A::automatic || preferred == A::lines)) return A::lines;
+  const bool amx = kHasAmx && std::is_same_v<T, float> && can_use_amx(s, pass);
+  if (suits_lines(s, pass)) {
+    if (preferred == A::automatic) return amx ? A::amx : A::lines;
+    if (preferred == A::lines) return A::lines;
+  }
   if (!std::is_same_v<T, float> || preferred == A::direct) return A::direct;
-  const bool amx = kHasAmx && can_use_amx(s, pass);
   const bool winograd = can_use_winograd(s) && s.numerics.precision != Precision::strict;
   if (preferred == A::amx) return amx ? A::amx : A::direct;
   if (preferred == A::winograd) return winograd ? A::winograd : A::direct;
@@ -118,7 +134,7 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   const auto consider = [&](A algorithm, double cost) {
     if (cost < cycles) best = algorithm, cycles = cost;
   };
-  if (amx && from >= 16 && to >= 16) {
+  if (amx && (can_fold(s, from) || (from >= 16 && to >= 16))) {
     consider(A::amx, amx_cycles(s, from, to));  // faster than minimal filtering wherever that is possible
   } else if (winograd) {
     consider(A::winograd, weight ? winograd_weight_cycles(s) : winograd_cycles(s, height, width, from, to));

@@ -118,13 +118,20 @@ struct Epilogue {
     gate.finish(data, n);
   }
 
-  // The activations that did not fit registers, over rows out[0..count) of `columns` elements each.
+  // The activations that did not fit registers, over `count` rows of `columns` elements, `step` apart.
+  void finish(T* out, int64_t step, int64_t count, int64_t columns) const {
+    if (fits_registers(activation)) return;
+    if (step == columns) columns *= count, count = 1;  // neighbours in one call
+    for (int64_t i = 0; i < count; ++i) apply_activation(activation, out + i * step, columns);
+  }
+
+  // The same over rows out[0..count).
   void finish(T* const* out, int64_t count, int64_t column, int64_t columns) const {
     if (fits_registers(activation)) return;
     for (int64_t i = 0, next; i < count; i = next) {
       for (next = i + 1; next < count && out[next] == out[next - 1] + columns;)
         ++next;  // neighbours in one call
-      apply_activation(activation, out[i] + column, (next - i) * columns);
+      finish(out[i] + column, columns, next - i, columns);
     }
   }
 

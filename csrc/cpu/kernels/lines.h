@@ -6,6 +6,7 @@
 #pragma once
 
 #include "cpu/kernels/axis.h"
+#include "cpu/kernels/finite.h"
 #include "cpu/kernels/workspace.h"
 
 namespace fc::cpu::FC_ISA {
@@ -48,20 +49,13 @@ struct Lines {
       const bool inside = h.contains(cell);
       const int64_t from = inside ? begin * s.C : pitch, to = inside ? end * s.C : pitch;
       for (int64_t j = 0; j < from; ++j) strip[j] = T(0);
-      const T* line = x + ((i / s.P * s.H + cell) * s.W + w.first) * s.C;
-      if (inside) std::memcpy(strip + from, line + from, static_cast<size_t>(to - from) * sizeof(T));
+      if (from < to) {
+        const T* line = x + ((i / s.P * s.H + cell) * s.W + w.first + begin) * s.C;
+        std::memcpy(strip + from, line, static_cast<size_t>(to - from) * sizeof(T));
+      }
       for (int64_t j = to; j < pitch; ++j) strip[j] = T(0);
     }
   }
 };
-
-// Whether none of n numbers is infinite or NaN: 0 · v is 0 then.
-template <class T>
-inline bool are_finite(const T* data, int64_t n) {
-  Vec<T> total{};
-  for_each_vector<T>(
-      n, [&](int64_t i, int64_t count) { total = fma<T>(load_up_to(data + i, count), Vec<T>{}, total); });
-  return sum<T>(total) == T(0);
-}
 
 }  // namespace fc::cpu::FC_ISA

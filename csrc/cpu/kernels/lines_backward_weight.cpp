@@ -150,7 +150,7 @@ bool lines_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* dw, 
   const int64_t size = lines.terms * s.K;
   tree_sum(workspace.sums, workspace.chunks, workspace.size, size, dw, 1);
   if (dbias != nullptr) tree_sum(workspace.sums + size, workspace.chunks, workspace.size, s.K, dbias, 1);
-  return !lines.has_edges() || are_finite(dw, size);
+  return !lines.has_edges() || all_finite(dw, size);
 }
 
 #define FC_INSTANTIATE(T)                                                     \

@@ -125,7 +125,7 @@ template <class T>
 bool lines_forward(const Conv2dSpec& s, const T* x, const T* w, const Epilogue<T>& epilogue, T* y,
                    const Context& context) {
   const Lines<T> lines(s);
-  if (lines.has_edges() && !are_finite(w, lines.terms * s.K)) return false;
+  if (lines.has_edges() && !all_finite(w, lines.terms * s.K)) return false;
   const LinesWorkspace<T> workspace(lines, context.threads, context.workspace);
   lines.list_offsets(workspace.offsets);
   const int64_t products = lines.count() * s.Q * lines.terms * s.K;

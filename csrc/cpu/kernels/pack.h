@@ -4,6 +4,7 @@
 #pragma once
 
 #include "cpu/kernels/blocking.h"
+#include "cpu/kernels/finite.h"
 #include "cpu/simd/transpose.h"
 
 namespace fc::cpu::FC_ISA {
@@ -31,19 +32,6 @@ inline void pack_transposed(const T* from, int64_t stride, int64_t depth, int64_
       for (int64_t i = 0; i < n; ++i) store(to + (k + i) * width + j, square[i]);
     }
   }
-}
-
-// Whether a packed block has neither infinities nor NaN: 0 * v is 0 then.
-template <class T>
-inline bool all_finite(const T* block, int64_t n) {
-  Vec<T> total[4] = {};
-  int64_t i = 0;
-  for (; i + 4 * kLanes<T> <= n; i += 4 * kLanes<T>) {
-#pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j) total[j] = fma<T>(load(block + i + j * kLanes<T>), Vec<T>{}, total[j]);
-  }
-  for (; i < n; i += kLanes<T>) total[0] = fma<T>(load(block + i), Vec<T>{}, total[0]);
-  return sum<T>(total[0] + total[1] + total[2] + total[3]) == T(0);
 }
 
 }  // namespace fc::cpu::FC_ISA

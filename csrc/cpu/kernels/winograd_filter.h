@@ -4,6 +4,7 @@
 //            winograd_u_stride apart
 #pragma once
 
+#include "cpu/kernels/finite.h"
 #include "cpu/kernels/igemm_problem.h"
 #include "cpu/kernels/winograd_transform.h"
 #include "cpu/parallel.h"
@@ -86,7 +87,8 @@ bool transform_filters(const WinogradFilter<T>& filter, int64_t C, int64_t K, T*
     int64_t panel = 0;
     while (panels.vectors_of(panel).end <= vector) ++panel;
     const Range vectors = panels.vectors_of(panel);
-    Vec<T> taps[R][R][L], zero{};
+    Vec<T> taps[R][R][L];
+    FiniteWatch<T> watch;
     load_filter<T, R>(filter, C, K, c, channels, vector * L, min_of(L, K - vector * L), taps);
     T* to = u + vectors.begin * L * C + (vector - vectors.begin) * L;
     for (int64_t i = 0; i < channels; ++i) {
@@ -96,11 +98,11 @@ bool transform_filters(const WinogradFilter<T>& filter, int64_t C, int64_t K, T*
 #pragma GCC unroll 5
         for (int s = 0; s < R; ++s) {
           g[r][s] = taps[r][s][i];
-          zero = fma<T>(g[r][s], Vec<T>{}, zero);
+          watch.see(g[r][s]);
         }
       transform_filter<T, R>(g, point_stride, to + (c + i) * vectors.size() * L);
     }
-    sums[task] = sum<T>(zero);
+    sums[task] = watch.total();
   });
   T total = 0;
   for (int64_t i = 0; i < pieces; ++i) total += sums[i];

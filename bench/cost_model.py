@@ -1,6 +1,6 @@
 """How well fastconv.explain predicts: every kernel call of some networks' steps, bench/results/cost_model.json.
 
-python bench/cost_model.py        about half a minute; prints the calls that are off by more than a factor of two
+python bench/cost_model.py        about ten seconds; prints the calls that are off by more than a factor of two
 """
 
 from __future__ import annotations
@@ -9,23 +9,16 @@ import numpy as np
 
 import environment
 import fastconv
-from busy import cifar_cnn, mnist_cnn
-from fastconv import models, zoo
+import networks
 
+_NETWORKS = ("mnist-cnn", "cifar-cnn", "resnet-20")
 _WORTH_A_LINE = 0.01  # of the step
-
-
-def _networks() -> dict[str, models.Model]:
-    return {
-        "MNIST CNN": models.Sequential(mnist_cnn()),
-        "CIFAR CNN": models.Sequential(cifar_cnn()),
-        "ResNet-20": zoo.build("resnet20", (32, 32, 3), 10),
-    }
 
 
 def main() -> None:
     rows = []
-    for name, model in _networks().items():
+    for name in _NETWORKS:
+        model = networks.build(networks.NETWORKS[name])
         model.compile("adam", "sparse_categorical_crossentropy")
         for batch in (1, 64):
             found = fastconv.explain(model, batch)

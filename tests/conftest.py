@@ -1,5 +1,7 @@
 """Fixtures that many tests share."""
 
+import signal
+
 import pytest
 
 from fastconv import _cpu
@@ -24,6 +26,14 @@ def lib(request):
         _cpu.select_isa(request.param)
     yield reference if request.param == "reference" else ops
     _cpu.select_isa(before)
+
+
+@pytest.fixture
+def interruptible():
+    """Children get SIGINT also where the tests are a shell's background job, which inherits that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -339,9 +339,10 @@ def test_ctrl_c_between_the_kernels_of_one_long_run():
     )
 
 
-def test_ctrl_c_from_the_keyboard_ends_fit(tmp_path):
+def test_ctrl_c_from_the_keyboard_ends_fit(interruptible):
     """L, P18: a real SIGINT, from outside."""
     import signal
+    import threading
     import time
 
     script = WORK + textwrap.dedent("""
@@ -359,6 +360,8 @@ def test_ctrl_c_from_the_keyboard_ends_fit(tmp_path):
             print("right", flush=True)
     """)
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        guard = threading.Timer(30, process.kill)
+        guard.start()
         assert process.stdout.readline().strip() == "ready"
         time.sleep(0.2)
         start = time.monotonic()
@@ -366,4 +369,5 @@ def test_ctrl_c_from_the_keyboard_ends_fit(tmp_path):
         assert process.stdout.readline().strip() == "right"
         late = time.monotonic() - start
         assert process.wait(10) == 0
+        guard.cancel()
     assert late < 1.5

@@ -223,7 +223,7 @@ def test_debug_shows_the_traceback(in_tmp, monkeypatch):
         main(["train", "--dataset", "imagenet"])
 
 
-def test_ctrl_c_exits_130_with_one_line(in_tmp):
+def test_ctrl_c_exits_130_with_one_line(in_tmp, interruptible):
     command = [sys.executable, "-m", "fastconv", "train", "--epochs", "100000"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, **pipes, text=True, env=ENVIRONMENT) as process:
@@ -231,7 +231,10 @@ def test_ctrl_c_exits_130_with_one_line(in_tmp):
         while not os.path.exists("runs/digits-cnn/model.safetensors") and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        _, message = process.communicate(timeout=30)
+        try:
+            _, message = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert message.count("\n") == 1 and "fastconv train --resume" in message
 

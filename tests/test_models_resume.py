@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from fastconv import layers, models, optimizers, random
+from fastconv.errors import CheckpointError
 from fastconv.testing.networks import NETWORKS, build, inputs_for, targets_for
 
 OPTIMIZERS = {
@@ -95,6 +96,7 @@ def test_training_goes_on_in_another_process(tmp_path):
     script = """
 import sys
 from fastconv import models
+from fastconv.errors import CheckpointError
 from fastconv.testing.networks import inputs_for, targets_for
 model = models.load_model(sys.argv[1] + "/half.safetensors")
 x, y = inputs_for(model, 40)[0], targets_for(model, 40)[0]
@@ -141,6 +143,32 @@ def test_weights_alone(tmp_path):
     model.load_weights(tmp_path / "weights.safetensors")
     for a, b in zip(model.get_weights(), saved, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def numbered(first=4, second=4):
+    """New layers, whose names count on from those of the last call."""
+    stack = [layers.Dense(first), layers.BatchNormalization(), layers.Dense(second), layers.Dense(4)]
+    return models.Sequential([layers.Input((4,)), *stack])
+
+
+def test_weights_of_the_same_code_built_again(tmp_path):
+    """Other numbers in the layers' names: found by position."""
+    path = tmp_path / "weights.safetensors"
+    saved = numbered()
+    for i, weight in enumerate(saved.trainable_weights):
+        weight.assign(np.full(weight.shape, i, np.float32))
+    saved.save_weights(path)
+    model = numbered()
+    assert set(model.weights_by_path()).isdisjoint(saved.weights_by_path())
+    model.load_weights(path)
+    same_weights(model, saved)
+    named = models.Sequential([layers.Input((4,)), layers.Dense(4, name="head"), *numbered().layers[1:]])
+    for other, words in ((numbered(second=5), r"dense_\d+/kernel does not fit"), (named, "10 missing")):
+        before = other.get_weights()
+        with pytest.raises(CheckpointError, match=words):
+            other.load_weights(path)
+        for old, new in zip(before, other.get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
 
 
 def test_moving_statistics_and_frozen_layers_are_kept(tmp_path):

@@ -62,7 +62,7 @@ def _naive_float32(case, inputs):
 @pytest.mark.parametrize(
     "case", [c.small() for c in cases("conv2d", "network") if c.shapes["w"][:2] == (1, 1)], ids=case_id
 )
-def test_bounds_admit_float32_and_notice_an_error(case):
+def test_bounds_admit_float32_and_notice_an_error(case, strict):
     rng = np.random.default_rng(0)
     inputs = random_inputs(case, rng, np.float32)
     stride = case.kwargs.get("stride", 1)

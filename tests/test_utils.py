@@ -205,12 +205,12 @@ def test_channels_round_trip():
 def test_set_random_seed():
     def draws(seed):
         utils.set_random_seed(seed)
-        return fastconv.random.next_seed(), python_random.random(), np.random.random()  # noqa: NPY002
+        return fastconv.random.next_seed(), python_random.random(), np.random.random()  # noqa: NPY002  # the legacy generator is seeded too
 
-    before = python_random.getstate(), np.random.get_state()  # noqa: NPY002
+    before = python_random.getstate(), np.random.get_state()  # noqa: NPY002  # the legacy generator is seeded too
     assert draws(2**40 + 1) == draws(2**40 + 1) != draws(2)
     python_random.setstate(before[0])
-    np.random.set_state(before[1])  # noqa: NPY002
+    np.random.set_state(before[1])  # noqa: NPY002  # the legacy generator is seeded too
     for bad, error in ((-1, ValueError), (1.0, TypeError), (True, TypeError), (None, TypeError)):
         with pytest.raises(error, match="seed"):
             utils.set_random_seed(bad)

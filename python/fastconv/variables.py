@@ -152,7 +152,7 @@ class SizeOnly(Variable):
         self.trainable = trainable
 
     @property
-    def array(self) -> np.ndarray:  # type: ignore[override]
+    def array(self) -> np.ndarray:  # type: ignore[override]  # an attribute of other variables
         """Nothing to give.
 
         Raises:

@@ -120,4 +120,5 @@ def build(name: str, input_shape: Shape, classes: int) -> Model:
         raise ValueError(
             f"[zoo] architecture is not known: expected one of {', '.join(ARCHITECTURES)}, got name={name!r}."
         )
-    return ARCHITECTURES[name](tuple(input_shape), classes)  # type: ignore[arg-type]
+    height, width, channels = input_shape
+    return ARCHITECTURES[name]((height, width, channels), classes)

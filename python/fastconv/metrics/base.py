@@ -86,7 +86,7 @@ class Mean(Metric):
 
     default_name = "mean"
 
-    def update_state(self, values: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:  # type: ignore[override]  # one array, no pair
         """Add values (N, …) with weights (N,) or of a longer leading part of their shape."""
         total, weight = _weighted_sum(type(self).__name__, np.atleast_1d(values), sample_weight)
         self.total += total
@@ -122,7 +122,7 @@ class MeanMetricWrapper(Mean):
         self.fn = fn
         self.keywords = keywords
 
-    def update_state(  # type: ignore[override]
+    def update_state(  # type: ignore[override]  # the pair again
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> None:
         values = self.fn(np.asarray(y_true), np.asarray(y_pred), **self.keywords)
@@ -132,7 +132,7 @@ class MeanMetricWrapper(Mean):
 class PerSample(Mean):
     """The mean of ``_values(y_true, y_pred)``, which a subclass defines."""
 
-    def update_state(  # type: ignore[override]
+    def update_state(  # type: ignore[override]  # the pair again
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> None:
         with np.errstate(all="ignore"):  # an infinite or NaN score is a result, whatever the caller's settings

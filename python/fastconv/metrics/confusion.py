@@ -67,8 +67,8 @@ class ThresholdCounts(Metric):
     def _counts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """True positives, false positives, true negatives, false negatives, each (thresholds,)."""
         fn, tn = self._true.cumsum(), self._false.cumsum()
-        every = (fn[-1] - fn, tn[-1] - tn, tn, fn)
-        return tuple(count[:-1][self._rank] for count in every)  # type: ignore[return-value]
+        tp, fp, tn, fn = (count[:-1][self._rank] for count in (fn[-1] - fn, tn[-1] - tn, tn, fn))
+        return tp, fp, tn, fn
 
 
 class _AtThresholds(ThresholdCounts):

@@ -45,7 +45,7 @@ class Trainable(Fitting):
             record: dict[str, Any] = {}
             with tracing():
                 inputs = [Value(a.shape, self.dtype) for a in arrays]
-                self.replay(inputs if len(inputs) > 1 else inputs[0], False, record)  # type: ignore[attr-defined]
+                self.replay(inputs if len(inputs) > 1 else inputs[0], False, record)  # type: ignore[attr-defined]  # Model has it
             values = [v for entry in record.values() for v in as_list(entry)]
             plan = Plan(inputs, values, fuse=False)
             for value, array in zip(inputs, arrays, strict=True):
@@ -99,7 +99,15 @@ class Trainable(Fitting):
         save_weights(self, path)
 
     def load_weights(self, path: Any) -> None:
-        """Reads weights that :meth:`save` or :meth:`save_weights` wrote; all of them fit, or none is changed."""
+        """Reads weights that :meth:`save` or :meth:`save_weights` wrote; all of them fit, or none is changed.
+
+        Weights are found by path. Where the layers of the file and of the model have other numbers behind their names
+        ("dense" and "dense_1", as the same code built twice in one process gives), they are found by position.
+
+        Raises:
+            CheckpointError: for a file that is malformed, or that holds the weights of another architecture.
+            OSError: if it cannot be read.
+        """
         from fastconv.saving.model_file import load_weights
 
         load_weights(self, path)

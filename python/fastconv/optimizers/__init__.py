@@ -54,7 +54,7 @@ def get(identifier: Any) -> Optimizer:
     if isinstance(identifier, Mapping):
         return _lookup.by_config("optimizer", identifier, _KNOWN)
     if isinstance(identifier, type) and issubclass(identifier, Optimizer):
-        return identifier()  # type: ignore[call-arg]
+        return identifier()  # type: ignore[call-arg]  # all but the abstract class have defaults
     raise TypeError(
         f"[optimizer] cannot make an optimizer: expected a name, config or Optimizer, "
         f"got {identifier!r} ({type(identifier).__name__}). For example: 'adam' or Adam(0.001)."

@@ -36,7 +36,9 @@ def _keep_winners(graph: Rewriting, backward: Node) -> None:
 
 
 def _forward_of(graph: Rewriting, backward: Node) -> Node | None:
-    for reader in graph.readers(backward.inputs[1]):  # type: ignore[arg-type]
+    x = backward.inputs[1]
+    assert x is not None
+    for reader in graph.readers(x):
         if reader.op in (pool.FORWARD, pool.INDEXED) and reader.attrs == backward.attrs:
             return reader
     return None

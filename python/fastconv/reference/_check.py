@@ -37,7 +37,7 @@ def quiet(function: F) -> F:
         with np.errstate(all="ignore"):
             return function(*args, **kwargs)
 
-    return call  # type: ignore[return-value]
+    return call  # type: ignore[return-value]  # it has the signature of `function`
 
 
 def cast(value: Any, dtype: np.dtype) -> np.ndarray:

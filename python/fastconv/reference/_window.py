@@ -85,14 +85,15 @@ def explicit(op: str, padding: Any) -> Pads | None:
     if not isinstance(padding, (tuple, list)):
         rows = cols = _check.integer(op, "padding", padding)
         return (rows, rows), (cols, cols)
-    sides = []
+    sides: list[tuple[int, int]] = []
     for side in _check.sequence(op, "padding", padding, 2, "ints or pairs"):
         if isinstance(side, (tuple, list)):
             before, after = _check.sequence(op, "padding", side, 2)
         else:
             before = after = side
-        sides.append(tuple(_check.integer(op, "padding", pad, given=padding) for pad in (before, after)))
-    return tuple(sides)  # type: ignore[return-value]
+        before, after = (_check.integer(op, "padding", pad, given=padding) for pad in (before, after))
+        sides.append((before, after))
+    return sides[0], sides[1]
 
 
 def split(total: int, name: str) -> tuple[int, int]:
@@ -115,11 +116,11 @@ def axes(
     pads = explicit(op, padding)
     reach = tuple(effective(n, d) for n, d in zip(windows, dilation, strict=True))
     if pads is None:
-        pads = tuple(  # type: ignore[assignment]
+        vertical, horizontal = (
             (0, 0) if padding == "valid" else split(max((n - 1) // s * s + eff - n, 0), padding)
             for n, s, eff in zip(extents, stride, reach, strict=True)
         )
-    assert pads is not None
+        pads = vertical, horizontal
     padded = tuple(n + sum(pad) for n, pad in zip(extents, pads, strict=True))
     outs = []
     for n, (before, _), total, eff, s in zip(extents, pads, padded, reach, stride, strict=True):

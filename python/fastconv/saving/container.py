@@ -11,7 +11,8 @@ import errno
 import hashlib
 import os
 import stat
-from typing import Any, BinaryIO
+from io import FileIO
+from typing import Any
 
 import numpy as np
 
@@ -54,14 +55,14 @@ def read_container(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray],
         return _read_tensors(file, entries, metadata["data_sha256"]), metadata
 
 
-def _open_regular(path: str) -> BinaryIO:
+def _open_regular(path: str) -> FileIO:
     # Before open(), because opening can already act (a watchdog device) or block (a FIFO); again after it,
     # because the name may have changed hands in between.
     _check_regular(os.stat(path).st_mode, path)
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         _check_regular(os.fstat(descriptor).st_mode, path)
-        return os.fdopen(descriptor, "rb", buffering=0)
+        return FileIO(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise
@@ -74,7 +75,7 @@ def _check_regular(mode: int, path: str) -> None:
         raise Malformed(f"path must name a regular file: got {file_kind(mode)}")
 
 
-def _read_header(file: BinaryIO, size: int) -> bytearray:
+def _read_header(file: FileIO, size: int) -> bytearray:
     start = bytearray(min(size, MAGIC_BYTES))
     _fill(file, memoryview(start))
     length = int.from_bytes(start[:8], "little")
@@ -91,10 +92,10 @@ def _read_header(file: BinaryIO, size: int) -> bytearray:
     return header
 
 
-def _fill(file: BinaryIO, view: memoryview, digest: Any = None) -> None:
+def _fill(file: FileIO, view: memoryview, digest: Any = None) -> None:
     at = 0
     while at < len(view):
-        count = file.readinto(view[at : at + _CHUNK])  # type: ignore[attr-defined]
+        count = file.readinto(view[at : at + _CHUNK])
         if not count:
             raise Malformed(f"file must not shrink while it is read: {len(view) - at} bytes are missing")
         if digest is not None:
@@ -102,7 +103,7 @@ def _fill(file: BinaryIO, view: memoryview, digest: Any = None) -> None:
         at += count
 
 
-def _read_tensors(file: BinaryIO, entries: list[TensorEntry], data_sha256: str) -> dict[str, np.ndarray]:
+def _read_tensors(file: FileIO, entries: list[TensorEntry], data_sha256: str) -> dict[str, np.ndarray]:
     # The header's order is the user's; the data's is its own, and reading follows the data.
     tensors: dict[str, Any] = dict.fromkeys(entry.name for entry in entries)
     digest = hashlib.sha256()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -228,5 +229,15 @@ def save_weights(model: Any, path: Any) -> None:
 
 
 def load_weights(model: Any, path: Any) -> None:
-    """Reads weights into a model; all of them fit, or none is changed."""
-    _assign(model, load_archive(path).weights)
+    """Reads weights into a model, by path or else by position; all of them fit, or none is changed."""
+    arrays = load_archive(path).weights
+    names = list(model.weights_by_path())
+    if set(names) != set(arrays) and [_unnumbered(n) for n in names] == [_unnumbered(n) for n in arrays]:
+        arrays = dict(zip(names, arrays.values(), strict=True))
+    _assign(model, arrays)
+
+
+def _unnumbered(path: str) -> str:
+    """The path without the numbers that tell layers of one kind apart: "dense_1/kernel" is "dense/kernel"."""
+    *layers, weight = path.split("/")
+    return "/".join([*(re.sub(r"_\d+$", "", layer) for layer in layers), weight])

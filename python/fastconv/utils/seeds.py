@@ -24,4 +24,4 @@ def set_random_seed(seed: int) -> None:
     seed = as_int("set_random_seed", "seed", seed, low=0)
     random.seed(seed)
     python_random.seed(seed)
-    np.random.seed(seed & 0xFFFFFFFF)  # noqa: NPY002 — seeding the legacy generator is the point
+    np.random.seed(seed & 0xFFFFFFFF)  # noqa: NPY002  # seeding the legacy generator is the point

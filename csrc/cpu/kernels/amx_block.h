@@ -45,21 +45,37 @@ struct SumRows {
   float* out[kPairLines];
 };
 
+template <int M, int V>
+FC_INLINE void store_vectors(const float* sums, const SumRows& rows, int64_t row, int64_t column,
+                             int64_t tail, const Epilogue<float>& epilogue) {
+  Vec<float> tile[M][V];
+  for (int i = 0; i < M; ++i) {
+    for (int v = 0; v < V; ++v) tile[i][v] = load(sums + rows.from[row + i] * kPairLines + v * kTileLines);
+  }
+  epilogue.apply(tile, column, tail, [&](int i) { return rows.out[row + i] + column; });
+  for (int i = 0; i < M; ++i) {
+    for (int v = 0; v < V; ++v) {
+      store_up_to(rows.out[row + i] + column + v * kTileLines, tile[i][v], v == V - 1 ? tail : kTileLines);
+    }
+  }
+}
+
+template <int M>
+FC_INLINE void store_rows(const float* sums, const SumRows& rows, int64_t row, int64_t column,
+                          int64_t columns, const Epilogue<float>& epilogue) {
+  if (columns > kTileLines) {
+    store_vectors<M, 2>(sums, rows, row, column, columns - kTileLines, epilogue);
+  } else {
+    store_vectors<M, 1>(sums, rows, row, column, columns, epilogue);
+  }
+}
+
 inline void store_sums(const float* sums, const SumRows& rows, int64_t column, int64_t columns,
                        const Epilogue<float>& epilogue) {
-  const int64_t first = min_of(columns, kTileLines), second = columns - first;
-  Vec<float> bias[2] = {};
-  if (epilogue.bias != nullptr) {
-    bias[0] = load_up_to(epilogue.bias + column, first);
-    if (second > 0) bias[1] = load_up_to(epilogue.bias + column + first, second);
-  }
-  for (int64_t i = 0; i < rows.count; ++i) {
-    const float* from = sums + rows.from[i] * kPairLines;
-    Vec<float> tile[1][2] = {{load(from) + bias[0], load(from + kTileLines) + bias[1]}};
-    epilogue.activate(tile);
-    store_up_to(rows.out[i] + column, tile[0][0], first);
-    if (second > 0) store_up_to(rows.out[i] + column + first, tile[0][1], second);
-  }
+  // Some rows at a time, which share what the epilogue reads per column.
+  int64_t i = 0;
+  for (; i + 4 <= rows.count; i += 4) store_rows<4>(sums, rows, i, column, columns, epilogue);
+  for (; i < rows.count; ++i) store_rows<1>(sums, rows, i, column, columns, epilogue);
   epilogue.finish(rows.out, rows.count, column, columns);
 }
 

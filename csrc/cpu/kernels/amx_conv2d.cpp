@@ -13,16 +13,17 @@
 namespace fc::cpu::FC_ISA {
 namespace {
 
-AmxConv forward_problem(const Conv2dSpec& s, const float* x, const float* w, const float* bias, float* y) {
+AmxConv forward_problem(const Conv2dSpec& s, const float* x, const float* w, const Epilogue<float>& epilogue,
+                        float* y) {
   const ImageRows<float> rows(x, s.N, forward_axis_h(s), forward_axis_w(s), s.C, s.group_channels(), false);
   const int64_t tap = s.group_channels() * s.K;
-  return {{rows, y, s.P * s.Q * s.K, s.Q * s.K, s.K, s.groups, s.group_filters(), {}, {bias, s.activation}},
+  return {{rows, y, s.P * s.Q * s.K, s.Q * s.K, s.K, s.groups, s.group_filters(), {}, epilogue},
           AmxGrid(rows, amx_parts(s.numerics)),
           {w, 1, s.K, s.group_filters(), 0, s.S * tap, tap}};
 }
 
 AmxConv backward_problem(const Conv2dSpec& s, const Phase& phase, const float* dy, const float* w,
-                         const float* gate, float* dx) {
+                         const Epilogue<float>& epilogue, float* dx) {
   const ImageRows<float> rows(dy, s.N, phase.axis_h.axis, phase.axis_w.axis, s.K, s.group_filters(), false);
   const int64_t tap = s.group_channels() * s.K;
   return {{rows,
@@ -33,7 +34,7 @@ AmxConv backward_problem(const Conv2dSpec& s, const Phase& phase, const float* d
            s.groups,
            s.group_channels(),
            {},
-           {nullptr, {}, {s.activation, gate, dx}}},
+           epilogue},
           AmxGrid(rows, amx_parts(s.numerics)),
           {w, s.K, 1, s.group_filters(), (phase.axis_h.first_tap * s.S + phase.axis_w.first_tap) * tap,
            phase.axis_h.tap_stride * s.S * tap, phase.axis_w.tap_stride * tap}};
@@ -42,12 +43,12 @@ AmxConv backward_problem(const Conv2dSpec& s, const Phase& phase, const float* d
 }  // namespace
 
 size_t amx_conv2d_forward_workspace(const Conv2dSpec& s, int threads) {
-  return s.N == 0 ? 0 : amx_conv_workspace(forward_problem(s, nullptr, nullptr, nullptr, nullptr), threads);
+  return s.N == 0 ? 0 : amx_conv_workspace(forward_problem(s, nullptr, nullptr, {}, nullptr), threads);
 }
 
-bool amx_conv2d_forward(const Conv2dSpec& s, const float* x, const float* w, const float* bias, float* y,
-                        const Context& context) {
-  return s.N == 0 || amx_conv(forward_problem(s, x, w, bias, y), context);
+bool amx_conv2d_forward(const Conv2dSpec& s, const float* x, const float* w, const Epilogue<float>& epilogue,
+                        float* y, const Context& context) {
+  return s.N == 0 || amx_conv(forward_problem(s, x, w, epilogue, y), context);
 }
 
 size_t amx_conv2d_backward_input_workspace(const Conv2dSpec& s, int threads) {
@@ -55,19 +56,19 @@ size_t amx_conv2d_backward_input_workspace(const Conv2dSpec& s, int threads) {
   if (s.N == 0) return bytes;
   for_each_phase(s, [&](const Phase& phase) {
     const size_t need =
-        amx_conv_workspace(backward_problem(s, phase, nullptr, nullptr, nullptr, nullptr), threads);
+        amx_conv_workspace(backward_problem(s, phase, nullptr, nullptr, {}, nullptr), threads);
     if (need > bytes) bytes = need;
   });
   return bytes;
 }
 
-bool amx_conv2d_backward_input(const Conv2dSpec& s, const float* dy, const float* w, const float* gate,
-                               float* dx, const Context& context) {
+bool amx_conv2d_backward_input(const Conv2dSpec& s, const float* dy, const float* w,
+                               const Epilogue<float>& epilogue, float* dx, const Context& context) {
   if (s.N == 0) return true;
-  clear_unreached(s, dx, context.threads);
+  fill_unreached(s, epilogue, dx, context.threads);
   bool done = true;
   for_each_phase(s, [&](const Phase& phase) {
-    done = done && amx_conv(backward_problem(s, phase, dy, w, gate, dx), context);
+    done = done && amx_conv(backward_problem(s, phase, dy, w, epilogue, dx), context);
   });
   return done;
 }

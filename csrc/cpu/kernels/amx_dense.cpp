@@ -1,9 +1,10 @@
 // amx_dense.cpp — the products of a fully connected layer on AMX tiles.
 //
 // Math       as dense_forward.cpp, dense_backward_input.cpp, dense_backward_weight.cpp
-// Blocking   amx_gemm.h
+// Blocking   amx_gemm.h; forward of a few rows: amx_rows.h, the same bits
 // Numerics   as amx_tile.h; tiny numbers and small integers as there
 // Edges      false where amx_gemm.h refuses the operands
+#include "cpu/kernels/amx_rows.h"
 #include "cpu/kernels/amx_weight.h"
 #include "cpu/kernels/dense.h"
 
@@ -24,8 +25,10 @@ AmxGemm backward_problem(const GemmSpec& s, const float* dy, const float* w, con
 
 size_t amx_dense_workspace(const GemmSpec& s, GemmPass pass, int threads) {
   switch (pass) {
-    case GemmPass::forward:
-      return amx_gemm_workspace(forward_problem(s, nullptr, nullptr, nullptr, nullptr), threads);
+    case GemmPass::forward: {
+      const AmxGemm p = forward_problem(s, nullptr, nullptr, nullptr, nullptr);
+      return suits_amx_rows(p) ? amx_rows_workspace(p, threads) : amx_gemm_workspace(p, threads);
+    }
     case GemmPass::backward_input:
       return amx_gemm_workspace(backward_problem(s, nullptr, nullptr, nullptr, nullptr), threads);
     case GemmPass::backward_weight:
@@ -37,7 +40,8 @@ size_t amx_dense_workspace(const GemmSpec& s, GemmPass pass, int threads) {
 
 bool amx_dense_forward(const GemmSpec& s, const float* x, const float* w, const float* bias, float* y,
                        const Context& context) {
-  return amx_gemm(forward_problem(s, x, w, bias, y), context);
+  const AmxGemm p = forward_problem(s, x, w, bias, y);
+  return suits_amx_rows(p) ? amx_rows(p, context) : amx_gemm(p, context);
 }
 
 bool amx_dense_backward_input(const GemmSpec& s, const float* dy, const float* w, const float* gate,

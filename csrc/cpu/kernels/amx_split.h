@@ -50,18 +50,6 @@ class Splitter {
     return _mm512_cmp_ps_mask(_mm512_abs_ps(sum_), _mm512_set1_ps(__builtin_inff()), _CMP_LT_OQ) == 0xffff;
   }
 
-  // to[part * pitch + i] = part of from[i], i < 32; zeros from n on.
-  FC_INLINE void run(const float* from, int64_t n, Bfloat16* to, int64_t pitch) {
-    parts_ == 2 ? run_in<2>(from, n, to, pitch) : run_in<3>(from, n, to, pitch);
-  }
-
-  // to[part * pitch + 2 * j], … + 1: the parts of even[j], odd[j], j < 16; zeros from n on. A null row is
-  // zeros.
-  FC_INLINE void pairs(const float* even, const float* odd, int64_t n, Bfloat16* to, int64_t pitch) {
-    parts_ == 2 ? pairs_in<2>(even, odd, n, to, pitch) : pairs_in<3>(even, odd, n, to, pitch);
-  }
-
- private:
   template <int kParts>
   struct Parts {
     __m512 part[kParts];  // the lower half of every lane is zero
@@ -79,6 +67,18 @@ class Splitter {
     return p;
   }
 
+  // to[part * pitch + i] = part of from[i], i < 32; zeros from n on.
+  FC_INLINE void run(const float* from, int64_t n, Bfloat16* to, int64_t pitch) {
+    parts_ == 2 ? run_in<2>(from, n, to, pitch) : run_in<3>(from, n, to, pitch);
+  }
+
+  // to[part * pitch + 2 * j], … + 1: the parts of even[j], odd[j], j < 16; zeros from n on. A null row is
+  // zeros.
+  FC_INLINE void pairs(const float* even, const float* odd, int64_t n, Bfloat16* to, int64_t pitch) {
+    parts_ == 2 ? pairs_in<2>(even, odd, n, to, pitch) : pairs_in<3>(even, odd, n, to, pitch);
+  }
+
+ private:
   // To the nearest bfloat16, halves away from zero.
   FC_INLINE static __m512 round(__m512 v) {
     const __m512i bits = _mm512_add_epi32(_mm512_castps_si512(v), _mm512_set1_epi32(0x8000));

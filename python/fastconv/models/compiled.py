@@ -196,6 +196,12 @@ class Compiled(Layer):
     def _array_batches(
         self, where: str, x: Any, y: Any, sample_weight: Any, class_weight: Any, batch_size: int | None
     ) -> ArrayBatches:
+        inputs, targets, weights = self._weighted_batch(where, x, y, sample_weight, class_weight)
+        return ArrayBatches(inputs, targets, weights, batch_size_of(where, batch_size))
+
+    def _weighted_batch(
+        self, where: str, x: Any, y: Any, sample_weight: Any, class_weight: Any
+    ) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray | None]:
         if y is None:
             raise ValueError(
                 f"[{where}] y must be given with arrays: expected targets for every row of x, got y=None. Pass y."
@@ -209,7 +215,7 @@ class Compiled(Layer):
         check_not_empty(where, arrays)
         if class_weight is not None:
             weights = class_factors(where, targets[0], class_weight) * (1.0 if weights is None else weights)
-        return ArrayBatches(arrays, targets, weights, batch_size_of(where, batch_size))
+        return arrays, targets, weights
 
     def _load(
         self, plan: ModelPlan, x: Sequence[np.ndarray], y: Sequence[np.ndarray] | None, weights: np.ndarray | None

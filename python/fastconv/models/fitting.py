@@ -247,9 +247,9 @@ class Fitting(Scoring):
         if self._fitting:
             raise already_training("train_on_batch")
         with self._lock:
-            data = self._array_batches("train_on_batch", x, y, sample_weight, class_weight, None)
+            inputs, targets, weights = self._weighted_batch("train_on_batch", x, y, sample_weight, class_weight)
             assert self._meters is not None
             self._meters.reset()
-            plan = self._train_step(data.x, data.y or [], data.weights)
-            self._meters.update(plan, data.weights)
+            plan = self._train_step(inputs, targets, weights)
+            self._meters.update(plan, weights)
             return as_result(self._meters.results(), return_dict)

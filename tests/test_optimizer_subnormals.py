@@ -1,6 +1,4 @@
-"""Optimizer steps count subnormal numbers as zeros, where slots that decay would end, and nobody else notices."""
-
-import platform
+"""An optimizer step leaves no slot subnormal, and leaves the caller's floating-point mode alone."""
 
 import numpy as np
 import pytest
@@ -18,6 +16,5 @@ def test_adam_flushes_subnormal_slots(n, dtype, isa):
     hyper = np.array([1e-3, 0.9, 0.999, 1e-7, 0, 1, 0, 0])
     _cpu.run("adam_update", spec, [np.zeros(n, dtype), hyper, w, m, v])
     np.testing.assert_array_equal(w, 1)
-    if platform.machine().lower() in ("x86_64", "amd64", "aarch64", "arm64"):
-        assert not m.any() and not v.any()
+    assert not m.any() and not v.any()
     assert (np.full(4, TINY[dtype], dtype) * dtype(0.5)).all()  # the caller still computes with them

@@ -2,7 +2,8 @@
 //
 // Start      each worker has a word of its own. The caller writes `invited` there; the worker, which polls
 //            it, writes `active` and takes part. A worker without work for kWorkerSpin sleeps, and an
-//            invitation wakes it
+//            invitation wakes it; one to a loop that wakes nobody passes a sleeper by. A caller that runs
+//            many of these in quick succession does wake the others: they would have met them all awake
 // Work       a member's share of the iterations is contiguous and the same in every loop of that length, so
 //            data stay in its cache. It claims its share piece by piece, and then what is left of the others'
 // End        when nothing is left, the caller takes back the invitations that nobody answered and waits for
@@ -39,6 +40,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr Clock::duration kWorkerSpin = std::chrono::microseconds(20);
 constexpr Clock::duration kCallerSpin = std::chrono::microseconds(100);
+constexpr int kMissed = 32;     // loops in succession that others slept through, until they are woken
 constexpr int64_t kPieces = 4;  // of a share; each is claimed with one atomic addition
 
 // What a worker does. The caller sets invited, and awaited: it sleeps until the worker is idle again. A new
@@ -100,19 +102,26 @@ thread_local bool in_loop = false;  // a worker is always, and a loop inside a l
 
 class Team {
  public:
-  void run(int threads, const Loop& loop) {
-    grow(threads);
+  void run(Crew crew, const Loop& loop) {
+    if (!crew.wakes && (members_.empty() || all_asleep())) {
+      crew.wakes = misses_too_many();
+      if (!crew.wakes) {
+        loop.body(loop.function, 0, loop.n, 0);
+        last_miss_ = Clock::now();
+        return;
+      }
+    }
+    grow(crew.threads);
     loop_ = loop;
     caller_cpu_.store(current_cpu(), std::memory_order_relaxed);
-    count_ = static_cast<int>(std::min<int64_t>({threads, static_cast<int64_t>(members_.size()), loop.n}));
+    count_ =
+        static_cast<int>(std::min<int64_t>({crew.threads, static_cast<int64_t>(members_.size()), loop.n}));
     piece_ = std::max<int64_t>(1, loop.n / (count_ * kPieces));
     for (int i = 0; i < count_; ++i) {
       members_[i].next.store(loop.n * i / count_, std::memory_order_relaxed);
       members_[i].end = loop.n * (i + 1) / count_;
     }
-    for (int i = 1; i < count_; ++i) {
-      if (members_[i].state.exchange(invited) == asleep) members_[i].state.notify_one();
-    }
+    for (int i = 1; i < count_; ++i) invite(members_[i].state, crew.wakes);
     work(0);
     for (int i = 1; i < count_; ++i) join(members_[i].state);
   }
@@ -127,6 +136,29 @@ class Team {
         loop_.body(loop_.function, begin, std::min(begin + piece_, share.end), slot);
       }
     }
+  }
+
+  static void invite(std::atomic<int>& state, bool wakes) {
+    if (wakes) {
+      if (state.exchange(invited) == asleep) state.notify_one();
+    } else {
+      int awake = idle;
+      state.compare_exchange_strong(awake, invited);
+    }
+  }
+
+  bool all_asleep() const {
+    return std::all_of(members_.begin() + 1, members_.end(),
+                       [](const Member& m) { return m.state.load(std::memory_order_relaxed) == asleep; });
+  }
+
+  // Whether so many loops followed each other so fast that workers, once awake, would have spun on from one
+  // to the next.
+  bool misses_too_many() {
+    missed_ = Clock::now() - last_miss_ < kWorkerSpin ? missed_ + 1 : 0;
+    if (missed_ < kMissed) return false;
+    missed_ = 0;
+    return true;
   }
 
   static void join(std::atomic<int>& state) {
@@ -175,6 +207,8 @@ class Team {
   int count_ = 0;      // members of this loop
   int64_t piece_ = 1;  // iterations
   bool refused_ = false;
+  int missed_ = 0;  // of the loops that wake nobody, in succession
+  Clock::time_point last_miss_{};
 };
 
 // Teams whose threads have ended, for others to take.
@@ -218,10 +252,10 @@ thread_local Ownership own;
 
 }  // namespace
 
-void run_loop(int threads, const Loop& loop) {
+void run_loop(Crew crew, const Loop& loop) {
   if (in_loop) return loop.body(loop.function, 0, loop.n, 0);
   in_loop = true;
-  own.team().run(threads, loop);
+  own.team().run(crew, loop);
   in_loop = false;
 }
 

@@ -13,9 +13,19 @@ struct Loop {
   int64_t n;
 };
 
-// Runs all iterations on at most `threads` threads, the caller's among them, and returns when the last is
-// done. `slot` in [0, threads) is a thread's own during the call. Which thread runs what is not determined.
-// Where the system refuses threads, and inside another loop, fewer take part. The body must not throw.
-void run_loop(int threads, const Loop& loop);
+// Who helps with a loop: at most `threads` threads, the caller's among them. A loop that is over before a
+// sleeping thread would come wakes none, and shares with those that are still awake after another one.
+struct Crew {
+  int threads;
+  bool wakes = true;
+  constexpr Crew(int t, bool w = true) : threads(t), wakes(w) {}
+  // Where only the number is of interest, a loop that wakes nobody is a loop of one thread.
+  constexpr operator int() const { return wakes ? threads : 1; }
+};
+
+// Runs all iterations on the crew and returns when the last is done. `slot` in [0, crew.threads) is a
+// thread's own during the call. Which thread runs what is not determined. Where the system refuses threads,
+// and inside another loop, fewer take part. The body must not throw.
+void run_loop(Crew crew, const Loop& loop);
 
 }  // namespace fc::cpu

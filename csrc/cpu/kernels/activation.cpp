@@ -29,33 +29,36 @@ double cost(const Activation& activation) {
     case ActivationKind::threshold:
       return kCheapNs;
     default:
-      return 0.6;
+      return 0.3;
   }
 }
 
 template <class T, class F>
 void run_activation(const F& f, const T* x, T* y, int64_t n, bool past_caches) {
-  write_vectors(y, n, past_caches,
-                [&](int64_t i, int64_t count) { return f.value(load_up_to(x + i, count)); });
+  write_vectors(
+      y, n, past_caches, [&](int64_t i, int64_t count) { return f.value(load_up_to(x + i, count)); }, x);
 }
 
 // dx = gradient(dy, saved), where saved is x or y
 template <class T, class Gradient>
 void run_gradient(const ActivationSpec& s, const T* dy, const T* saved, T* dx, const Context& context,
                   const Gradient& gradient) {
-  const int threads = threads_for(s.n, context.threads, cost(s.activation));
+  const Crew threads = threads_for(s.n, context.threads, cost(s.activation));
   const bool past_caches = outgrows_caches<T>(s.n) && dx != dy && dx != saved;
   parallel_blocks(threads, s.n, kBlockElements, [&](int64_t begin, int64_t end) {
-    write_vectors(dx + begin, end - begin, past_caches, [&](int64_t offset, int64_t count) {
-      const int64_t i = begin + offset;
-      return gradient(load_up_to(dy + i, count), load_up_to(saved + i, count));
-    });
+    write_vectors(
+        dx + begin, end - begin, past_caches,
+        [&](int64_t offset, int64_t count) {
+          const int64_t i = begin + offset;
+          return gradient(load_up_to(dy + i, count), load_up_to(saved + i, count));
+        },
+        dy + begin, saved + begin);
   });
 }
 
 template <class T>
 void activation_forward(const ActivationSpec& s, const T* x, T* y, const Context& context) {
-  const int threads = threads_for(s.n, context.threads, cost(s.activation));
+  const Crew threads = threads_for(s.n, context.threads, cost(s.activation));
   const bool past_caches = outgrows_caches<T>(s.n) && y != x;
   with_activation<T>(s.activation, [&](const auto& f) {
     parallel_blocks(threads, s.n, kBlockElements, [&](int64_t begin, int64_t end) {

@@ -36,7 +36,7 @@ void drop(Philox philox, uint32_t threshold, T scale, const T* x, T* y, int64_t 
 template <class T>
 void dropout(const DropoutSpec& s, const T* x, const uint64_t* seed, T* y, const Context& context) {
   static_assert(kBlockElements % Philox::kChunk == 0);
-  const int threads = threads_for(s.n, context.threads, kNs);
+  const Crew threads = threads_for(s.n, context.threads, kNs);
   const Philox philox(*seed);
   parallel_blocks(threads, s.n, kBlockElements, [&](int64_t begin, int64_t end) {
     if (s.rate >= 1) {  // the one threshold of 33 bits

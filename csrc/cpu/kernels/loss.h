@@ -70,7 +70,7 @@ void with_loss_term(const LossSpec& spec, const F& f) {
 template <class F>
 void for_each_row(const LossSpec& spec, const Context& context, const F& f) {
   constexpr double kNs = 1;  // per element
-  const int threads = threads_for(spec.rows * spec.width, context.threads, kNs);
+  const Crew threads = threads_for(spec.rows * spec.width, context.threads, kNs);
   parallel_blocks(threads, spec.rows, rows_per_block(spec.width), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) f(row);
   });

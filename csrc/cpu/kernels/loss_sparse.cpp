@@ -15,6 +15,7 @@
 #include "cpu/kernels/loss.h"
 #include "cpu/kernels/loss_classes.h"
 #include "cpu/kernels/row_exp.h"
+#include "cpu/simd/stream.h"
 
 namespace fc::cpu::FC_ISA {
 namespace {
@@ -34,8 +35,9 @@ struct Exponentials {
     Vec<T> own = zero<T>();
     others = row_sum<T>(classes, [&](int64_t i, int64_t count) {
       const Vec<T> e = exp<T>(load_up_to(z + i, count) - shift);
+      if (label_class < i || label_class >= i + count) return e;
       const IntVec<T> is_label = lane_numbers<T>() == static_cast<IntLane<T>>(label_class - i);
-      own = is_label ? e : own;
+      own = is_label ? e : zero<T>();
       return is_label ? zero<T>() : e;
     });
     label = sum_of_lanes<T>(own);
@@ -44,13 +46,15 @@ struct Exponentials {
 };
 
 template <class T>
-void logits_slope(const T* z, int64_t classes, int64_t label, double dloss, T* dz) {
+void logits_slope(const T* z, int64_t classes, int64_t label, double dloss, bool past_caches, T* dz) {
   const Exponentials<T> e(z, classes, label);
   const Vec<T> shift = broadcast(e.largest), scale = broadcast(static_cast<T>(dloss / e.sum()));
-  for_each_vector<T>(classes, [&](int64_t i, int64_t count) {
-    store_up_to(dz + i, exp<T>(load_up_to(z + i, count) - shift) * scale, count);
+  const Vec<T> own = broadcast(static_cast<T>(-dloss * (e.others / e.sum())));
+  write_vectors(dz, classes, past_caches, [&](int64_t i, int64_t count) {
+    const Vec<T> slope = exp<T>(load_up_to(z + i, count) - shift) * scale;
+    if (label < i || label >= i + count) return slope;
+    return lane_numbers<T>() == static_cast<IntLane<T>>(label - i) ? own : slope;
   });
-  dz[label] = static_cast<T>(-dloss * (e.others / e.sum()));
 }
 
 template <class T>
@@ -75,6 +79,7 @@ template <class T>
 void sparse_loss_backward(const LossSpec& spec, const T* dloss, const int64_t* labels, const T* prediction,
                           T* dprediction, const Context& context) {
   const int64_t width = spec.width;
+  const bool past_caches = outgrows_caches<T>(spec.rows * width) && dprediction != prediction;
   for_each_row(spec, context, [&](int64_t row) {
     const int64_t label = labels[row];
     const T* p = prediction + row * width;
@@ -83,7 +88,7 @@ void sparse_loss_backward(const LossSpec& spec, const T* dloss, const int64_t* l
     if (!is_class(label, width)) {
       for (int64_t i = 0; i < width; ++i) dp[i] = static_cast<T>(NAN);
     } else if (spec.from_logits) {
-      logits_slope(p, width, label, dloss[row], dp);
+      logits_slope(p, width, label, dloss[row], past_caches, dp);
     } else {
       crossentropy_slope(p, width, one_hot, dloss[row], dp);
     }

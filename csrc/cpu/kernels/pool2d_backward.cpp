@@ -16,6 +16,7 @@
 #include "cpu/kernels/work.h"
 #include "cpu/kernels/workspace.h"
 #include "cpu/parallel.h"
+#include "cpu/simd/stream.h"
 
 namespace fc::cpu::FC_ISA {
 namespace {
@@ -62,7 +63,7 @@ bool apart(const Pool2dSpec& s) {
 // Writes the cells of one window; R and S not 0 are its known extent.
 template <int R, int S, class T, class Kind>
 FC_INLINE void write_window(const Kind& kind, const PoolWindow& w, int64_t taps_w, int64_t from, T* dx,
-                            int64_t channels) {
+                            int64_t channels, bool past_caches) {
   const int64_t rows = R > 0 ? R : w.rows, columns = S > 0 ? S : w.columns;
   for_each_vector<T>(channels, [&](int64_t c, int64_t count) {
     const auto share = kind.load(from + c, count, w.divisor);
@@ -71,7 +72,12 @@ FC_INLINE void write_window(const Kind& kind, const PoolWindow& w, int64_t taps_
 #pragma GCC unroll 2
       for (int64_t s = 0; s < columns; ++s) {
         T* to = dx + w.first + r * w.row_step + s * w.column_step + c;
-        store_up_to(to, share.at(w.first_tap + r * taps_w + s), count);
+        const Vec<T> g = share.at(w.first_tap + r * taps_w + s);
+        if (past_caches) {
+          stream(to, g);
+        } else {
+          store_up_to(to, g, count);
+        }
       }
     }
   });
@@ -93,7 +99,10 @@ void clear_gaps(const Pool2dSpec& s, int64_t p, T* dx) {
 
 template <class T, class Kind>
 void write_windows(const Pool2dSpec& s, const Kind& kind, T* dx, const Context& context) {
-  const int threads = threads_for(s.N * s.H * s.W * s.C, context.threads);
+  const int64_t cells = s.N * s.H * s.W * s.C;
+  const Crew threads = threads_for(cells, context.threads);
+  const bool whole_registers = s.C % kLanes<T> == 0 && is_aligned(dx);
+  const bool past_caches = outgrows_caches<T>(cells) && whole_registers;
   parallel_for(threads, s.N * s.P, [&](int64_t row) {
     T* image = dx + row / s.P * s.H * s.W * s.C;
     const int64_t p = row % s.P, from = row * s.Q * s.C;
@@ -102,7 +111,7 @@ void write_windows(const Pool2dSpec& s, const Kind& kind, T* dx, const Context& 
     const PoolRow::Run inside = windows.inside();
     const auto one_by_one = [&](int64_t begin, int64_t end) {
       for (int64_t q = begin; q < end; ++q) {
-        write_window<0, 0>(kind, windows.window(q), s.S, from + q * s.C, image, s.C);
+        write_window<0, 0>(kind, windows.window(q), s.S, from + q * s.C, image, s.C, past_caches);
       }
     };
     one_by_one(0, inside.begin);
@@ -111,13 +120,14 @@ void write_windows(const Pool2dSpec& s, const Kind& kind, T* dx, const Context& 
       const bool two = w.rows == 2 && w.columns == 2;
       for (int64_t q = inside.begin; q < inside.end; ++q, w.first += s.stride_w * s.C) {
         if (two) {
-          write_window<2, 2>(kind, w, s.S, from + q * s.C, image, s.C);
+          write_window<2, 2>(kind, w, s.S, from + q * s.C, image, s.C, past_caches);
         } else {
-          write_window<0, 0>(kind, w, s.S, from + q * s.C, image, s.C);
+          write_window<0, 0>(kind, w, s.S, from + q * s.C, image, s.C, past_caches);
         }
       }
     }
     one_by_one(inside.end, s.Q);
+    if (past_caches) end_streaming();
   });
 }
 
@@ -201,7 +211,7 @@ void collect(const Pool2dSpec& s, const Kind& kind, T* dx, const Context& contex
   const bool pads = s.count_include_pad;
   h.fill(s.H, s.P, s.R, s.stride_h, s.dilation_h, s.pad_top, s.pad_bottom, pads);
   w.fill(s.W, s.Q, s.S, s.stride_w, s.dilation_w, s.pad_left, s.pad_right, pads);
-  const int threads = threads_for(s.N * s.H * s.W * s.C, context.threads, kCollectNs);
+  const Crew threads = threads_for(s.N * s.H * s.W * s.C, context.threads, kCollectNs);
   parallel_for(threads, s.N * s.H, [=](int64_t row) {
     const int64_t n = row / s.H, y = row % s.H;
     for (int64_t x = 0; x < s.W; ++x) {

@@ -77,7 +77,7 @@ void reduce_windows(const Kind& kind, PoolWindow w, int64_t step, int64_t begin,
 
 template <class T, class Kind>
 void reduce_all(const Pool2dSpec& s, const T* x, const Kind& kind, const Context& context) {
-  const int threads = threads_for(s.N * max_of(s.H * s.W, s.P * s.Q) * s.C, context.threads);
+  const Crew threads = threads_for(s.N * max_of(s.H * s.W, s.P * s.Q) * s.C, context.threads);
   parallel_for(threads, s.N * s.P, [&](int64_t row) {
     const T* image = x + row / s.P * s.H * s.W * s.C;
     const PoolRow windows(s, row % s.P);

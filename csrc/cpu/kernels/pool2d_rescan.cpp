@@ -48,7 +48,7 @@ void for_each_piece(const Pool2dSpec& s, const Context& context, const F& f) {
   const bool rows_overlap = (s.R - 1) * s.dilation_h + 1 > s.stride_h;
   const int64_t p_block = rows_overlap ? s.P : 1, c_block = rows_overlap ? kCacheLine : s.C;
   const int64_t p_blocks = s.P / p_block, c_blocks = (s.C + c_block - 1) / c_block;
-  const int threads = threads_for(s.N * s.H * s.W * s.C, context.threads);
+  const Crew threads = threads_for(s.N * s.H * s.W * s.C, context.threads);
   parallel_for(threads, s.N * p_blocks * c_blocks, [&](int64_t task) {
     const int64_t n = task / (p_blocks * c_blocks);
     const int64_t p = task / c_blocks % p_blocks * p_block, c = task % c_blocks * c_block;

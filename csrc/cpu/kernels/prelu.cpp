@@ -20,7 +20,7 @@ template <class T>
 void prelu_forward(const PreluSpec& s, const T* x, const T* alpha, T* y, const Context& context) {
   T storage[kMaxFoldedWidth<T>];
   const T* slopes = folded_columns(alpha, s.inner, folded<T>(s.outer, s.inner), storage);
-  const int threads = threads_for(s.outer * s.inner, context.threads);
+  const Crew threads = threads_for(s.outer * s.inner, context.threads);
   for_each_folded<T>(s.outer, s.inner, threads, [&](int64_t at, int64_t c, int64_t count) {
     const Vec<T> v = load_up_to(x + at, count);
     store_up_to(y + at, v > zero<T>() ? v : load_up_to(slopes + c, count) * v, count);
@@ -38,7 +38,7 @@ void prelu_backward(const PreluSpec& s, const T* dy, const T* x, const T* alpha,
   T storage[kMaxFoldedWidth<T>];
   const T* slopes = folded_columns(alpha, s.inner, folded<T>(s.outer, s.inner), storage);
   double* sums = static_cast<double*>(context.workspace);
-  const int threads = threads_for(s.outer * s.inner, context.threads);
+  const Crew threads = threads_for(s.outer * s.inner, context.threads);
   const auto add = [&](int64_t at, int64_t c, int64_t count, Vec<T>* sum) {
     const Vec<T> g = load_up_to(dy + at, count), v = load_up_to(x + at, count);
     store_up_to(dx + at, v > zero<T>() ? g : load_up_to(slopes + c, count) * g, count);

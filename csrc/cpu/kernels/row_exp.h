@@ -12,6 +12,14 @@ FC_INLINE T row_max(const T* x, int64_t width) {
   constexpr int64_t L = kLanes<T>;
   Vec<T> best = broadcast(x[0]);
   int64_t i = 0;
+  if (width >= 4 * L) {  // four chains, because a maximum takes four cycles
+    Vec<T> chain[4] = {best, best, best, best};
+    for (; i + 4 * L <= width; i += 4 * L) {
+#pragma GCC unroll 4
+      for (int k = 0; k < 4; ++k) chain[k] = max_or_second<T>(load(x + i + k * L), chain[k]);
+    }
+    best = max_or_second<T>(max_or_second<T>(chain[0], chain[1]), max_or_second<T>(chain[2], chain[3]));
+  }
   for (; i + L <= width; i += L) best = max_or_second<T>(load(x + i), best);
   if (i < width)
     best = max_or_second<T>(first_lanes<T>(load_partial(x + i, width - i), width - i, best), best);

@@ -23,7 +23,7 @@ template <class T, class F>
 void for_each_row(const NormSpec& s, const Context& context, const F& f) {
   constexpr int64_t kCells = 1 << 13;
   const int64_t rows = s.width >= kCells ? 1 : kCells / s.width;
-  const int threads = threads_for(s.rows * s.width, context.threads, kNs);
+  const Crew threads = threads_for(s.rows * s.width, context.threads, kNs);
   parallel_blocks(threads, s.rows, rows, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) f(row * s.width);
   });

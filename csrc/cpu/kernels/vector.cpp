@@ -51,7 +51,7 @@ size_t gradient_clip_workspace(const VectorSpec& spec, int threads) {
 
 template <class T>
 void gradient_clip(const VectorSpec& spec, const double* limits, T* gradient, const Context& context) {
-  const int threads = threads_for(spec.n, context.threads);
+  const Crew threads = threads_for(spec.n, context.threads);
   const double value_limit = limits[0], norm_limit = limits[1];
   if (!isinf(value_limit)) {
     const Vec<T> high = broadcast(static_cast<T>(value_limit)), low = -high;

@@ -34,7 +34,8 @@ class Optimizer:
     """Declares an update rule; a compiled plan runs it, one kernel call per variable and step.
 
     A step first clips the gradient, then decays the weight (``w -= w * weight_decay * learning_rate``, as
-    in Loshchilov and Hutter 2017), then applies the rule of the kernel.
+    in Loshchilov and Hutter 2017), then applies the rule of the kernel. State that decays (momentum, moments, averages) is
+    set to 0 below 1e-31 (float64: 1e-292): it no longer moves a weight, and subnormal numbers are slow.
 
     Args:
         learning_rate: finite and > 0, or a :class:`~fastconv.schedules.LearningRateSchedule`.

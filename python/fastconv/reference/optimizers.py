@@ -3,6 +3,9 @@
 ``w`` is the weight and ``g`` its gradient; what follows is the optimizer's state, of the same shape. The new
 weight and the new state are returned, in the order in which they were given. ``weight_decay`` is decoupled,
 as in Keras: the weight first loses ``learning_rate · weight_decay`` of itself (Loshchilov and Hutter 2019).
+
+State that decays — velocities, moments and averages — is 0 below ``finfo.tiny / finfo.eps`` of its dtype (1e-31 in float32):
+far too little to move a weight, and subnormal numbers, to which it would shrink, are slow.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ def sgd_step(
     op = "sgd_step"
     dtype, w, g, velocity = _start(op, learning_rate, weight_decay, w=w, g=g, velocity=velocity)
     momentum = _check.real(op, "momentum", momentum, 0.0, 1.0)
-    velocity = momentum * velocity - learning_rate * g
+    velocity = _settled(dtype, momentum * velocity - learning_rate * g)
     look_ahead = _check.flag(op, "nesterov", nesterov)
     w = w + (momentum * velocity - learning_rate * g if look_ahead else velocity)
     return _end(dtype, w, velocity)
@@ -65,8 +68,8 @@ def adam_step(
     t = _check.integer(op, "step", step, 1)
     beta_1, beta_2 = _check.real(op, "beta_1", beta_1, 0.0, 1.0), _check.real(op, "beta_2", beta_2, 0.0, 1.0)
     epsilon = _check.positive(op, "epsilon", epsilon)
-    m = m + (g - m) * (1 - beta_1)
-    v = v + (g * g - v) * (1 - beta_2)
+    m = _settled(dtype, m + (g - m) * (1 - beta_1))
+    v = _settled(dtype, v + (g * g - v) * (1 - beta_2))
     alpha = learning_rate * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
     return _end(dtype, w - alpha * m / (np.sqrt(v) + epsilon), m, v)
 
@@ -134,14 +137,14 @@ def rmsprop_step(
     )
     rho, momentum = _check.real(op, "rho", rho, 0.0, 1.0), _check.real(op, "momentum", momentum, 0.0, 1.0)
     epsilon = _check.positive(op, "epsilon", epsilon)
-    velocity = rho * velocity + (1 - rho) * g * g
+    velocity = _settled(dtype, rho * velocity + (1 - rho) * g * g)
     spread = velocity
     if _check.flag(op, "centered", centered):
-        average = rho * average + (1 - rho) * g
+        average = _settled(dtype, rho * average + (1 - rho) * g)
         spread = velocity - average * average
     increment = learning_rate * g / np.sqrt(spread + epsilon)
     if momentum > 0:
-        buffer = increment = momentum * buffer + increment
+        buffer = increment = _settled(dtype, momentum * buffer + increment)
     return _end(dtype, w - increment, velocity, buffer, average)
 
 
@@ -190,9 +193,9 @@ def adadelta_step(
         accumulated_delta=accumulated_delta,
     )
     rho, epsilon = _check.real(op, "rho", rho, 0.0, 1.0), _check.positive(op, "epsilon", epsilon)
-    a = rho * a + (1 - rho) * g * g
+    a = _settled(dtype, rho * a + (1 - rho) * g * g)
     delta = -g * np.sqrt(d + epsilon) / np.sqrt(a + epsilon)
-    return _end(dtype, w + learning_rate * delta, a, rho * d + (1 - rho) * delta * delta)
+    return _end(dtype, w + learning_rate * delta, a, _settled(dtype, rho * d + (1 - rho) * delta * delta))
 
 
 def _start(op: str, learning_rate: Any, weight_decay: Any, **named: Any) -> tuple[Any, ...]:
@@ -203,6 +206,11 @@ def _start(op: str, learning_rate: Any, weight_decay: Any, **named: Any) -> tupl
     decay = _check.real(op, "weight_decay", weight_decay, 0.0) * _check.positive(op, "learning_rate", learning_rate)
     w, *others = (x.astype(np.float64) for x in named.values())
     return dtype, w - w * decay, *others
+
+
+def _settled(dtype: np.dtype, state: np.ndarray) -> np.ndarray:
+    info = np.finfo(dtype)
+    return np.where(abs(state) < info.tiny / info.eps, 0.0, state)
 
 
 def _end(dtype: np.dtype, *results: np.ndarray) -> Arrays:

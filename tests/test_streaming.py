@@ -1,0 +1,63 @@
+"""Results of 32 MiB and more are written past the caches: the same bits as results of any size, at any address."""
+
+import numpy as np
+import pytest
+
+from fastconv import ops
+
+LARGE = 2**23 + 1021  # float32 elements: a little more than the size from which results are streamed
+SMALL = 2**20
+
+
+def _pieces(f, *arrays):
+    """f on small parts of the arrays, which are never streamed."""
+    return np.concatenate([f(*(a[i : i + SMALL] for a in arrays)) for i in range(0, len(arrays[0]), SMALL)])
+
+
+@pytest.fixture(scope="module")
+def x():
+    return np.random.default_rng(0).standard_normal(LARGE, dtype=np.float32)
+
+
+@pytest.mark.parametrize("name", ("relu", "gelu", "tanh"))
+def test_activations(name, x):
+    f, backward = getattr(ops, name), getattr(ops, f"{name}_backward")
+    np.testing.assert_array_equal(f(x), _pieces(f, x))
+    dx = backward(x[::-1].copy(), x)[0]
+    np.testing.assert_array_equal(dx, _pieces(lambda dy, x: backward(dy, x)[0], x[::-1].copy(), x))
+
+
+def test_addition_of_rows_that_end_inside_a_register(x, isa):
+    a = x[: LARGE // 1001 * 1001].reshape(-1, 1001)
+    row = np.arange(1001, dtype=np.float32)
+    np.testing.assert_array_equal(ops.add(a, row), a + row)
+    np.testing.assert_array_equal(ops.add(a, a), a + a)
+
+
+@pytest.mark.parametrize("channels", (16, 12))
+def test_pooling(channels, isa):
+    side = 736  # 33 MiB of dx with 16 channels
+    dy = np.random.default_rng(1).standard_normal((1, side // 2, side // 2, channels), dtype=np.float32)
+    x = np.random.default_rng(2).standard_normal((1, side, side, channels), dtype=np.float32)
+    for backward in (ops.max_pool2d_backward, ops.avg_pool2d_backward):
+        dx = backward(dy, x, pool_size=2)[0]
+        for h in range(0, side, side // 4):  # a quarter of the image is below the limit
+            part = backward(dy[:, h // 2 : h // 2 + side // 8].copy(), x[:, h : h + side // 4].copy(), pool_size=2)[0]
+            np.testing.assert_array_equal(dx[:, h : h + side // 4], part)
+
+
+def test_sparse_crossentropy_of_logits(isa):
+    rows, classes = 8400, 1001
+    logits = np.random.default_rng(3).standard_normal((rows, classes), dtype=np.float32)
+    labels = np.random.default_rng(4).integers(0, classes, rows)
+    dloss = np.linspace(-1, 1, rows).astype(np.float32)
+
+    def gradient(dloss, labels, logits):
+        return ops.sparse_categorical_crossentropy_backward(dloss, labels, logits, from_logits=True)[1]
+
+    np.testing.assert_array_equal(
+        gradient(dloss, labels, logits),
+        np.concatenate(
+            [gradient(dloss[i : i + 700], labels[i : i + 700], logits[i : i + 700]) for i in range(0, rows, 700)]
+        ),
+    )

@@ -66,7 +66,7 @@ def set_precision(precision: str) -> None:
 
     They are minimal filtering (Winograd) for 3x3 and 5x5 convolutions, and on CPUs with AMX products of numbers that are
     split into two bfloat16; with "strict", AMX multiplies numbers split into three, which is as exact as a float32 sum.
-    Of numbers without a pattern, the relative error (2-norm) of a result is below 5e-6 with "fast", whatever the
+    Of numbers without a pattern, the relative error (2-norm) of a result is below 1e-5 with "fast", whatever the
     algorithm. ``fastconv.explain(model)`` names the algorithm of every operation.
 
     A model that was already trained or run follows the new setting from its next step on. float32 only: float64 is

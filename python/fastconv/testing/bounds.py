@@ -24,7 +24,7 @@ __all__ = ["SPLIT_L2", "SPLIT_MAX", "WINOGRAD_L2", "WINOGRAD_MAX", "backward_bou
 # What minimal filtering promises: ‖error‖ / ‖result‖, and the largest error over the largest result.
 WINOGRAD_L2, WINOGRAD_MAX = 5e-6, 3e-5
 # The same for products of two bfloat16 parts each, of numbers without a pattern; any result is within 2^-15 · Σ|terms|.
-SPLIT_L2, SPLIT_MAX = 5e-6, 3e-5
+SPLIT_L2, SPLIT_MAX = 1e-5, 3e-5
 
 _LINEAR = ("conv2d", "conv2d_transpose", "dense", "avg_pool2d", "sum_pool2d", "global_avg_pool2d")
 _PRODUCTS = ("add", "subtract", "multiply", "prelu", "dropout", "leaky_relu")

@@ -1,4 +1,4 @@
-"""The gate of backward-input kernels: an activation's gradient folded into the store, to the last bit."""
+"""The gate of backward-input kernels, and the gradient they add: folded into the store, to the last bit."""
 
 import numpy as np
 import pytest
@@ -46,16 +46,23 @@ def same(first, second):
 @pytest.mark.parametrize("algorithm, dtype", [("direct", "float32"), ("direct", "float64"), ("winograd", "float32")])
 @pytest.mark.parametrize("kind", GATES, ids=lambda kind: kind[0])
 @pytest.mark.parametrize("name", CONVOLUTIONS)
-def test_a_gated_convolution_equals_two_kernels(name, kind, algorithm, dtype, isa, prefer, guarded_results):
+def test_a_gated_convolution_with_an_addend_equals_separate_kernels(
+    name, kind, algorithm, dtype, isa, prefer, guarded_results
+):
     prefer(algorithm)
     x_shape, w_shape, settings = CONVOLUTIONS[name]
     geometry = conv._geometry("conv2d", **{"stride": 1, "padding": 0, "dilation": 1, "groups": 1, **settings})
     x, w = arrays(dtype, x_shape, w_shape)
     dy = arrays(dtype, ops.conv2d(x, w, **settings).shape)[0]
     gate = saved_output(kind, dtype, x_shape)
-    plain = apply(conv.BACKWARD_INPUT, dy, w, None, x_shape=x_shape, **geometry)
+    plain = apply(conv.BACKWARD_INPUT, dy, w, None, None, x_shape=x_shape, **geometry)
     expected = apply(activation.BACKWARD_FROM_OUTPUT, plain, gate, activation=kind)
-    same(apply(conv.BACKWARD_INPUT, dy, w, gate, x_shape=x_shape, activation=kind, **geometry), expected)
+    same(apply(conv.BACKWARD_INPUT, dy, w, gate, None, x_shape=x_shape, activation=kind, **geometry), expected)
+    other = arrays(dtype, x_shape, x_shape)[1]
+    total = ops.add(plain, other)
+    same(apply(conv.BACKWARD_INPUT, dy, w, None, other, x_shape=x_shape, **geometry), total)
+    expected = apply(activation.BACKWARD_FROM_OUTPUT, total, gate, activation=kind)
+    same(apply(conv.BACKWARD_INPUT, dy, w, gate, other, x_shape=x_shape, activation=kind, **geometry), expected)
 
 
 @pytest.mark.parametrize("kind", GATES, ids=lambda kind: kind[0])

@@ -120,13 +120,13 @@ Conv2dSpec Conv2dSpec::make_transpose(DType dtype, const Shape& x, const Shape& 
 }
 
 bool Conv2dSpec::find_shape(std::string_view name, Shape& out) const {
-  if (name == "x" || name == "gate") {
+  if (name == "x" || name == "gate" || name == "addend") {
     out = {N, H, W, C};
   } else if (name == "w") {
     out = {R, S, C / groups, K};
-  } else if (name == "bias") {
+  } else if (name == "bias" || name == "mean" || name == "scale" || name == "shift") {
     out = {K};
-  } else if (name == "y") {
+  } else if (name == "y" || name == "residual") {
     out = {N, P, Q, K};
   } else {
     return false;

@@ -8,7 +8,8 @@
 
 namespace fc {
 
-// Tensors: x and gate (N,H,W,C), w (R,S,C/groups,K), bias (K), y (N,P,Q,K).
+// Tensors: x, gate and addend (N,H,W,C), w (R,S,C/groups,K), bias, mean, scale and shift (K), y and residual
+// (N,P,Q,K).
 struct Conv2dSpec final : Spec {
   int64_t N, H, W, C, K, R, S, P, Q;
   int64_t stride_h, stride_w, dilation_h, dilation_w;

@@ -40,7 +40,8 @@ bool NormSpec::find_shape(std::string_view name, Shape& out) const {
   } else if (name == "row_mean" || name == "row_rstd") {
     out = {rows};
   } else if (name == "gamma" || name == "beta" || name == "mean" || name == "variance" ||
-             name == "new_mean" || name == "new_variance" || name == "batch_mean" || name == "batch_rstd") {
+             name == "new_mean" || name == "new_variance" || name == "batch_mean" || name == "batch_rstd" ||
+             name == "scale") {
     out = {width};
   } else {
     return false;

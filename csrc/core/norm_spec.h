@@ -8,7 +8,7 @@ namespace fc {
 
 // x of any rank >= 2 seen as (rows, width), width = the last axis.
 // Tensors: x, y, residual (x's shape); gamma, beta, mean, variance, new_mean, new_variance, batch_mean,
-// batch_rstd (width);
+// batch_rstd, scale (width);
 //          row_mean, row_rstd (rows).
 struct NormSpec final : Spec {
   Shape x_shape;

@@ -111,8 +111,7 @@ inline void multiply_band(const AmxConv<Grid>& c, const AmxConvBlocking& k, cons
   const Grid& g = c.grid;
   const int64_t numbers = g.numbers(band), column = panel * kPairLines;
   const int64_t columns = min_of(kPairLines, c.p.columns - column);
-  Epilogue<float> epilogue = c.p.epilogue;
-  if (epilogue.bias != nullptr) epilogue.bias += group * c.p.columns;
+  const Epilogue<float> epilogue = c.p.epilogue.from_column(group * c.p.columns);
   const auto sums_of = [&](int64_t first) { return sums + first / kPairLines % 2 * kPairSums; };
   const auto finish = [&](int64_t first) {
     const float* from = sums_of(first);

@@ -16,18 +16,18 @@ namespace fc::cpu::FC_ISA {
 namespace {
 
 template <class Grid>
-AmxConv<Grid> forward_problem(const Conv2dSpec& s, const float* x, const float* w, const float* bias,
-                              float* y) {
+AmxConv<Grid> forward_problem(const Conv2dSpec& s, const float* x, const float* w,
+                              const Epilogue<float>& epilogue, float* y) {
   const ImageRows<float> rows(x, s.N, forward_axis_h(s), forward_axis_w(s), s.C, s.group_channels(), false);
   const int64_t tap = s.group_channels() * s.K;
-  return {{rows, y, s.P * s.Q * s.K, s.Q * s.K, s.K, s.groups, s.group_filters(), {}, {bias, s.activation}},
+  return {{rows, y, s.P * s.Q * s.K, s.Q * s.K, s.K, s.groups, s.group_filters(), {}, epilogue},
           Grid(rows, amx_parts(s.numerics)),
           {w, 1, s.K, s.group_filters(), 0, s.S * tap, tap}};
 }
 
 template <class Grid>
 AmxConv<Grid> backward_problem(const Conv2dSpec& s, const Phase& phase, const float* dy, const float* w,
-                               const float* gate, float* dx) {
+                               const Epilogue<float>& epilogue, float* dx) {
   const ImageRows<float> rows(dy, s.N, phase.axis_h.axis, phase.axis_w.axis, s.K, s.group_filters(), false);
   const int64_t tap = s.group_channels() * s.K;
   return {{rows,
@@ -38,7 +38,7 @@ AmxConv<Grid> backward_problem(const Conv2dSpec& s, const Phase& phase, const fl
            s.groups,
            s.group_channels(),
            {},
-           {nullptr, {}, {s.activation, gate, dx}}},
+           epilogue},
           Grid(rows, amx_parts(s.numerics)),
           {w, s.K, 1, s.group_filters(), (phase.axis_h.first_tap * s.S + phase.axis_w.first_tap) * tap,
            phase.axis_h.tap_stride * s.S * tap, phase.axis_w.tap_stride * tap}};
@@ -67,11 +67,11 @@ size_t amx_conv2d_forward_workspace(const Conv2dSpec& s, int threads) {
                           : amx_conv_workspace(forward_problem<AmxGrid>(s, {}, {}, {}, {}), threads);
 }
 
-bool amx_conv2d_forward(const Conv2dSpec& s, const float* x, const float* w, const float* bias, float* y,
-                        const Context& context) {
+bool amx_conv2d_forward(const Conv2dSpec& s, const float* x, const float* w, const Epilogue<float>& epilogue,
+                        float* y, const Context& context) {
   if (s.N == 0) return true;
-  return folds_forward(s) ? arranged_conv(forward_problem<FoldedGrid>(s, x, w, bias, y), context)
-                          : amx_conv(forward_problem<AmxGrid>(s, x, w, bias, y), context);
+  return folds_forward(s) ? arranged_conv(forward_problem<FoldedGrid>(s, x, w, epilogue, y), context)
+                          : amx_conv(forward_problem<AmxGrid>(s, x, w, epilogue, y), context);
 }
 
 size_t amx_conv2d_backward_input_workspace(const Conv2dSpec& s, int threads) {
@@ -87,15 +87,15 @@ size_t amx_conv2d_backward_input_workspace(const Conv2dSpec& s, int threads) {
   return bytes;
 }
 
-bool amx_conv2d_backward_input(const Conv2dSpec& s, const float* dy, const float* w, const float* gate,
-                               float* dx, const Context& context) {
+bool amx_conv2d_backward_input(const Conv2dSpec& s, const float* dy, const float* w,
+                               const Epilogue<float>& epilogue, float* dx, const Context& context) {
   if (s.N == 0) return true;
-  clear_unreached(s, dx, context.threads);
+  fill_unreached(s, epilogue, dx, context.threads);
   bool done = true;
   for_each_phase(s, [&](const Phase& phase) {
     done = done && (folds_backward(s, phase)
-                        ? arranged_conv(backward_problem<FoldedGrid>(s, phase, dy, w, gate, dx), context)
-                        : grid_conv(backward_problem<AmxGrid>(s, phase, dy, w, gate, dx), context));
+                        ? arranged_conv(backward_problem<FoldedGrid>(s, phase, dy, w, epilogue, dx), context)
+                        : grid_conv(backward_problem<AmxGrid>(s, phase, dy, w, epilogue, dx), context));
   });
   return done;
 }

@@ -18,6 +18,14 @@ namespace fc::cpu::FC_ISA {
 namespace {
 
 template <class T>
+void batch_norm_scale(const NormSpec& spec, const T* gamma, const T* variance, T* scale, const Context&) {
+  for (int64_t c = 0; c < spec.width; ++c) {
+    const double rstd = 1 / sqrt(static_cast<double>(variance[c]) + spec.epsilon);
+    scale[c] = static_cast<T>((gamma ? static_cast<double>(gamma[c]) : 1) * rstd);
+  }
+}
+
+template <class T>
 size_t batch_norm_inference_workspace(const NormSpec& spec, int) {
   return static_cast<size_t>(ColumnScale<T>::size(spec.rows, spec.width)) * sizeof(T);
 }
@@ -26,10 +34,9 @@ template <class T>
 void batch_norm_inference(const NormSpec& spec, const T* x, const T* gamma, const T* beta, const T* mean,
                           const T* variance, const T* residual, T* y, const Context& context) {
   const ColumnScale<T> columns(spec.rows, spec.width, static_cast<T*>(context.workspace));
+  batch_norm_scale(spec, gamma, variance, columns.scale, context);
   for (int64_t c = 0; c < spec.width; ++c) {
-    const double rstd = 1 / sqrt(static_cast<double>(variance[c]) + spec.epsilon);
     columns.mean[c] = mean[c];
-    columns.scale[c] = static_cast<T>((gamma ? static_cast<double>(gamma[c]) : 1) * rstd);
     columns.shift[c] = beta ? beta[c] : 0;
   }
   const bool relu = spec.activation.kind == ActivationKind::relu;
@@ -39,6 +46,7 @@ void batch_norm_inference(const NormSpec& spec, const T* x, const T* gamma, cons
 }  // namespace
 
 void add_batch_norm_inference(KernelTable& table) {
+  FC_ADD(table, batch_norm_scale);
   FC_ADD_WITH_WORKSPACE(table, batch_norm_inference);
 }
 

@@ -4,17 +4,19 @@
 #include "core/context.h"
 #include "core/conv2d_spec.h"
 #include "cpu/kernels/conv2d_algorithm.h"
+#include "cpu/kernels/epilogue.h"
 
 namespace fc::cpu::FC_ISA {
 
 template <class T>
-void conv2d_forward(const Conv2dSpec& s, const T* x, const T* w, const T* bias, T* y, const Context& context);
+void conv2d_forward(const Conv2dSpec& s, const T* x, const T* w, const T* bias, const T* mean, const T* scale,
+                    const T* shift, const T* residual, T* y, const Context& context);
 template <class T>
 size_t conv2d_forward_workspace(const Conv2dSpec& s, int threads);
 
 template <class T>
-void conv2d_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const T* gate, T* dx,
-                           const Context& context);
+void conv2d_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const T* gate, const T* addend,
+                           T* dx, const Context& context);
 template <class T>
 size_t conv2d_backward_input_workspace(const Conv2dSpec& s, int threads);
 
@@ -25,14 +27,14 @@ template <class T>
 size_t conv2d_backward_weight_workspace(const Conv2dSpec& s, int threads);
 
 template <class T>
-void depthwise_forward(const Conv2dSpec& s, const T* x, const T* w, const T* bias, T* y,
+void depthwise_forward(const Conv2dSpec& s, const T* x, const T* w, const Epilogue<T>& epilogue, T* y,
                        const Context& context);
 template <class T>
 size_t depthwise_forward_workspace(const Conv2dSpec& s, int threads);
 
 template <class T>
-void depthwise_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const T* gate, T* dx,
-                              const Context& context);
+void depthwise_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const Epilogue<T>& epilogue,
+                              T* dx, const Context& context);
 template <class T>
 size_t depthwise_backward_input_workspace(const Conv2dSpec& s, int threads);
 
@@ -45,7 +47,8 @@ size_t depthwise_backward_weight_workspace(const Conv2dSpec& s, int threads);
 // Where conv2d_algorithm says lines. False where the direct kernel has to do it, because of what is not
 // finite.
 template <class T>
-bool lines_forward(const Conv2dSpec& s, const T* x, const T* w, const T* bias, T* y, const Context& context);
+bool lines_forward(const Conv2dSpec& s, const T* x, const T* w, const Epilogue<T>& epilogue, T* y,
+                   const Context& context);
 template <class T>
 size_t lines_forward_workspace(const Conv2dSpec& s, int threads);
 template <class T>
@@ -55,11 +58,11 @@ template <class T>
 size_t lines_backward_weight_workspace(const Conv2dSpec& s, int threads);
 
 // Where conv2d_algorithm says winograd; false as above.
-bool winograd_forward(const Conv2dSpec& s, const float* x, const float* w, const float* bias, float* y,
-                      const Context& context);
+bool winograd_forward(const Conv2dSpec& s, const float* x, const float* w, const Epilogue<float>& epilogue,
+                      float* y, const Context& context);
 size_t winograd_forward_workspace(const Conv2dSpec& s, int threads);
-bool winograd_backward_input(const Conv2dSpec& s, const float* dy, const float* w, const float* gate,
-                             float* dx, const Context& context);
+bool winograd_backward_input(const Conv2dSpec& s, const float* dy, const float* w,
+                             const Epilogue<float>& epilogue, float* dx, const Context& context);
 size_t winograd_backward_input_workspace(const Conv2dSpec& s, int threads);
 // False if something is not finite: dw and dbias are then not to be used.
 bool winograd_backward_weight(const Conv2dSpec& s, const float* x, const float* dy, float* dw, float* dbias,
@@ -68,11 +71,11 @@ size_t winograd_backward_weight_workspace(const Conv2dSpec& s, int threads);
 
 // Where conv2d_algorithm says amx. False, with undefined results, where the direct kernel must run instead:
 // the operands hold infinities, NaN or numbers of 2^48 and more.
-bool amx_conv2d_forward(const Conv2dSpec& s, const float* x, const float* w, const float* bias, float* y,
-                        const Context& context);
+bool amx_conv2d_forward(const Conv2dSpec& s, const float* x, const float* w, const Epilogue<float>& epilogue,
+                        float* y, const Context& context);
 size_t amx_conv2d_forward_workspace(const Conv2dSpec& s, int threads);
-bool amx_conv2d_backward_input(const Conv2dSpec& s, const float* dy, const float* w, const float* gate,
-                               float* dx, const Context& context);
+bool amx_conv2d_backward_input(const Conv2dSpec& s, const float* dy, const float* w,
+                               const Epilogue<float>& epilogue, float* dx, const Context& context);
 size_t amx_conv2d_backward_input_workspace(const Conv2dSpec& s, int threads);
 bool amx_conv2d_backward_weight(const Conv2dSpec& s, const float* x, const float* dy, float* dw, float* dbias,
                                 const Context& context);

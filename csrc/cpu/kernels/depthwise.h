@@ -59,15 +59,7 @@ FC_INLINE void depthwise_tile(const DepthwiseLine<T>& line, int64_t j, int64_t c
       }
     }
   }
-  if (line.epilogue.bias != nullptr) {
-#pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) {
-      const Vec<T> bias = load_up_to(line.epilogue.bias + c + v * L, count);
-#pragma GCC unroll 4
-      for (int m = 0; m < M; ++m) sum[m][v] += bias;
-    }
-  }
-  line.epilogue.activate(sum);
+  line.epilogue.apply(sum, c, count, [&](int m) { return line.out + (j + m) * line.out_step + c; });
 #pragma GCC unroll 4
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 2

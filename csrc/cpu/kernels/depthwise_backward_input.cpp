@@ -1,14 +1,14 @@
 // depthwise_backward_input.cpp — gradient of a depthwise convolution's input.
 //
 // Math       dx[n,h,w,c] = Σ_{r,s,i} dy[n,p,q,c·m+i] · w[r,s,0,c·m+i]
-//            over the (r,s) with h = p·sh−pt+r·dh and w = q·sw−pl+s·dw; then the gate's map (gate.h)
-// Shapes     dy (N,P,Q,K)  w (R,S,1,K)  gate (N,H,W,C) or null  dx (N,H,W,C)   m = K/C     C-contiguous
+//            over the (r,s) with h = p·sh−pt+r·dh and w = q·sw−pl+s·dw; then addend and gate (epilogue.h)
+// Shapes     dy (N,P,Q,K)  w (R,S,1,K)  dx (N,H,W,C)   m = K/C     C-contiguous
 // Blocking   phases as in conv2d_backward_input.cpp; each line as in depthwise.h
 // Threads    over lines (n,h) of a phase
 // Numerics   per filter one chain of fma, ascending in (r,s); then the m sums in ascending order
 // Workspace  depthwise_backward_input_workspace(spec, threads) bytes: line pointers; for m > 1 a line of
 //            K channels
-// Edges      taps outside dy are left out; pixels that no tap reaches are zeros
+// Edges      taps outside dy are left out; pixels that no tap reaches are sums of nothing
 #include "cpu/kernels/conv2d.h"
 #include "cpu/kernels/depthwise.h"
 #include "cpu/kernels/phases.h"
@@ -38,7 +38,7 @@ void sum_multiples(const T* from, int64_t n, int64_t multiplier, T* to) {
 
 template <class T>
 void backward_line(const Conv2dSpec& s, const Phase& phase, const T* w, const Scratch<T>& scratch,
-                   const Gate<T>& gate, T* dx) {
+                   const Epilogue<T>& epilogue, T* dx) {
   const int64_t multiplier = s.K / s.C;
   const PhaseAxis &h = phase.axis_h, &v = phase.axis_w;
   DepthwiseLine<T> line{scratch.lines,
@@ -58,8 +58,8 @@ void backward_line(const Conv2dSpec& s, const Phase& phase, const T* w, const Sc
       sum_multiples(scratch.sums + j * s.K, s.C, multiplier, dx + j * s.stride_w * s.C);
     }
   }
-  if (s.stride_w == 1) return gate.finish(dx, v.axis.positions * s.C);
-  for (int64_t j = 0; j < v.axis.positions; ++j) gate.finish(dx + j * s.stride_w * s.C, s.C);
+  if (s.stride_w == 1) return epilogue.finish_gradient(dx, v.axis.positions * s.C);
+  for (int64_t j = 0; j < v.axis.positions; ++j) epilogue.finish_gradient(dx + j * s.stride_w * s.C, s.C);
 }
 
 }  // namespace
@@ -72,12 +72,12 @@ size_t depthwise_backward_input_workspace(const Conv2dSpec& s, int threads) {
 }
 
 template <class T>
-void depthwise_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const T* gate, T* dx,
-                              const Context& context) {
+void depthwise_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const Epilogue<T>& epilogue,
+                              T* dx, const Context& context) {
   WorkspaceCutter one(nullptr);
   Scratch<T>(s, one);
   const SlotWorkspace slots(WorkspaceCutter(context.workspace), one.bytes(), context.threads);
-  clear_unreached(s, dx, context.threads);
+  fill_unreached(s, epilogue, dx, context.threads);
   for_each_phase(s, [&](const Phase& phase) {
     const Axis& h = phase.axis_h.axis;
     parallel_for_slots(context.threads, s.N * h.positions, [&](int64_t task, int slot) {
@@ -86,14 +86,14 @@ void depthwise_backward_input(const Conv2dSpec& s, const T* dy, const T* w, cons
       const Scratch<T> scratch(s, cutter);
       point_lines<T>(dy + n * s.P * s.Q * s.K, h, i, s.Q, s.K, 1, nullptr, scratch.lines);
       T* out = dx + ((n * s.H + phase.h + i * s.stride_h) * s.W + phase.w) * s.C;
-      backward_line(s, phase, w, scratch, {s.activation, gate, dx}, out);
+      backward_line(s, phase, w, scratch, epilogue, out);
     });
   });
 }
 
-#define FC_INSTANTIATE(T)                                                                        \
-  template size_t depthwise_backward_input_workspace<T>(const Conv2dSpec&, int);                 \
-  template void depthwise_backward_input<T>(const Conv2dSpec&, const T*, const T*, const T*, T*, \
+#define FC_INSTANTIATE(T)                                                                                  \
+  template size_t depthwise_backward_input_workspace<T>(const Conv2dSpec&, int);                           \
+  template void depthwise_backward_input<T>(const Conv2dSpec&, const T*, const T*, const Epilogue<T>&, T*, \
                                             const Context&);
 FC_INSTANTIATE(float)
 FC_INSTANTIATE(double)

@@ -1,10 +1,10 @@
 // depthwise_forward.cpp — convolution with one input channel per group.
 //
-// Math       y[n,p,q,c·m+i] = act(bias[c·m+i] + Σ_{r,s} x[n, p·sh−pt+r·dh, q·sw−pl+s·dw, c] · w[r,s,0,c·m+i])
-// Shapes     x (N,H,W,C)  w (R,S,1,K)  bias (K) or null  y (N,P,Q,K)   m = K/C     C-contiguous
+// Math       y[n,p,q,c·m+i] = epilogue(Σ_{r,s} x[n, p·sh−pt+r·dh, q·sw−pl+s·dw, c] · w[r,s,0,c·m+i])
+// Shapes     x (N,H,W,C)  w (R,S,1,K)  y (N,P,Q,K)   m = K/C     C-contiguous
 // Blocking   see depthwise.h; a line's R input lines stay in L2 for the next one
 // Threads    over lines (n,p)
-// Numerics   one chain of fma per y, ascending in (r,s); then the bias, then the activation
+// Numerics   one chain of fma per y, ascending in (r,s); then epilogue.h
 // Workspace  depthwise_forward_workspace(spec, threads) bytes: line pointers; for m > 1 the R lines with
 //            repeated channels
 // Edges      taps outside the image are left out
@@ -35,13 +35,12 @@ size_t depthwise_forward_workspace(const Conv2dSpec& s, int threads) {
 }
 
 template <class T>
-void depthwise_forward(const Conv2dSpec& s, const T* x, const T* w, const T* bias, T* y,
+void depthwise_forward(const Conv2dSpec& s, const T* x, const T* w, const Epilogue<T>& epilogue, T* y,
                        const Context& context) {
   WorkspaceCutter one(nullptr);
   Scratch<T>(s, one);
   const SlotWorkspace slots(WorkspaceCutter(context.workspace), one.bytes(), context.threads);
   const Axis axis_h = forward_axis_h(s), axis_w = forward_axis_w(s);
-  const Epilogue<T> epilogue{bias, s.activation};
 
   parallel_for_slots(context.threads, s.N * s.P, [&](int64_t task, int slot) {
     WorkspaceCutter cutter = slots.at(slot);
@@ -54,9 +53,10 @@ void depthwise_forward(const Conv2dSpec& s, const T* x, const T* w, const T* bia
   });
 }
 
-#define FC_INSTANTIATE(T)                                                 \
-  template size_t depthwise_forward_workspace<T>(const Conv2dSpec&, int); \
-  template void depthwise_forward<T>(const Conv2dSpec&, const T*, const T*, const T*, T*, const Context&);
+#define FC_INSTANTIATE(T)                                                                           \
+  template size_t depthwise_forward_workspace<T>(const Conv2dSpec&, int);                           \
+  template void depthwise_forward<T>(const Conv2dSpec&, const T*, const T*, const Epilogue<T>&, T*, \
+                                     const Context&);
 FC_INSTANTIATE(float)
 FC_INSTANTIATE(double)
 #undef FC_INSTANTIATE

@@ -27,8 +27,7 @@ struct RowBlock {
         group(group),
         first(first),
         count(min_of(k.block, p.rows.positions() - first)),
-        epilogue(p.epilogue) {
-    if (epilogue.bias != nullptr) epilogue.bias += group * p.columns;
+        epilogue(p.epilogue.from_column(group * p.columns)) {
     p.rows.point(first, count, k.block, group * p.rows.channels, workspace.zeros, scratch.strip,
                  scratch.rows);
     point_out(p, first, count, group, scratch.out);

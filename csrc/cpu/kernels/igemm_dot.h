@@ -78,8 +78,7 @@ void igemm_dot(const Igemm<T>& p, const Context& context) {
     const typename DotWorkspace<T>::Scratch scratch(rows.taps(), cutter);
     rows.point(first, count, kRowBlock, group * rows.channels, workspace.zeros, nullptr, scratch.rows);
     point_out(p, first, count, group, scratch.out);
-    Epilogue<T> epilogue = p.epilogue;
-    if (epilogue.bias != nullptr) epilogue.bias += group * p.columns;
+    const Epilogue<T> epilogue = p.epilogue.from_column(group * p.columns);
     multiply_dot_rows<T>(
         p.columns,
         {scratch.rows, kRowBlock, rows.taps(), rows.channels, workspace.b + group * p.columns * depth,

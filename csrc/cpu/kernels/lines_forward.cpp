@@ -58,15 +58,7 @@ __attribute__((noinline)) void multiply_positions(const LineTile<T>& t) {
       for (int v = 0; v < V; ++v) sum[i][v] = fma<T>(value, filters[v], sum[i][v]);
     }
   }
-  if (t.epilogue.bias != nullptr) {
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) {
-      const Vec<T> bias = load_up_to(t.epilogue.bias + t.column + v * L, count(v));
-#pragma GCC unroll 16
-      for (int i = 0; i < M; ++i) sum[i][v] += bias;
-    }
-  }
-  t.epilogue.activate(sum);
+  t.epilogue.apply(sum, t.column, tail, [&](int i) { return t.y + i * t.K; });
 #pragma GCC unroll 16
   for (int i = 0; i < M; ++i)
 #pragma GCC unroll 4
@@ -130,12 +122,12 @@ size_t lines_forward_workspace(const Conv2dSpec& s, int threads) {
 }
 
 template <class T>
-bool lines_forward(const Conv2dSpec& s, const T* x, const T* w, const T* bias, T* y, const Context& context) {
+bool lines_forward(const Conv2dSpec& s, const T* x, const T* w, const Epilogue<T>& epilogue, T* y,
+                   const Context& context) {
   const Lines<T> lines(s);
   if (lines.has_edges() && !all_finite(w, lines.terms * s.K)) return false;
   const LinesWorkspace<T> workspace(lines, context.threads, context.workspace);
   lines.list_offsets(workspace.offsets);
-  const Epilogue<T> epilogue{bias, s.activation};
   const int64_t products = lines.count() * s.Q * lines.terms * s.K;
   const int threads = threads_for_products(products, lines.terms * s.K, context.threads);
   parallel_for_slots(threads, lines.count(), [&](int64_t i, int slot) {
@@ -147,9 +139,10 @@ bool lines_forward(const Conv2dSpec& s, const T* x, const T* w, const T* bias, T
   return true;
 }
 
-#define FC_INSTANTIATE(T)                                             \
-  template size_t lines_forward_workspace<T>(const Conv2dSpec&, int); \
-  template bool lines_forward<T>(const Conv2dSpec&, const T*, const T*, const T*, T*, const Context&);
+#define FC_INSTANTIATE(T)                                                                       \
+  template size_t lines_forward_workspace<T>(const Conv2dSpec&, int);                           \
+  template bool lines_forward<T>(const Conv2dSpec&, const T*, const T*, const Epilogue<T>&, T*, \
+                                 const Context&);
 FC_INSTANTIATE(float)
 FC_INSTANTIATE(double)
 #undef FC_INSTANTIATE

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cpu/kernels/axis.h"
+#include "cpu/kernels/epilogue.h"
 #include "cpu/parallel.h"
 
 namespace fc::cpu::FC_ISA {
@@ -31,12 +32,14 @@ inline bool every_pixel_has_taps(const Conv2dSpec& s) {
   return phases == min_of(s.stride_h, s.H) * min_of(s.stride_w, s.W);
 }
 
-// Zeros for the pixels of phases without taps; the others are written by their phase.
+// The pixels of phases without taps: sums of nothing. The others are written by their phase.
 template <class T>
-inline void clear_unreached(const Conv2dSpec& s, T* dx, int threads) {
+inline void fill_unreached(const Conv2dSpec& s, const Epilogue<T>& epilogue, T* dx, int threads) {
   if (every_pixel_has_taps(s)) return;
   parallel_for(threads, s.N * s.H, [&](int64_t line) {
-    for (int64_t i = 0; i < s.W * s.C; ++i) dx[line * s.W * s.C + i] = T(0);
+    T* to = dx + line * s.W * s.C;
+    for (int64_t i = 0; i < s.W * s.C; ++i) to[i] = T(0);
+    epilogue.finish_gradient(to, s.W * s.C);
   });
 }
 

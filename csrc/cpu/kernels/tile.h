@@ -64,15 +64,7 @@ __attribute__((noinline)) void multiply_tile(const TileProduct<T>& t) {
   }
 
   if (t.epilogue != nullptr) {
-    if (t.epilogue->bias != nullptr) {
-#pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) {
-        const Vec<T> bias = load_up_to(t.epilogue->bias + t.column + v * L, count(v));
-#pragma GCC unroll 16
-        for (int i = 0; i < M; ++i) sum[i][v] += bias;
-      }
-    }
-    t.epilogue->activate(sum);
+    t.epilogue->apply(sum, t.column, tail, [&](int i) { return t.out[i] + t.column; });
   }
 #pragma GCC unroll 16
   for (int i = 0; i < M; ++i)

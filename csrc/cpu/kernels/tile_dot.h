@@ -65,8 +65,7 @@ __attribute__((noinline)) void multiply_dot(const TileDot<T>& t) {
 
   for (int i = 0; i < M; ++i) {
     Vec<T> tile[1][1] = {{load(totals + i * N)}};
-    if (t.epilogue->bias != nullptr) tile[0][0] += load_up_to(t.epilogue->bias, N);
-    t.epilogue->activate(tile);
+    t.epilogue->apply(tile, 0, N, [&](int) { return t.out[i]; });
     if (t.out_stride == 1) {
       store_up_to(t.out[i], tile[0][0], N);
     } else {

@@ -182,7 +182,7 @@ inline void multiply_points(const Winograd<T>& p, const WinogradBlocking<T, M>& 
 template <class T, int M>
 FC_INLINE void transform_output(const T* m, int64_t plane, const Epilogue<T>& epilogue, int64_t k, int64_t n,
                                 T* y, int64_t pixel, int64_t line, int64_t rows, int64_t columns) {
-  Vec<T> half[M][6], result[M][M];
+  Vec<T> half[M][6], result[M * M][1];
 #pragma GCC unroll 6
   for (int j = 0; j < 6; ++j) {
     Vec<T> points[6], column[M];
@@ -193,30 +193,23 @@ FC_INLINE void transform_output(const T* m, int64_t plane, const Epilogue<T>& ep
     for (int i = 0; i < M; ++i) half[i][j] = column[i];
   }
 #pragma GCC unroll 4
-  for (int i = 0; i < M; ++i) winograd_output<T, M>(half[i], result[i]);
-  if (epilogue.bias != nullptr) {
-    const Vec<T> bias = load_up_to(epilogue.bias + k, n);
+  for (int i = 0; i < M; ++i) {
+    Vec<T> row[M];
+    winograd_output<T, M>(half[i], row);
 #pragma GCC unroll 4
-    for (int i = 0; i < M; ++i)
-#pragma GCC unroll 4
-      for (int j = 0; j < M; ++j) result[i][j] += bias;
+    for (int j = 0; j < M; ++j) result[i * M + j][0] = row[j];
   }
-  epilogue.activate(result);
-  const auto store_all = [&](const auto& gated) {
-#pragma GCC unroll 4
-    for (int i = 0; i < M; ++i) {
-      if (i >= rows) break;
-#pragma GCC unroll 4
-      for (int j = 0; j < M; ++j) {
-        if (j < columns) store_up_to(y + i * line + j * pixel, gated(result[i][j], i * line + j * pixel), n);
-      }
-    }
-  };
-  if (epilogue.gate.open()) return store_all([](Vec<T> v, int64_t) { return v; });
-  const T* gate = epilogue.gate.at(y);
-  epilogue.gate.with([&](const auto& f) {
-    store_all([&](Vec<T> v, int64_t at) { return f(v, load_up_to(gate + at, n)); });
+  epilogue.apply(result, k, n, [&](int i) {
+    return i / M < rows && i % M < columns ? y + i / M * line + i % M * pixel : nullptr;
   });
+#pragma GCC unroll 4
+  for (int i = 0; i < M; ++i) {
+    if (i >= rows) break;
+#pragma GCC unroll 4
+    for (int j = 0; j < M; ++j) {
+      if (j < columns) store_up_to(y + i * line + j * pixel, result[i * M + j][0], n);
+    }
+  }
 }
 
 template <class T, int M>

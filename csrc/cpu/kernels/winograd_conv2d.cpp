@@ -10,26 +10,15 @@
 namespace fc::cpu::FC_ISA {
 namespace {
 
-Winograd<float> forward_problem(const Conv2dSpec& s, const float* x, const float* w, const float* bias,
-                                float* y) {
-  return {x, s.N, s.H, s.W, s.C, y, s.P, s.Q, s.K, s.pad_top, s.pad_left, {w, false}, {bias, s.activation}};
+Winograd<float> forward_problem(const Conv2dSpec& s, const float* x, const float* w,
+                                const Epilogue<float>& epilogue, float* y) {
+  return {x, s.N, s.H, s.W, s.C, y, s.P, s.Q, s.K, s.pad_top, s.pad_left, {w, false}, epilogue};
 }
 
-Winograd<float> backward_problem(const Conv2dSpec& s, const float* dy, const float* w, const float* gate,
-                                 float* dx) {
-  return {dy,
-          s.N,
-          s.P,
-          s.Q,
-          s.K,
-          dx,
-          s.H,
-          s.W,
-          s.C,
-          s.R - 1 - s.pad_top,
-          s.S - 1 - s.pad_left,
-          {w, true},
-          {nullptr, {}, {s.activation, gate, dx}}};
+Winograd<float> backward_problem(const Conv2dSpec& s, const float* dy, const float* w,
+                                 const Epilogue<float>& epilogue, float* dx) {
+  return {dy,        s.N,     s.P, s.Q, s.K, dx, s.H, s.W, s.C, s.R - 1 - s.pad_top, s.S - 1 - s.pad_left,
+          {w, true}, epilogue};
 }
 
 size_t workspace(const Conv2dSpec& s, const Winograd<float>& p, int threads) {
@@ -43,19 +32,19 @@ bool run(const Conv2dSpec& s, const Winograd<float>& p, const Context& context) 
 }  // namespace
 
 size_t winograd_forward_workspace(const Conv2dSpec& s, int threads) {
-  return workspace(s, forward_problem(s, nullptr, nullptr, nullptr, nullptr), threads);
+  return workspace(s, forward_problem(s, nullptr, nullptr, {}, nullptr), threads);
 }
-bool winograd_forward(const Conv2dSpec& s, const float* x, const float* w, const float* bias, float* y,
-                      const Context& context) {
-  return run(s, forward_problem(s, x, w, bias, y), context);
+bool winograd_forward(const Conv2dSpec& s, const float* x, const float* w, const Epilogue<float>& epilogue,
+                      float* y, const Context& context) {
+  return run(s, forward_problem(s, x, w, epilogue, y), context);
 }
 
 size_t winograd_backward_input_workspace(const Conv2dSpec& s, int threads) {
-  return workspace(s, backward_problem(s, nullptr, nullptr, nullptr, nullptr), threads);
+  return workspace(s, backward_problem(s, nullptr, nullptr, {}, nullptr), threads);
 }
-bool winograd_backward_input(const Conv2dSpec& s, const float* dy, const float* w, const float* gate,
-                             float* dx, const Context& context) {
-  return run(s, backward_problem(s, dy, w, gate, dx), context);
+bool winograd_backward_input(const Conv2dSpec& s, const float* dy, const float* w,
+                             const Epilogue<float>& epilogue, float* dx, const Context& context) {
+  return run(s, backward_problem(s, dy, w, epilogue, dx), context);
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -46,15 +46,25 @@ def _lower_forward(dtype: str, shapes: tuple[Shape | None, ...], **attrs: Any) -
     x, w, bias = shapes
     spec = _spec(dtype, x, w, **attrs)
     expect_shape("conv2d", "bias", bias, spec.shape("bias"))
-    return Lowered(((spec.shape("y"), dtype),), (Call("conv2d_forward", spec, (0, 1, None if bias is None else 2, 3)),))
+    tensors = (0, 1, None if bias is None else 2, None, None, None, None, 3)
+    return Lowered(((spec.shape("y"), dtype),), (Call("conv2d_forward", spec, tensors),))
+
+
+def _lower_normalized(dtype: str, shapes: tuple[Shape | None, ...], **attrs: Any) -> Lowered:
+    spec = _spec(dtype, *shapes[:2], **attrs)
+    for name, shape in zip(("bias", "mean", "scale", "shift", "residual"), shapes[2:], strict=True):
+        expect_shape("conv2d", name, shape, spec.shape(name))
+    tensors = (*(None if shape is None else i for i, shape in enumerate(shapes)), len(shapes))
+    return Lowered(((spec.shape("y"), dtype),), (Call("conv2d_forward", spec, tensors),))
 
 
 def _lower_backward_input(dtype: str, shapes: tuple[Shape | None, ...], *, x_shape: Shape, **geometry: Any) -> Lowered:
-    dy, w, gate = shapes
+    dy, w, gate, addend = shapes
     spec = _spec(dtype, x_shape, w, **geometry)
     expect_shape("conv2d", "dy", dy, spec.shape("y"))
     expect_shape("conv2d", "gate", gate, spec.shape("x"))
-    tensors = (0, 1, None if gate is None else 2, 3)
+    expect_shape("conv2d", "addend", addend, spec.shape("x"))
+    tensors = (0, 1, None if gate is None else 2, None if addend is None else 3, 4)
     return Lowered(((spec.shape("x"), dtype),), (Call("conv2d_backward_input", spec, tensors),))
 
 
@@ -74,7 +84,7 @@ def _gradient(g: Gradient) -> tuple[Any, ...]:
     expect_shape("conv2d", "bias", None if bias is None else bias.shape, tuple(w.shape[3:]))
     dx = dw = dbias = None
     if g.needs[0]:
-        dx = apply(BACKWARD_INPUT, dy, w, None, x_shape=tuple(x.shape), **g.attrs)
+        dx = apply(BACKWARD_INPUT, dy, w, None, None, x_shape=tuple(x.shape), **g.attrs)
     if g.needs[1] or g.needs[2]:
         with_bias = bool(g.needs[2])
         result = apply(BACKWARD_WEIGHT, x, dy, w_shape=tuple(w.shape), with_bias=with_bias, **g.attrs)
@@ -83,7 +93,12 @@ def _gradient(g: Gradient) -> tuple[Any, ...]:
 
 
 FORWARD = register(OpDef("conv2d", ("x", "w", "bias?"), _lower_forward, _gradient))
-BACKWARD_INPUT = register(OpDef("conv2d_backward_input", ("dy", "w", "gate?"), _lower_backward_input))
+# y = activation((conv2d(x) - mean) * scale + shift + residual); plans write convolution and batch_norm this way.
+NORMALIZED = register(
+    OpDef("conv2d_normalized", ("x", "w", "bias?", "mean", "scale", "shift?", "residual?"), _lower_normalized)
+)
+# dx + addend, then the gradient of the activation at gate; plans move both in.
+BACKWARD_INPUT = register(OpDef("conv2d_backward_input", ("dy", "w", "gate?", "addend?"), _lower_backward_input))
 BACKWARD_WEIGHT = register(OpDef("conv2d_backward_weight", ("x", "dy"), _lower_backward_weight))
 
 
@@ -172,7 +187,7 @@ def _transpose_spec(dtype: str, x: Shape | None, w: Shape | None, g: dict[str, A
 def _lower_transpose(dtype: str, shapes: tuple[Shape | None, ...], **attrs: Any) -> Lowered:
     x, w = shapes
     spec = _transpose_spec(dtype, x, w, attrs)
-    return Lowered(((spec.shape("x"), dtype),), (Call("conv2d_backward_input", spec, (0, 1, None, 2)),))
+    return Lowered(((spec.shape("x"), dtype),), (Call("conv2d_backward_input", spec, (0, 1, None, None, 2)),))
 
 
 def _lower_transpose_backward_input(
@@ -181,7 +196,9 @@ def _lower_transpose_backward_input(
     dy, w = shapes
     spec = _transpose_spec(dtype, x_shape, w, attrs)
     expect_shape("conv2d_transpose", "dy", dy, spec.shape("x"))
-    return Lowered(((spec.shape("y"), dtype),), (Call("conv2d_forward", spec, (0, 1, None, 2)),))
+    return Lowered(
+        ((spec.shape("y"), dtype),), (Call("conv2d_forward", spec, (0, 1, None, None, None, None, None, 2)),)
+    )
 
 
 def _lower_transpose_backward_weight(

@@ -96,6 +96,13 @@ def _lower_inference(
     return Lowered(((spec.shape("y"), dtype),), (Call("batch_norm_inference", spec, tensors),))
 
 
+def _lower_scale(dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float) -> Lowered:
+    gamma, var = shapes
+    spec = _spec("batch_norm", dtype, var, epsilon)
+    _expect("batch_norm", spec, gamma=gamma)
+    return Lowered(((spec.shape("scale"), dtype),), (Call("batch_norm_scale", spec, (_register_of(0, gamma), 1, 2)),))
+
+
 def _lower_inference_backward(dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float) -> Lowered:
     dy, x, gamma, _, _ = shapes
     spec = _spec("batch_norm", dtype, x, epsilon)
@@ -122,6 +129,8 @@ TRAINING_BACKWARD = register(
     )
 )
 INFERENCE = register(OpDef("batch_norm_inference", _INPUTS, _lower_inference, _inference_gradient))
+# What plans give a convolution to normalise its results with: gamma / sqrt(var + epsilon).
+SCALE = register(OpDef("batch_norm_scale", ("gamma?", "var"), _lower_scale))
 INFERENCE_BACKWARD = register(
     OpDef("batch_norm_inference_backward", ("dy", "x", "gamma?", "mean", "var"), _lower_inference_backward)
 )

@@ -9,7 +9,8 @@ from fastconv.ops import activation, conv, loss, norm
 from fastconv.ops.dense import FORWARD as DENSE
 from fastconv.ops.registry import apply
 from fastconv.plan.gates import move_activation_gradients
-from fastconv.plan.normalization import fuse_normalization
+from fastconv.plan.joins import join_gradients
+from fastconv.plan.normalization import fuse_normalization, normalize_convolutions
 from fastconv.plan.pooling import keep_winners
 from fastconv.plan.rewrite import Rewriting, derived
 
@@ -46,8 +47,10 @@ def fuse(nodes: Sequence[Node], kept: Iterable[Value]) -> list[Node]:
     activation's output wherever they can."""
     graph = Rewriting(nodes, kept)
     _fuse_activations(graph)
+    join_gradients(graph)
     move_activation_gradients(graph)
     fuse_normalization(graph)
+    normalize_convolutions(graph)
     keep_winners(graph)
     return graph.nodes
 

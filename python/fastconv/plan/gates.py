@@ -127,8 +127,8 @@ def _past_dropout(graph: Rewriting, maker: Node, gate: _Gate) -> _Gate | None:
 
 
 def _gated(maker: Node, gate: _Gate) -> Node:
-    dy, w, _ = maker.inputs
-    return derived(maker.op, [dy, w, gate.values], {**maker.attrs, "activation": gate.activation})
+    dy, w, _, *addend = maker.inputs
+    return derived(maker.op, [dy, w, gate.values, *addend], {**maker.attrs, "activation": gate.activation})
 
 
 def _rebuild(graph: Rewriting, old: list[Node], first: Node) -> None:

@@ -4,16 +4,19 @@
 nothing in between. Backwards the relu's gradient is taken in by the normalisation's, unless a convolution's gate has it
 already (:mod:`fastconv.plan.gates` comes first: a gate reads y once, the normalisation's two passes would read it
 twice).
+
+With given statistics the whole of it is the end of the convolution that makes x: ``scale`` is computed in each run, so
+it follows the variables, and x is never written.
 """
 
 from __future__ import annotations
 
 from fastconv.graph import Node, Value
-from fastconv.ops import activation, elementwise
-from fastconv.ops.norm import INFERENCE, TRAINING, TRAINING_BACKWARD
+from fastconv.ops import activation, conv, elementwise
+from fastconv.ops.norm import INFERENCE, SCALE, TRAINING, TRAINING_BACKWARD
 from fastconv.plan.rewrite import Rewriting, derived
 
-__all__ = ["fuse_normalization"]
+__all__ = ["fuse_normalization", "normalize_convolutions"]
 
 RELU = activation.BY_NAME["relu"]
 
@@ -43,6 +46,23 @@ def _fuse_forward(graph: Rewriting, node: Node) -> None:
         outputs = (*old[-1].outputs, *node.outputs[1:])
         inputs = [*node.inputs[:5], residual]
         graph.replace(old, [derived(node.op, inputs, {**node.attrs, "activation": kind}, outputs)])
+
+
+def normalize_convolutions(graph: Rewriting) -> None:
+    """Every normalisation with given statistics becomes a part of the convolution before it. After
+    :func:`fuse_normalization`."""
+    for node in list(graph.nodes):
+        maker = graph.maker(node.inputs[0]) if node.op is INFERENCE else None
+        if maker is None or maker.op is not conv.FORWARD or graph.only_reader(maker.outputs[0]) is not node:
+            continue
+        if maker.attrs.get("activation", activation.LINEAR) != activation.LINEAR:
+            continue
+        x, w, bias = maker.inputs
+        _, gamma, beta, mean, var, residual = node.inputs
+        scale = derived(SCALE, [gamma, var], {"epsilon": node.attrs["epsilon"]})
+        inputs = [x, w, bias, mean, scale.outputs[0], beta, residual]
+        attrs = {**maker.attrs, "activation": node.attrs["activation"]}
+        graph.replace([maker, node], [scale, derived(conv.NORMALIZED, inputs, attrs, node.outputs)])
 
 
 def _sum_with_other(graph: Rewriting, value: Value) -> Node | None:

@@ -1,0 +1,33 @@
+"""Gradients that meet where two nodes read one value: a convolution's gradient adds the other one to what it stores.
+
+The sum of two numbers does not depend on their order, so this is exact. The gate of an activation may then follow
+(:mod:`fastconv.plan.gates` comes after).
+"""
+
+from __future__ import annotations
+
+from fastconv.graph import Node
+from fastconv.ops import conv, elementwise
+from fastconv.plan.rewrite import Rewriting, derived
+
+__all__ = ["join_gradients"]
+
+
+def join_gradients(graph: Rewriting) -> None:
+    """Every sum of a convolution's input gradient and another value of its shape becomes one kernel."""
+    for node in list(graph.nodes):
+        if node.op is elementwise.FORWARD and node.attrs["kind"] == "add":
+            _join(graph, node)
+
+
+def _join(graph: Rewriting, node: Node) -> None:
+    a, b = node.inputs
+    assert a is not None and b is not None
+    for gradient, other in ((b, a), (a, b)):  # the later one first: it is the nearer
+        maker = graph.maker(gradient)
+        if maker is None or maker.op is not conv.BACKWARD_INPUT or a.shape != b.shape:
+            continue
+        dy, w, gate, addend = maker.inputs
+        if gate is None and addend is None and graph.only_reader(gradient) is node:
+            graph.replace([maker, node], [derived(maker.op, [dy, w, None, other], maker.attrs, node.outputs)])
+            return

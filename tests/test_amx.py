@@ -160,3 +160,42 @@ def test_a_forked_child_still_multiplies():
     with multiprocessing.get_context("fork").Pool(1) as pool:
         got = pool.apply(ops.dense, (np.ones((32, 64), np.float32), np.ones((64, 32), np.float32)))
     np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("stride, dilation, padding", [(1, 1, 0), (1, 1, 2), (2, 1, 3), (3, 2, 1), (1, (1, 2), 2)])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 6, 8])
+def test_few_channels_are_within_the_bound(channels, stride, dilation, padding, precision):
+    kwargs = {"stride": stride, "dilation": dilation, "padding": padding}
+    x, w = normal(3, 21, 37, channels), normal(5, 4, channels, 35)
+    wide = [a.astype(np.float64) for a in (x, w)]
+    y = ops.conv2d(x, w, **kwargs)
+    check(y, reference.conv2d(*wide, **kwargs), reference.conv2d(*map(abs, wide), **kwargs), 20 * channels)
+    dy = normal(*y.shape)
+    found = ops.conv2d_backward(dy, x, w, **kwargs)
+    exact = reference.conv2d_backward(dy.astype(np.float64), *wide, **kwargs)
+    size = reference.conv2d_backward(abs(dy.astype(np.float64)), *map(abs, wide), **kwargs)
+    for i, terms in enumerate((20 * 35, dy[..., 0].size)):
+        check(found[i], exact[i], size[i], terms)
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan, 3e38])
+@pytest.mark.parametrize("where", ["x", "w", "dy"])
+def test_few_channels_leave_what_parts_cannot_hold_to_the_direct_kernel(value, where, prefer):
+    x, w, dy = normal(2, 12, 11, 3), normal(3, 3, 3, 24), normal(2, 12, 11, 24)
+    {"x": x, "w": w, "dy": dy}[where].flat[71] = value
+    got = ops.conv2d(x, w, padding=1), *ops.conv2d_backward(dy, x, w, padding=1)[:2]
+    prefer("direct")
+    for a, b in zip(got, (ops.conv2d(x, w, padding=1), *ops.conv2d_backward(dy, x, w, padding=1)[:2]), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-3)
+
+
+def test_few_channels_have_the_same_bits_on_any_number_of_threads(threads):
+    x, w, dy = normal(5, 33, 30, 3), normal(7, 7, 3, 40), normal(5, 17, 15, 40)
+    found = []
+    for n in (1, 2, 3, 5):
+        threads(n)
+        found.append([ops.conv2d(x, w, stride=2, padding=3), *ops.conv2d_backward(dy, x, w, stride=2, padding=3)[:2]])
+    for other in found[1:]:
+        for a, b in zip(other, found[0], strict=True):
+            np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(found[0][0][2:3], ops.conv2d(x[2:3], w, stride=2, padding=3))

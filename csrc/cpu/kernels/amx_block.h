@@ -46,39 +46,37 @@ struct SumRows {
   int64_t step;
 };
 
-// M rows of V vectors from row `first` on, `tail` lanes of the last one.
+// M rows from row `i` on, of V vectors; the last one has `tail` columns.
 template <int M, int V>
-FC_INLINE void store_sums(const SumRows& rows, int64_t first, int64_t column, int64_t tail,
-                          const Epilogue<float>& epilogue) {
-  const float* const from = rows.sums + first * kPairLines;
-  float* const to = rows.out + first * rows.step + column;
+FC_INLINE void store_vectors(const SumRows& rows, int64_t i, int64_t column, int64_t tail,
+                             const Epilogue<float>& epilogue) {
+  const float* from = rows.sums + i * kPairLines;
+  float* const to = rows.out + i * rows.step + column;
   Vec<float> tile[M][V];
 #pragma GCC unroll 4
-  for (int i = 0; i < M; ++i)
+  for (int m = 0; m < M; ++m)
 #pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) tile[i][v] = load(from + i * kPairLines + v * kTileLines);
-  epilogue.apply(tile, column, tail, [&](int i) { return to + i * rows.step; });
+    for (int v = 0; v < V; ++v) tile[m][v] = load(from + m * kPairLines + v * kTileLines);
+  epilogue.apply(tile, column, tail, [&](int m) { return to + m * rows.step; });
 #pragma GCC unroll 4
-  for (int i = 0; i < M; ++i)
+  for (int m = 0; m < M; ++m)
 #pragma GCC unroll 2
     for (int v = 0; v < V; ++v)
-      store_up_to(to + i * rows.step + v * kTileLines, tile[i][v], v == V - 1 ? tail : kTileLines);
+      store_up_to(to + m * rows.step + v * kTileLines, tile[m][v], v == V - 1 ? tail : kTileLines);
 }
 
 template <int V>
-inline void store_sums(const SumRows& rows, int64_t column, int64_t columns,
-                       const Epilogue<float>& epilogue) {
-  const int64_t tail = columns - (V - 1) * kTileLines;
-  int64_t i = 0;
-  for (; i + 4 <= rows.count; i += 4) store_sums<4, V>(rows, i, column, tail, epilogue);
-  for (; i < rows.count; ++i) store_sums<1, V>(rows, i, column, tail, epilogue);
-  epilogue.finish(rows.out + column, rows.step, rows.count, columns);
+inline void store_sums(const SumRows& rows, int64_t column, int64_t tail, const Epilogue<float>& epilogue) {
+  int64_t i = 0;  // some rows at a time, which share what the epilogue reads per column
+  for (; i + 4 <= rows.count; i += 4) store_vectors<4, V>(rows, i, column, tail, epilogue);
+  for (; i < rows.count; ++i) store_vectors<1, V>(rows, i, column, tail, epilogue);
 }
 
 inline void store_sums(const SumRows& rows, int64_t column, int64_t columns,
                        const Epilogue<float>& epilogue) {
-  columns > kTileLines ? store_sums<2>(rows, column, columns, epilogue)
+  columns > kTileLines ? store_sums<2>(rows, column, columns - kTileLines, epilogue)
                        : store_sums<1>(rows, column, columns, epilogue);
+  epilogue.finish(rows.out + column, rows.step, rows.count, columns);
 }
 
 }  // namespace fc::cpu::FC_ISA

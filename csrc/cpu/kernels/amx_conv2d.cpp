@@ -1,11 +1,12 @@
 // amx_conv2d.cpp — a convolution's products on AMX tiles.
 //
-// Math       as conv2d_forward.cpp, conv2d_backward_input.cpp and, for 1x1 filters,
+// Math       as conv2d_forward.cpp, conv2d_backward_input.cpp and, for 1x1 filters and few channels,
 //            conv2d_backward_weight.cpp
-// Blocking   amx_conv.h; backward-input by phases, as conv2d_backward_input.cpp; weights: amx_weight.h
+// Blocking   amx_conv.h, few channels folded or in runs of taps (amx_arranged.h); backward-input by phases,
+//            as conv2d_backward_input.cpp; weights: amx_weight.h, amx_lines_weight.h
 // Numerics   as amx_tile.h; tiny numbers and small integers as there
 // Edges      false where amx_conv.h refuses the operands
-#include "cpu/kernels/amx_folded_conv.h"
+#include "cpu/kernels/amx_arranged.h"
 #include "cpu/kernels/amx_lines_weight.h"
 #include "cpu/kernels/amx_weight.h"
 #include "cpu/kernels/conv2d.h"
@@ -44,24 +45,32 @@ AmxConv<Grid> backward_problem(const Conv2dSpec& s, const Phase& phase, const fl
 }
 
 bool folds_forward(const Conv2dSpec& s) {
-  return s.groups == 1 && pays_to_fold(forward_axis_h(s), forward_axis_w(s), s.C);
+  return s.groups == 1 && pays_to_fold(forward_axis_h(s), forward_axis_w(s), s.C, s.K);
 }
 bool folds_backward(const Conv2dSpec& s, const Phase& phase) {
-  return s.groups == 1 && pays_to_fold(phase.axis_h.axis, phase.axis_w.axis, s.K);
+  return s.groups == 1 && pays_to_fold(phase.axis_h.axis, phase.axis_w.axis, s.K, s.C);
+}
+
+// Runs of taps that backward input reads in the opposite order.
+size_t grid_workspace(const AmxConv<AmxGrid>& c, int threads) {
+  return c.grid.merged ? arranged_conv_workspace(c, threads) : amx_conv_workspace(c, threads);
+}
+bool grid_conv(const AmxConv<AmxGrid>& c, const Context& context) {
+  return c.grid.merged ? arranged_conv(c, context) : amx_conv(c, context);
 }
 
 }  // namespace
 
 size_t amx_conv2d_forward_workspace(const Conv2dSpec& s, int threads) {
   if (s.N == 0) return 0;
-  return folds_forward(s) ? folded_conv_workspace(forward_problem<FoldedGrid>(s, {}, {}, {}, {}), threads)
+  return folds_forward(s) ? arranged_conv_workspace(forward_problem<FoldedGrid>(s, {}, {}, {}, {}), threads)
                           : amx_conv_workspace(forward_problem<AmxGrid>(s, {}, {}, {}, {}), threads);
 }
 
 bool amx_conv2d_forward(const Conv2dSpec& s, const float* x, const float* w, const Epilogue<float>& epilogue,
                         float* y, const Context& context) {
   if (s.N == 0) return true;
-  return folds_forward(s) ? folded_conv(forward_problem<FoldedGrid>(s, x, w, epilogue, y), context)
+  return folds_forward(s) ? arranged_conv(forward_problem<FoldedGrid>(s, x, w, epilogue, y), context)
                           : amx_conv(forward_problem<AmxGrid>(s, x, w, epilogue, y), context);
 }
 
@@ -71,8 +80,8 @@ size_t amx_conv2d_backward_input_workspace(const Conv2dSpec& s, int threads) {
   for_each_phase(s, [&](const Phase& phase) {
     const size_t need =
         folds_backward(s, phase)
-            ? folded_conv_workspace(backward_problem<FoldedGrid>(s, phase, {}, {}, {}, {}), threads)
-            : amx_conv_workspace(backward_problem<AmxGrid>(s, phase, {}, {}, {}, {}), threads);
+            ? arranged_conv_workspace(backward_problem<FoldedGrid>(s, phase, {}, {}, {}, {}), threads)
+            : grid_workspace(backward_problem<AmxGrid>(s, phase, {}, {}, {}, {}), threads);
     if (need > bytes) bytes = need;
   });
   return bytes;
@@ -85,8 +94,8 @@ bool amx_conv2d_backward_input(const Conv2dSpec& s, const float* dy, const float
   bool done = true;
   for_each_phase(s, [&](const Phase& phase) {
     done = done && (folds_backward(s, phase)
-                        ? folded_conv(backward_problem<FoldedGrid>(s, phase, dy, w, epilogue, dx), context)
-                        : amx_conv(backward_problem<AmxGrid>(s, phase, dy, w, epilogue, dx), context));
+                        ? arranged_conv(backward_problem<FoldedGrid>(s, phase, dy, w, epilogue, dx), context)
+                        : grid_conv(backward_problem<AmxGrid>(s, phase, dy, w, epilogue, dx), context));
   });
   return done;
 }

@@ -13,17 +13,18 @@
 
 namespace fc::cpu::FC_ISA {
 
-// Whether tiles are filled better than those of an AmxGrid, which begins a run with every filter row or tap.
-inline bool pays_to_fold(const Axis& h, const Axis& w, int64_t channels) {
-  if (h.taps * channels > kMostFolded) return false;
-  const bool neighbours = w.tap_step == 1 || w.tap_step == -1 || w.taps == 1;
+// Whether what tiles save, against those of an AmxGrid, is more than what folding takes, in cycles per
+// position.
+inline bool pays_to_fold(const Axis& h, const Axis& w, int64_t channels, int64_t columns) {
   const int64_t cell = h.taps * channels;
-  const int64_t folded =
-      neighbours ? ceil_div(w.taps * cell, kTileDepth) : w.taps * ceil_div(cell, kTileDepth);
-  const bool merged = w.step == 1 && w.tap_step == 1 && w.taps > 1;
-  const int64_t runs = merged ? h.taps * ceil_div(w.taps * channels, kTileDepth)
-                              : h.taps * w.taps * ceil_div(channels, kTileDepth);
-  return folded < runs;
+  if (cell > kMostFolded) return false;
+  const bool neighbours = w.tap_step == 1 || w.tap_step == -1 || w.taps == 1;
+  const auto blocks = [](int64_t depth) { return ceil_div(depth, kTileDepth); };
+  const int64_t folded = neighbours ? blocks(w.taps * cell) : w.taps * blocks(cell);
+  const bool merged = w.step == 1 && neighbours && w.taps > 1;
+  const int64_t apart = merged ? h.taps * blocks(w.taps * channels) : h.taps * w.taps * blocks(channels);
+  return folded * 3 * ceil_div(columns, kTileLines) + cell * 3 / 4 <
+         apart * 3 * ceil_div(columns, kTileLines);
 }
 
 class FoldedGrid {
@@ -62,11 +63,14 @@ class FoldedGrid {
   int64_t run_depth() const { return one_run() ? w_.taps * cell_ : cell_; }
   int64_t run_blocks() const { return ceil_div(run_depth(), kTileDepth); }
   int64_t jump(int64_t run) const { return run * w_.distance() * cell_; }
-  // The taps in the order in which a window holds them, columns before rows.
-  int64_t row_tap(int64_t i) const { return h_.tap_step < 0 ? h_.taps - 1 - i : i; }
-  int64_t column_tap(int64_t i) const { return w_.tap_step < 0 ? w_.taps - 1 - i : i; }
-  int64_t row_taps() const { return h_.taps; }
-  int64_t column_taps() const { return w_.taps; }
+  // As AmxGrid::for_each_tap.
+  template <class F>
+  void for_each_tap(const F& f) const {
+    for (int64_t s = 0; s < w_.taps; ++s) {
+      for (int64_t r = 0; r < h_.taps; ++r)
+        f(h_.tap_step < 0 ? h_.taps - 1 - r : r, w_.tap_step < 0 ? w_.taps - 1 - s : s);
+    }
+  }
 
   // As AmxGrid::for_each_run.
   template <class F>

@@ -82,7 +82,7 @@ struct AmxGrid {
         columns(r.w.positions),
         pixel(r.pixel),
         channels(r.channels),
-        merged(w.step == 1 && w.tap_step == 1 && w.taps > 1 && channels % kTileDepth != 0) {
+        merged(w.step == 1 && w.distance() == 1 && w.taps > 1 && channels % kTileDepth != 0) {
     cell = merged ? channels : round_up(channels, kTileDepth);
     if (cell % (8 * kTileDepth) == 0)
       cell += kTileDepth;  // rows a multiple of 512 bytes apart share few sets of L1
@@ -140,9 +140,17 @@ struct AmxGrid {
   int64_t runs() const { return merged ? h.taps : h.taps * w.taps; }
   int64_t run_depth() const { return merged ? w.taps * channels : channels; }
   int64_t run_blocks() const { return ceil_div(run_depth(), kTileDepth); }
+  // f(r, s) for the taps in the order in which runs hold them.
+  template <class F>
+  void for_each_tap(const F& f) const {
+    for (int64_t r = 0; r < h.taps; ++r) {
+      for (int64_t s = 0; s < w.taps; ++s) f(r, merged && w.tap_step < 0 ? w.taps - 1 - s : s);
+    }
+  }
   // Where the elements that position 0 reads in a run begin.
   int64_t jump(int64_t run) const {
-    const int64_t r = merged ? run : run / w.taps, s = merged ? 0 : run % w.taps;
+    const int64_t r = merged ? run : run / w.taps;
+    const int64_t s = !merged ? run % w.taps : w.tap_step < 0 ? w.taps - 1 : 0;
     return (h.remainder(r) * w.remainders() + w.remainder(s)) * remainder_size() +
            (h.index(r) * w.pitch + w.index(s)) * cell;
   }

@@ -39,7 +39,7 @@ struct AmxLinesWeight {
         line_rows(s.S * s.C),
         pairs(ceil_div(terms, kPairLines)),
         panels(ceil_div(s.K, kPairLines)),
-        chunks(max_of(min_of(lines(), tasks_for(lines() * s.Q * terms * s.K)), 1)) {
+        chunks(max_of(min_of(lines() / 8, kTasks), 1)) {
     const int64_t bytes = row * parts * static_cast<int64_t>(sizeof(Bfloat16));
     const int64_t left = bytes * line_rows, right = bytes * panels * kPairLines;
     band_lines =

@@ -93,21 +93,23 @@ inline bool can_use_amx(const Conv2dSpec& s, Conv2dPass pass) {
          s.Q == s.W;
 }
 
-// Few channels: the whole filter may be one run of depth, see amx_folded.h.
-inline bool can_fold(const Conv2dSpec& s, int64_t from) {
-  return s.groups == 1 && s.R * from <= kMostFolded;
+// Depth that tiles take for a filter: every tap by itself, the taps of a row as one run, or, of few channels,
+// the whole filter as one (amx_folded.h).
+inline int64_t amx_depth(const Conv2dSpec& s, int64_t from) {
+  int64_t depth = s.R * s.S * round_up(from, 32);
+  if (s.stride_w == 1 && s.dilation_w == 1) depth = min_of(depth, s.R * round_up(s.S * from, 32));
+  if (s.groups == 1 && from <= 4 && s.R * from <= kMostFolded) depth = round_up(s.R * s.S * from, 32);
+  return depth;
 }
 
 // Tiles hold 32 depths and 16 columns, and lines end in a few positions that are thrown away. The filter's
 // part is left out, so that a sample's algorithm does not depend on its batch.
 inline double amx_cycles(const Conv2dSpec& s, int64_t from, int64_t to) {
   using R = Conv2dRates;
-  const int64_t taps = s.R * s.S, positions = s.groups * s.N * s.P * (s.Q + s.S / 2);
-  int64_t depth = taps * round_up(from, 32), split = from;
-  if (can_fold(s, from) && round_up(taps * from, 32) < depth) depth = round_up(taps * from, 32), split *= s.R;
-  return static_cast<double>(positions * depth * round_up(to, 16)) /
+  const int64_t positions = s.groups * s.N * s.P * (s.Q + s.S / 2);
+  return static_cast<double>(positions * amx_depth(s, from) * round_up(to, 16)) /
              (s.numerics.precision == Precision::strict ? R::amx_strict : R::amx_fast) +
-         static_cast<double>(s.groups * s.N * s.P * s.Q * (split + to)) * R::split;
+         static_cast<double>(s.groups * s.N * s.P * s.Q * (from + to)) * R::split;
 }
 
 template <class T>
@@ -117,7 +119,8 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   const A preferred = s.numerics.preferred;
   const bool amx = kHasAmx && std::is_same_v<T, float> && can_use_amx(s, pass);
   if (suits_lines(s, pass)) {
-    if (preferred == A::automatic) return amx ? A::amx : A::lines;
+    // A tile of 32 depths has to be filled well: the terms of a 3x3 filter of one channel do not.
+    if (preferred == A::automatic) return amx && s.R * s.S * s.C > 16 ? A::amx : A::lines;
     if (preferred == A::lines) return A::lines;
   }
   if (!std::is_same_v<T, float> || preferred == A::direct) return A::direct;
@@ -134,7 +137,7 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   const auto consider = [&](A algorithm, double cost) {
     if (cost < cycles) best = algorithm, cycles = cost;
   };
-  if (amx && (can_fold(s, from) || (from >= 16 && to >= 16))) {
+  if (amx && s.R * s.S * from >= 16 && to >= 4) {
     consider(A::amx, amx_cycles(s, from, to));  // faster than minimal filtering wherever that is possible
   } else if (winograd) {
     consider(A::winograd, weight ? winograd_weight_cycles(s) : winograd_cycles(s, height, width, from, to));

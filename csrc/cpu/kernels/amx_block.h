@@ -72,9 +72,13 @@ FC_INLINE void store_rows(const float* sums, const SumRows& rows, int64_t row, i
 
 inline void store_sums(const float* sums, const SumRows& rows, int64_t column, int64_t columns,
                        const Epilogue<float>& epilogue) {
-  // Some rows at a time, which share what the epilogue reads per column.
+  // Eight rows share what the epilogue reads per column; the last eight may begin with rows that are done.
   int64_t i = 0;
-  for (; i + 4 <= rows.count; i += 4) store_rows<4>(sums, rows, i, column, columns, epilogue);
+  if (rows.count >= 8) {
+    for (; i < rows.count; i += 8) {
+      store_rows<8>(sums, rows, min_of(i, rows.count - 8), column, columns, epilogue);
+    }
+  }
   for (; i < rows.count; ++i) store_rows<1>(sums, rows, i, column, columns, epilogue);
   epilogue.finish(rows.out, rows.count, column, columns);
 }

@@ -18,7 +18,8 @@ import numpy as np
 
 import environment
 import fastconv
-from fastconv import datasets, layers, models
+import networks
+from fastconv import datasets
 
 Arrays = tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -36,10 +37,9 @@ def load(name: str, limit: int | None) -> Arrays:
 class Fastconv:
     """The network in fastconv."""
 
-    def __init__(self, dataset: str, shape: tuple[int, ...], batch: int, seed: int) -> None:
+    def __init__(self, network: networks.Network, batch: int, seed: int) -> None:
         fastconv.random.seed(seed)
-        stack = _cifar_layers() if dataset == "cifar10" else _mnist_layers()
-        self.model = models.Sequential([layers.Input(shape), *stack])
+        self.model = networks.build(network)
         self.model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
         self.batch = batch
 
@@ -50,82 +50,23 @@ class Fastconv:
         return float((self.model.predict_classes(x, 256) == y).mean())
 
 
-def _mnist_layers() -> list[Any]:
-    return [
-        layers.Conv2D(32, 3, activation="relu"),
-        layers.MaxPooling2D(),
-        layers.Conv2D(64, 3, activation="relu"),
-        layers.MaxPooling2D(),
-        layers.Flatten(),
-        layers.Dropout(0.5),
-        layers.Dense(10, activation="softmax"),
-    ]
-
-
-def _cifar_layers() -> list[Any]:
-    return [
-        layers.Conv2D(32, 3, padding="same", activation="relu"),
-        layers.Conv2D(32, 3, activation="relu"),
-        layers.MaxPooling2D(),
-        layers.Dropout(0.25),
-        layers.Conv2D(64, 3, padding="same", activation="relu"),
-        layers.Conv2D(64, 3, activation="relu"),
-        layers.MaxPooling2D(),
-        layers.Dropout(0.25),
-        layers.Flatten(),
-        layers.Dense(512, activation="relu"),
-        layers.Dropout(0.5),
-        layers.Dense(10, activation="softmax"),
-    ]
-
-
 class Torch:
     """The same network in PyTorch, channels_last (its faster mode for these)."""
 
-    def __init__(self, dataset: str, shape: tuple[int, ...], batch: int, seed: int) -> None:
+    def __init__(self, network: networks.Network, batch: int, seed: int) -> None:
         import torch
         from torch import nn
 
+        from peers import torch_nets
+
         torch.manual_seed(seed)
         torch.set_num_threads(fastconv.get_num_threads())
-        c = shape[2]
-        if dataset == "cifar10":
-            stack = [
-                nn.Conv2d(c, 32, 3, padding=1),
-                nn.ReLU(),
-                nn.Conv2d(32, 32, 3),
-                nn.ReLU(),
-                nn.MaxPool2d(2),
-                nn.Dropout(0.25),
-                nn.Conv2d(32, 64, 3, padding=1),
-                nn.ReLU(),
-                nn.Conv2d(64, 64, 3),
-                nn.ReLU(),
-                nn.MaxPool2d(2),
-                nn.Dropout(0.25),
-                nn.Flatten(),
-                nn.Linear(64 * 6 * 6, 512),
-                nn.ReLU(),
-                nn.Dropout(0.5),
-                nn.Linear(512, 10),
-            ]
-        else:
-            stack = [
-                nn.Conv2d(c, 32, 3),
-                nn.ReLU(),
-                nn.MaxPool2d(2),
-                nn.Conv2d(32, 64, 3),
-                nn.ReLU(),
-                nn.MaxPool2d(2),
-                nn.Flatten(),
-                nn.Dropout(0.5),
-                nn.Linear(64 * 5 * 5, 10),
-            ]
-        for module in stack:
-            if hasattr(module, "weight"):
+        net = torch_nets.build(network)
+        for module in net.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
-        self.net = nn.Sequential(*stack).to(memory_format=torch.channels_last)
+        self.net = net.to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.Adam(self.net.parameters(), eps=1e-7)
         self.torch, self.batch = torch, batch
 
@@ -153,9 +94,10 @@ class Torch:
 def run(dataset: str, epochs: int, seeds: int, batch: int, limit: int | None, kinds: list[Any]) -> dict[str, Any]:
     """Accuracy after each epoch, and seconds of each, per library and seed."""
     (x, y), (xt, yt) = load(dataset, limit)
+    network = networks.NETWORKS["cifar-cnn" if dataset == "cifar10" else "mnist-cnn"]
     runs: dict[str, list[dict[str, Any]]] = {kind.__name__.lower(): [] for kind in kinds}
     for seed in range(1, seeds + 1):
-        learners = [kind(dataset, x.shape[1:], batch, seed) for kind in kinds]
+        learners = [kind(network, batch, seed) for kind in kinds]
         records = [{"seed": seed, "seconds": [], "accuracy": []} for _ in learners]
         for epoch in range(epochs):
             for learner, record in zip(learners, records, strict=True):

@@ -18,7 +18,8 @@ import numpy as np
 
 import environment
 import fastconv
-from fastconv import _cpu, layers, models
+import networks
+from fastconv import _cpu
 
 _SECONDS = 1.0
 _BUSY = [sys.executable, "-c", "while True: pass"]
@@ -36,30 +37,8 @@ def busy_process() -> Iterator[None]:
         process.wait()
 
 
-def mnist_cnn() -> list[layers.Layer]:
-    """Keras's example."""
-    return [
-        layers.Input((28, 28, 1)),
-        *(layers.Conv2D(32, 3, activation="relu"), layers.MaxPooling2D()),
-        *(layers.Conv2D(64, 3, activation="relu"), layers.MaxPooling2D()),
-        *(layers.Flatten(), layers.Dropout(0.5), layers.Dense(10, activation="softmax")),
-    ]
-
-
-def cifar_cnn() -> list[layers.Layer]:
-    """Keras's older example."""
-    return [
-        layers.Input((32, 32, 3)),
-        *(layers.Conv2D(32, 3, padding="same", activation="relu"), layers.Conv2D(32, 3, activation="relu")),
-        *(layers.MaxPooling2D(), layers.Dropout(0.25)),
-        *(layers.Conv2D(64, 3, padding="same", activation="relu"), layers.Conv2D(64, 3, activation="relu")),
-        *(layers.MaxPooling2D(), layers.Dropout(0.25), layers.Flatten()),
-        *(layers.Dense(512, activation="relu"), layers.Dropout(0.5), layers.Dense(10, activation="softmax")),
-    ]
-
-
-def _training(network: list[layers.Layer], batch: int) -> Callable[[], object]:
-    model = models.Sequential(network)
+def _training(name: str, batch: int) -> Callable[[], object]:
+    model = networks.build(networks.NETWORKS[name])
     model.compile("adam", "sparse_categorical_crossentropy")
     generator = np.random.default_rng(0)
     # Many batches: one alone is soon learnt by heart, and subnormal gradients are slow.
@@ -99,10 +78,10 @@ def _milliseconds(step: Callable[[], object]) -> dict[str, float]:
 def main() -> None:
     threads = fastconv.get_num_threads()
     cases = {
-        "MNIST CNN, batch 128": _training(mnist_cnn(), 128),
-        "MNIST CNN, batch 1": _training(mnist_cnn(), 1),
-        "CIFAR CNN, batch 64": _training(cifar_cnn(), 64),
-        "CIFAR CNN, batch 1": _training(cifar_cnn(), 1),
+        "MNIST CNN, batch 128": _training("mnist-cnn", 128),
+        "MNIST CNN, batch 1": _training("mnist-cnn", 1),
+        "CIFAR CNN, batch 64": _training("cifar-cnn", 64),
+        "CIFAR CNN, batch 1": _training("cifar-cnn", 1),
         "100 small kernels": _small_kernels(),
     }
     rows = []

@@ -14,6 +14,18 @@ def isa(request):
     _cpu.select_isa(before)
 
 
+@pytest.fixture(params=["reference", *_cpu.available_isas()])
+def lib(request):
+    """The reference, and the ops on each instruction set."""
+    from fastconv import ops, reference
+
+    before = _cpu.current_isa()
+    if request.param != "reference":
+        _cpu.select_isa(request.param)
+    yield reference if request.param == "reference" else ops
+    _cpu.select_isa(before)
+
+
 @pytest.fixture
 def guarded_results(monkeypatch):
     """Makes ops allocate results that are full of NaN and end at a page nobody may touch."""

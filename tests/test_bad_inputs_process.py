@@ -345,7 +345,9 @@ def test_ctrl_c_from_the_keyboard_ends_fit(tmp_path):
     import time
 
     script = WORK + textwrap.dedent("""
+        import signal
         from fastconv import optimizers
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
         model = models.Sequential([layers.Input((64, 64, 8)), layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(2)])
         model.compile(optimizers.SGD(1e-9), "mse")
         print("ready", flush=True)

@@ -1,14 +1,8 @@
-"""Callbacks, history and progress, driven by a fake training loop."""
+"""Callbacks and history, driven by a fake training loop."""
 
-import builtins
-import io
 import math
-import re
-import subprocess
-import sys
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from fastconv import callbacks
@@ -28,52 +22,7 @@ from fastconv.callbacks import (
 from fastconv.errors import NonFiniteLossError
 from fastconv.optimizers import SGD
 from fastconv.schedules import CosineDecay
-
-
-class FakeModel:
-    """A model whose weight after epoch e is e, with losses told in advance."""
-
-    def __init__(self, optimizer=None):
-        self.stop_training = False
-        self.optimizer = optimizer or SGD(0.1)
-        self.weights = [np.array(-1.0)]
-        self.metrics = []
-        self.saved = []
-
-    def get_weights(self):
-        return [w.copy() for w in self.weights]
-
-    def set_weights(self, weights):
-        self.weights = [w.copy() for w in weights]
-
-    def save(self, path):
-        self.saved.append(("model", path, float(self.weights[0])))
-
-    def save_weights(self, path):
-        self.saved.append(("weights", path, float(self.weights[0])))
-
-
-def train(model, epochs, *given, steps=2, **lists):
-    """``epochs`` epochs whose logs are the columns of ``lists``."""
-    model.stop_training = False
-    every = CallbackList(given, add_history=True, model=model, epochs=epochs, steps=steps, verbose=0)
-    every.on_train_begin()
-    logs = {}
-    for epoch in range(epochs):
-        every.on_epoch_begin(epoch)
-        model.weights = [np.array(float(epoch))]
-        for batch in range(steps):
-            every.on_train_batch_begin(batch)
-            every.on_train_batch_end(batch, {"loss": lists.get("loss", [0.0] * epochs)[epoch]})
-            if model.stop_training:
-                break
-        logs = {name: values[epoch] for name, values in lists.items() if values[epoch] is not None}
-        every.on_epoch_end(epoch, logs)
-        if model.stop_training:
-            break
-    every.on_train_end(logs)
-    return every.history
-
+from fastconv.testing.fake_training import FakeModel, train
 
 # The list, the base class, lambdas, history.
 
@@ -370,87 +319,3 @@ def test_mistakes_get_one_clear_error(call, error, words):
     with pytest.raises(error, match=words) as caught:
         call()
     assert str(caught.value).startswith("[")
-
-
-# Progress.
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-LINE = r"Epoch 2/2 - \d+\.\ds - \d+(\.\d+)?(us|ms|s)/step - loss: 0\.2500 - f1: 0\.5000 - val_loss: 2\.0000e-05"
-VALUES = {"loss": [0.5, 0.25], "f1": [0.0, np.array([0.25, 0.75])], "val_loss": [1.0, 2e-5]}
-
-
-@pytest.mark.parametrize("verbose", ["auto", 1, 2, True])
-def test_a_log_file_gets_one_line_per_epoch(verbose):
-    stream = io.StringIO()
-    train(FakeModel(), 2, ProgressCallback(verbose, stream), **VALUES)
-    lines = stream.getvalue().splitlines()
-    assert len(lines) == 2 and re.fullmatch(LINE, lines[1])
-
-
-@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
-def test_verbose_0_prints_nothing(stream):
-    out = stream()
-    train(FakeModel(), 2, ProgressCallback(0, out), **VALUES)
-    assert out.getvalue() == ""
-
-
-def test_a_terminal_gets_a_bar():
-    pytest.importorskip("tqdm", reason="the bar is tqdm's")
-    stream = Terminal()
-    train(FakeModel(), 2, ProgressCallback("auto", stream), steps=8, **VALUES)
-    last = stream.getvalue().split("\r")[-1]
-    assert "Epoch 2/2: 100%" in last and "8/8" in last and "val_loss: 2.0000e-05" in last
-    assert stream.getvalue().count("\n") == 2
-
-
-def test_a_terminal_without_width_gets_lines(monkeypatch):
-    monkeypatch.setattr("fastconv.callbacks.progress._width", lambda stream: 0)
-    stream = Terminal()
-    train(FakeModel(), 2, ProgressCallback(1, stream), **VALUES)
-    assert re.fullmatch(LINE, stream.getvalue().splitlines()[1])
-
-
-def test_a_terminal_without_tqdm_gets_lines(monkeypatch):
-    original = builtins.__import__
-
-    def without_tqdm(name, *rest):
-        if name == "tqdm":
-            raise ImportError(name)
-        return original(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without_tqdm)
-    stream = Terminal()
-    train(FakeModel(), 2, ProgressCallback(1, stream), **VALUES)
-    assert re.fullmatch(LINE, stream.getvalue().splitlines()[1])
-
-
-def test_evaluation_has_a_line_of_its_own_but_validation_has_not():
-    stream = io.StringIO()
-    progress = ProgressCallback(2, stream)
-    every = CallbackList(progress, steps=1)
-    for inside in (True, False):
-        if inside:
-            every.on_train_begin()
-            every.on_epoch_begin(0)
-        every.on_test_begin()
-        every.on_test_batch_end(0, {"loss": 1.0})
-        every.on_test_end({"loss": 1.0})
-        if inside:
-            assert stream.getvalue() == ""
-            every.on_epoch_end(0, {"loss": 1.0})
-            every.on_train_end()
-    every.on_predict_begin()
-    every.on_predict_batch_end(0)
-    every.on_predict_end()
-    first, second, third = stream.getvalue().splitlines()
-    assert first.startswith("Epoch 1/?") and second.startswith("Evaluate - ") and third.startswith("Predict - ")
-
-
-def test_importing_callbacks_does_not_import_tqdm():
-    code = "import sys, fastconv.callbacks; assert 'tqdm' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 
+import networks as measured
 from fastconv import layers, models, random
 from fastconv.testing.networks import NETWORKS, build, inputs_for, targets_for
 
@@ -57,27 +58,6 @@ def test_training_gives_the_same_bits_for_any_number_of_threads(threads):
     assert len(set(found.values())) == 1, found
 
 
-def cifar_cnn():
-    random.seed(6)
-    return models.Sequential(
-        [
-            layers.Input((32, 32, 3)),
-            layers.Conv2D(32, 3, padding="same", activation="relu"),
-            layers.Conv2D(32, 3, activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Dropout(0.25),
-            layers.Conv2D(64, 3, padding="same", activation="relu"),
-            layers.Conv2D(64, 3, activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Dropout(0.25),
-            layers.Flatten(),
-            layers.Dense(512, activation="relu"),
-            layers.Dropout(0.5),
-            layers.Dense(10, activation="softmax"),
-        ]
-    )
-
-
 def test_an_epoch_of_the_cifar_cnn_gives_the_same_bits_for_any_number_of_threads(threads):
     generator = np.random.default_rng(0)
     x = generator.integers(0, 256, (300, 32, 32, 3)).astype(np.float32) / 255
@@ -85,7 +65,8 @@ def test_an_epoch_of_the_cifar_cnn_gives_the_same_bits_for_any_number_of_threads
     found = {}
     for n in (1, 2, 3, 5):
         threads(n)
-        model = cifar_cnn()
+        random.seed(6)
+        model = measured.build(measured.NETWORKS["cifar-cnn"])
         model.compile("adam", "sparse_categorical_crossentropy")
         model.fit(x, y, batch_size=64, epochs=1, verbose=0)
         found[n] = digest(model)

@@ -79,10 +79,6 @@ bool has_amx() {
   const bool avx512_bf16 = a & (1u << 5);
   return avx512_bf16 && tiles_granted();
 }
-#else
-bool has_amx() {
-  return false;
-}
 #endif
 
 }  // namespace
@@ -97,10 +93,12 @@ bool supports(const std::string& isa) {
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("fma");
   }
+#if defined(__linux__)
   if (isa == "amx") {
     static const bool usable = supports("avx512") && has_amx();
     return usable;
   }
+#endif
 #endif
   return false;
 }

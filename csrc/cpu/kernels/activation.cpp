@@ -2,16 +2,17 @@
 //
 // Math       y = f(x);  dx = dy * f'(x), with f' from x (activation_backward) or from y (…_from_output)
 // Shapes     any, all tensors alike, C-contiguous
-// Blocking   one pass, a register at a time, in blocks that fit into L1
-// Threads    over blocks; elements are independent
-// Numerics   simd/math.h; body and tail run the same vector code, so a result does not depend on its place
-// Edges      NaN in x gives NaN in y; where relu and its kin are flat dx is 0 whatever dy is
+// Blocking   one pass, a register at a time, in blocks that fit into L1; stream.h for what outgrows the
+// caches Threads    over blocks; elements are independent Numerics   simd/math.h; body and tail run the same
+// vector code, so a result does not depend on its place Edges      NaN in x gives NaN in y; where relu and
+// its kin are flat dx is 0 whatever dy is
 #include "cpu/kernels/activation.h"
 
 #include "core/elementwise_spec.h"
 #include "cpu/kernels/table.h"
 #include "cpu/kernels/work.h"
 #include "cpu/parallel.h"
+#include "cpu/simd/stream.h"
 
 namespace fc::cpu::FC_ISA {
 namespace {
@@ -33,9 +34,9 @@ double cost(const Activation& activation) {
 }
 
 template <class T, class F>
-void run_activation(const F& f, const T* x, T* y, int64_t n) {
-  for_each_vector<T>(
-      n, [&](int64_t i, int64_t count) { store_up_to(y + i, f.value(load_up_to(x + i, count)), count); });
+void run_activation(const F& f, const T* x, T* y, int64_t n, bool past_caches) {
+  write_vectors(y, n, past_caches,
+                [&](int64_t i, int64_t count) { return f.value(load_up_to(x + i, count)); });
 }
 
 // dx = gradient(dy, saved), where saved is x or y
@@ -43,10 +44,11 @@ template <class T, class Gradient>
 void run_gradient(const ActivationSpec& s, const T* dy, const T* saved, T* dx, const Context& context,
                   const Gradient& gradient) {
   const int threads = threads_for(s.n, context.threads, cost(s.activation));
+  const bool past_caches = outgrows_caches<T>(s.n) && dx != dy && dx != saved;
   parallel_blocks(threads, s.n, kBlockElements, [&](int64_t begin, int64_t end) {
-    for_each_vector<T>(end - begin, [&](int64_t offset, int64_t count) {
+    write_vectors(dx + begin, end - begin, past_caches, [&](int64_t offset, int64_t count) {
       const int64_t i = begin + offset;
-      store_up_to(dx + i, gradient(load_up_to(dy + i, count), load_up_to(saved + i, count)), count);
+      return gradient(load_up_to(dy + i, count), load_up_to(saved + i, count));
     });
   });
 }
@@ -54,9 +56,10 @@ void run_gradient(const ActivationSpec& s, const T* dy, const T* saved, T* dx, c
 template <class T>
 void activation_forward(const ActivationSpec& s, const T* x, T* y, const Context& context) {
   const int threads = threads_for(s.n, context.threads, cost(s.activation));
+  const bool past_caches = outgrows_caches<T>(s.n) && y != x;
   with_activation<T>(s.activation, [&](const auto& f) {
     parallel_blocks(threads, s.n, kBlockElements, [&](int64_t begin, int64_t end) {
-      run_activation(f, x + begin, y + begin, end - begin);
+      run_activation(f, x + begin, y + begin, end - begin, past_caches);
     });
   });
 }
@@ -82,7 +85,7 @@ void activation_backward_from_output(const ActivationSpec& s, const T* dy, const
 
 template <class T>
 void apply_activation(const Activation& activation, T* data, int64_t n) {
-  with_activation<T>(activation, [&](const auto& f) { run_activation<T>(f, data, data, n); });
+  with_activation<T>(activation, [&](const auto& f) { run_activation<T>(f, data, data, n, false); });
 }
 template void apply_activation<float>(const Activation&, float*, int64_t);
 template void apply_activation<double>(const Activation&, double*, int64_t);

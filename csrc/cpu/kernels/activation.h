@@ -21,7 +21,7 @@ struct Linear {
 
 template <class T>
 struct Relu {
-  Vec<T> value(Vec<T> x) const { return x < zero<T>() ? zero<T>() : x; }
+  Vec<T> value(Vec<T> x) const { return max_or_second<T>(zero<T>(), x); }
   Vec<T> gradient(Vec<T> dy, Vec<T> x) const { return x > zero<T>() ? dy : zero<T>(); }
   Vec<T> gradient_from_output(Vec<T> dy, Vec<T> y) const { return gradient(dy, y); }
 };
@@ -77,9 +77,9 @@ struct GeluTanh {
   Vec<T> value(Vec<T> x) const { return x * logistic<T>(inner(x)); }
   Vec<T> gradient(Vec<T> dy, Vec<T> x) const {
     const Vec<T> near = clamp<T>(x, T(-32), T(32));  // beyond, the logistic is 0 or 1 and x^2 might overflow
-    const Vec<T> u = inner(near), s = logistic<T>(u);
+    const LogisticPair<T> s(inner(near));
     const Vec<T> du = broadcast(kScale) * fma<T>(broadcast(3 * kCube) * near, near, broadcast(T(1)));
-    return dy * s * fma<T>(near * du, logistic<T>(-u), broadcast(T(1)));
+    return dy * s.at_x * fma<T>(near * du, s.at_minus_x, broadcast(T(1)));
   }
 };
 
@@ -87,7 +87,8 @@ template <class T>
 struct Silu {
   Vec<T> value(Vec<T> x) const { return x * logistic<T>(x); }
   Vec<T> gradient(Vec<T> dy, Vec<T> x) const {
-    return dy * logistic<T>(x) * fma<T>(x, logistic<T>(-x), broadcast(T(1)));
+    const LogisticPair<T> s(x);
+    return dy * s.at_x * fma<T>(x, s.at_minus_x, broadcast(T(1)));
   }
 };
 
@@ -116,7 +117,10 @@ struct HardSwish {
 template <class T>
 struct Sigmoid {
   Vec<T> value(Vec<T> x) const { return logistic<T>(x); }
-  Vec<T> gradient(Vec<T> dy, Vec<T> x) const { return dy * logistic<T>(x) * logistic<T>(-x); }
+  Vec<T> gradient(Vec<T> dy, Vec<T> x) const {
+    const LogisticPair<T> s(x);
+    return dy * s.at_x * s.at_minus_x;
+  }
   Vec<T> gradient_from_output(Vec<T> dy, Vec<T> y) const { return dy * y * (broadcast(T(1)) - y); }
 };
 
@@ -124,8 +128,8 @@ template <class T>
 struct Tanh {
   Vec<T> value(Vec<T> x) const { return tanh<T>(x); }
   Vec<T> gradient(Vec<T> dy, Vec<T> x) const {  // 4 s(2x) s(-2x): 1 - tanh^2 would cancel far out
-    const Vec<T> twice = x + x;
-    return dy * broadcast(T(4)) * logistic<T>(twice) * logistic<T>(-twice);
+    const LogisticPair<T> s(x + x);
+    return dy * broadcast(T(4)) * s.at_x * s.at_minus_x;
   }
   Vec<T> gradient_from_output(Vec<T> dy, Vec<T> y) const {
     return dy * (broadcast(T(1)) - y) * (broadcast(T(1)) + y);
@@ -137,7 +141,7 @@ template <class T>
 struct Softplus {
   Vec<T> value(Vec<T> x) const {
     const Vec<T> positive = x < zero<T>() ? zero<T>() : x;
-    return positive + log1p_unit<T>(exp<T>(-magnitude<T>(x)));
+    return positive + log1p_unit<T>(exp_of_minus_magnitude<T>(x));
   }
   Vec<T> gradient(Vec<T> dy, Vec<T> x) const { return dy * logistic<T>(x); }
   Vec<T> gradient_from_output(Vec<T> dy, Vec<T> y) const { return -dy * expm1<T>(-y); }

@@ -4,7 +4,7 @@
 #include "core/elementwise_spec.h"
 #include "cpu/kernels/axes.h"
 #include "cpu/kernels/table.h"
-#include "cpu/simd/vec.h"
+#include "cpu/simd/stream.h"
 
 namespace fc::cpu::FC_ISA {
 
@@ -77,13 +77,12 @@ struct Line {
 // The operands of `axes` are y, a, b; y's innermost stride is 1, those of a and b are 1 or 0.
 template <class T, class Op>
 void apply_binary(const Axes<3>& axes, const T* a, const T* b, T* y, int threads, const Op& op) {
+  const bool past_caches = outgrows_caches<T>(axes.count()) && y != a && y != b;
   for_each_stretch(axes, threads, [&](const int64_t (&offset)[3], int64_t n) {
     const Line<T> a_line = {a + offset[1], axes.stride[0][1] == 0};
     const Line<T> b_line = {b + offset[2], axes.stride[0][2] == 0};
-    T* y_line = y + offset[0];
-    for_each_vector<T>(n, [&](int64_t i, int64_t count) {
-      store_up_to(y_line + i, op(a_line.at(i, count), b_line.at(i, count)), count);
-    });
+    write_vectors(y + offset[0], n, past_caches,
+                  [&](int64_t i, int64_t count) { return op(a_line.at(i, count), b_line.at(i, count)); });
   });
 }
 

@@ -2,7 +2,7 @@
 //
 // Math       dw[k,n] = Σ_m x[m,k] · dy[m,n],  dbias[n] = Σ_m dy[m,n]
 // Shapes     x (M,K)  dy (M,N)  dw (K,N)  dbias (N) or null     C-contiguous
-// Blocking   igemm_weight.h with one tap
+// Blocking   igemm_weight.h with one tap; for a few samples, dw is written row by row, see outer_rows.h
 //            On AMX tiles: amx_dense.cpp, which see for its numerics
 // Threads    over (chunk of rows, column panels); chunks by shape alone, added in a fixed tree
 // Numerics   fma ascending in m within a chunk, then the tree
@@ -10,6 +10,7 @@
 // Edges      an empty batch gives zeros
 #include "cpu/kernels/dense.h"
 #include "cpu/kernels/igemm_weight.h"
+#include "cpu/kernels/outer_rows.h"
 #include "cpu/kernels/table.h"
 
 namespace fc::cpu::FC_ISA {
@@ -31,6 +32,9 @@ size_t dense_backward_weight_workspace(const GemmSpec& s, int threads) {
 template <class T>
 void dense_backward_weight(const GemmSpec& s, const T* x, const T* dy, T* dw, T* dbias,
                            const Context& context) {
+  if (s.M > 0 && s.M <= kOuterRows) {
+    return outer_rows(s.M, x, s.K, dy, s.N, dw, dbias, context.threads);
+  }
   if constexpr (kHasAmx && std::is_same_v<T, float>) {
     if (suits_amx<T>(s, GemmPass::backward_weight) && amx_dense_backward_weight(s, x, dy, dw, dbias, context))
       return;

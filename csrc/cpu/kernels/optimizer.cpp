@@ -12,7 +12,9 @@
 // Shapes     everything else (n)
 // Threads    over blocks of 16384 elements, one writer each; one thread for small n
 // Numerics   coefficients in double, rounded once; the update in T, with IEEE's square root and division:
-//            they take less time than the memory. Body and tail run the same vector arithmetic.
+//            they take less time than the memory. Body and tail run the same vector arithmetic. Subnormal
+//            numbers count as zeros, where the processor can: m and v of a weight that gets no gradient decay
+//            towards zero, end among them, and would make every step several times slower
 // Workspace  none
 // Source     Kingma, Ba, 2015; Tieleman, Hinton, 2012; Duchi, Hazan, Singer, 2011; Keras 3,
 //            keras/src/optimizers
@@ -23,6 +25,7 @@
 #include "cpu/kernels/work.h"
 #include "cpu/parallel.h"
 #include "cpu/simd/math.h"
+#include "cpu/simd/subnormals.h"
 
 namespace fc::cpu::FC_ISA {
 namespace {
@@ -34,6 +37,7 @@ template <class T, class F>
 void for_vectors(const VectorSpec& spec, const Context& context, const F& f) {
   const int threads = threads_for(spec.n, context.threads, kNs);
   parallel_blocks(threads, spec.n, kBlockElements, [=](int64_t begin, int64_t end) {
+    const FlushSubnormals flush;
     for_each_vector<T>(end - begin, [&](int64_t i, int64_t count) { f(begin + i, count); });
   });
 }

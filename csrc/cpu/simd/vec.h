@@ -143,13 +143,28 @@ FC_INLINE Vec<uint64_t> multiply_lower_halves(Vec<uint64_t> a, Vec<uint64_t> b) 
 #endif
 }
 
-// The larger (smaller) of each pair; where either is NaN, or both are equal, b.
+// The larger (smaller) of each pair; where either is NaN, or both are equal, b. x86 has just that in one
+// instruction, which GCC does not see in the comparison; maskz, because GCC 12 warns of the others' insides.
 template <class T>
 FC_INLINE Vec<T> max_or_second(Vec<T> a, Vec<T> b) {
+#if FC_VECTOR_BYTES == 64 && defined(__AVX512F__)
+  if constexpr (std::is_same_v<T, float>) return (Vec<T>)_mm512_maskz_max_ps(0xFFFF, (__m512)a, (__m512)b);
+  if constexpr (std::is_same_v<T, double>) return (Vec<T>)_mm512_maskz_max_pd(0xFF, (__m512d)a, (__m512d)b);
+#elif FC_VECTOR_BYTES == 32 && defined(__AVX2__)
+  if constexpr (std::is_same_v<T, float>) return (Vec<T>)_mm256_max_ps((__m256)a, (__m256)b);
+  if constexpr (std::is_same_v<T, double>) return (Vec<T>)_mm256_max_pd((__m256d)a, (__m256d)b);
+#endif
   return a > b ? a : b;
 }
 template <class T>
 FC_INLINE Vec<T> min_or_second(Vec<T> a, Vec<T> b) {
+#if FC_VECTOR_BYTES == 64 && defined(__AVX512F__)
+  if constexpr (std::is_same_v<T, float>) return (Vec<T>)_mm512_maskz_min_ps(0xFFFF, (__m512)a, (__m512)b);
+  if constexpr (std::is_same_v<T, double>) return (Vec<T>)_mm512_maskz_min_pd(0xFF, (__m512d)a, (__m512d)b);
+#elif FC_VECTOR_BYTES == 32 && defined(__AVX2__)
+  if constexpr (std::is_same_v<T, float>) return (Vec<T>)_mm256_min_ps((__m256)a, (__m256)b);
+  if constexpr (std::is_same_v<T, double>) return (Vec<T>)_mm256_min_pd((__m256d)a, (__m256d)b);
+#endif
   return a < b ? a : b;
 }
 

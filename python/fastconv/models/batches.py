@@ -121,6 +121,8 @@ class ArrayBatches:
 def check_lengths(where: str, x: Sequence[np.ndarray], y: Sequence[np.ndarray] | None, weights: Any) -> None:
     """ValueError unless every array has as many samples as x."""
     rows = len(x[0])
+    if len(x) == 1 and not y and weights is None:
+        return
     named = [(f"x[{i}]", a) for i, a in enumerate(x) if i] + [
         (f"y[{i}]" if len(y or ()) > 1 else "y", a) for i, a in enumerate(y or ())
     ]

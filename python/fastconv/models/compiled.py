@@ -50,6 +50,7 @@ class Compiled(Layer):
     def reset_plans(self) -> None:
         """Forgets compiled programs; they are made again when needed."""
         self._plans = {"train": PlanCache(), "evaluate": PlanCache(), "predict": PlanCache()}
+        self._known_output_shapes: list[tuple[int, ...]] | None = None
 
     # Hooks of Model.
 
@@ -134,12 +135,13 @@ class Compiled(Layer):
     # Shapes and plans.
 
     def _prepare_inputs(self, where: str, x: Any) -> list[np.ndarray]:
-        arrays = as_inputs(where, x, self.input_shapes() or self._data_shapes)
-        if self.input_shapes() is None and self._data_shapes is None:
+        shapes = self.input_shapes() or self._data_shapes
+        arrays = as_inputs(where, x, shapes)
+        if shapes is None:
             self._data_shapes = [tuple(a.shape[1:]) for a in arrays]
         if not self.built:
-            shapes = [(None, *a.shape[1:]) for a in arrays]
-            self.ensure_built(shapes if len(shapes) > 1 else shapes[0])
+            batch_shapes = [(None, *a.shape[1:]) for a in arrays]
+            self.ensure_built(batch_shapes if len(batch_shapes) > 1 else batch_shapes[0])
             plans.predict_plan(self, self._sample_shapes(), 1)  # builds the layers inside
         return arrays
 
@@ -153,8 +155,9 @@ class Compiled(Layer):
         return shapes
 
     def _output_shapes(self) -> list[tuple[int, ...]]:
-        outputs = self._predict_plan(1).outputs
-        return [tuple(a.shape[1:]) for a in outputs]
+        if self._known_output_shapes is None:
+            self._known_output_shapes = [a.shape[1:] for a in self._predict_plan(1).outputs]
+        return self._known_output_shapes
 
     def _predict_plan(self, batch: int) -> ModelPlan:
         return self._plans["predict"].get(batch, lambda: plans.predict_plan(self, self._sample_shapes(), batch))

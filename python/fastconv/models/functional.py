@@ -35,6 +35,7 @@ class Model(Trainable):
         self.inputs: list[SymbolicTensor] = []
         self.outputs: list[SymbolicTensor] = []
         self._calls: list[LayerCall] = []
+        self._input_shapes: list[tuple[int, ...]] = []
         if inputs is not None or outputs is not None:
             self._connect(inputs, outputs)
 
@@ -47,6 +48,7 @@ class Model(Trainable):
                     f"[{self.name}] inputs must come from layers.Input: expected symbolic inputs, got the output of layer "
                     f"{tensor.layer.name}. Start from layers.Input."
                 )
+        self._input_shapes = [tuple(e for e in t.shape[1:] if e is not None) for t in self.inputs]
         self._single_output = not isinstance(outputs, (list, tuple))
         self._calls = _calls_between(self.name, self.inputs, self.outputs)
         _check_names(self.name, self.layers)
@@ -65,7 +67,7 @@ class Model(Trainable):
         return self.layers
 
     def input_shapes(self) -> list[tuple[int, ...]] | None:
-        return [tuple(e for e in t.shape[1:] if e is not None) for t in self.inputs] or None
+        return self._input_shapes or None
 
     def output_count(self) -> int | None:
         return len(self.outputs) or None

@@ -140,8 +140,16 @@ class Scoring(Compiled):
 
     def predict_on_batch(self, x: Any) -> Any:
         """:meth:`predict` of one batch."""
-        arrays = self._prepare_inputs("predict_on_batch", x)
-        return self.predict(arrays if len(arrays) > 1 else arrays[0], batch_size=max(len(arrays[0]), 1))
+        with self._lock:
+            arrays = self._prepare_inputs("predict_on_batch", x)
+            check_lengths("predict_on_batch", arrays, None, None)
+            if len(arrays[0]) == 0:
+                return self.predict(x)
+            plan = self._predict_plan(len(arrays[0]))
+            self._load(plan, arrays, None, None)
+            plan.run()
+            outputs = [output.copy() for output in plan.outputs]
+        return outputs[0] if len(outputs) == 1 else outputs
 
     def predict_classes(self, x: Any, batch_size: int | None = None) -> np.ndarray:
         """The most probable class of each sample: argmax, or ``> 0.5`` for a single output."""

@@ -103,6 +103,9 @@ def as_numbers(op: str, name: str, value: Any) -> np.ndarray:
 
 def assign(op: str, name: str, target: np.ndarray, values: np.ndarray) -> None:
     """``target[...] = values`` with NumPy's conversion, but never from a finite number to infinity."""
+    if values.dtype == target.dtype:
+        target[...] = values
+        return
     try:
         with np.errstate(over="raise", under="ignore", invalid="ignore"):
             target[...] = values

@@ -1,0 +1,57 @@
+// stream.h — stores that pass the caches by, for results that are too large to be found there again.
+//
+// An ordinary store first reads the line that it changes: a third of the traffic of a copy, for nothing. A
+// streaming store writes whole lines without reading them; the next reader finds them in memory alone.
+#pragma once
+
+#include "cpu/simd/vec.h"
+
+namespace fc::cpu::FC_ISA {
+
+// Results of this size leave the caches before anybody reads them: the last level of common processors holds
+// less.
+inline constexpr int64_t kStreamBytes = int64_t{32} << 20;
+
+template <class T>
+constexpr bool outgrows_caches(int64_t elements) {
+  return elements * static_cast<int64_t>(sizeof(T)) >= kStreamBytes;
+}
+
+// p is aligned like a vector.
+template <class T>
+FC_INLINE void stream(T* p, Vec<T> v) {
+#if FC_VECTOR_BYTES == 64 && defined(__AVX512F__)
+  _mm512_stream_ps(reinterpret_cast<float*>(p), (__m512)v);
+#elif FC_VECTOR_BYTES == 32 && defined(__AVX2__)
+  _mm256_stream_ps(reinterpret_cast<float*>(p), (__m256)v);
+#elif FC_VECTOR_BYTES == 16 && defined(__SSE2__)
+  _mm_stream_ps(reinterpret_cast<float*>(p), (__m128)v);
+#else
+  store(p, v);
+#endif
+}
+
+// Streamed results become visible to other threads no later than what is written after this.
+FC_INLINE void end_streaming() {
+#if defined(__SSE2__)
+  _mm_sfence();
+#endif
+}
+
+// y[i] = f(i, count) for the registers of [0, n), as for_each_vector calls it. With `past_caches` the first,
+// shorter register ends where y is aligned.
+template <class T, class F>
+FC_INLINE void write_vectors(T* y, int64_t n, bool past_caches, const F& f) {
+  if (!past_caches) {
+    return for_each_vector<T>(n, [&](int64_t i, int64_t count) { store_up_to(y + i, f(i, count), count); });
+  }
+  const auto address = reinterpret_cast<uintptr_t>(y);
+  int64_t i = static_cast<int64_t>(-address % FC_VECTOR_BYTES / sizeof(T));
+  if (i > n) i = n;
+  if (i > 0) store_partial(y, f(0, i), i);
+  for (; i + kLanes<T> <= n; i += kLanes<T>) stream(y + i, f(i, kLanes<T>));
+  if (i < n) store_partial(y + i, f(i, n - i), n - i);
+  end_streaming();
+}
+
+}  // namespace fc::cpu::FC_ISA

@@ -1,0 +1,32 @@
+"""Threads that share loops, checked where Python cannot look: tests/native/team_test.cpp, alone and under a race detector."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+COMPILER = os.environ.get("CXX") or shutil.which("c++")
+
+pytestmark = [
+    pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler"),
+    pytest.mark.skipif(not (ROOT / "csrc").is_dir(), reason="the C++ sources are not beside the tests"),
+]
+
+
+def run(*command):
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_loops_callers_nesting_and_forks(tmp_path):
+    sources = (ROOT / "tests/native/team_test.cpp", ROOT / "csrc/cpu/team.cpp")
+    run(COMPILER, "-std=c++20", "-O2", f"-I{ROOT / 'csrc'}", *sources, "-pthread", "-o", tmp_path / "team_test")
+    assert run(tmp_path / "team_test") == "team_test: passed\n"
+
+
+def test_threads_do_not_race():
+    assert "team_test: passed" in run(ROOT / "tests/native/sanitize", "thread")

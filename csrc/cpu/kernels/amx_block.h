@@ -53,12 +53,12 @@ FC_INLINE void store_vectors(const SumRows& rows, int64_t i, int64_t column, int
   const float* from = rows.sums + i * kPairLines;
   float* const to = rows.out + i * rows.step + column;
   Vec<float> tile[M][V];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 2
     for (int v = 0; v < V; ++v) tile[m][v] = load(from + m * kPairLines + v * kTileLines);
   epilogue.apply(tile, column, tail, [&](int m) { return to + m * rows.step; });
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 2
     for (int v = 0; v < V; ++v)
@@ -68,7 +68,7 @@ FC_INLINE void store_vectors(const SumRows& rows, int64_t i, int64_t column, int
 template <int V>
 inline void store_sums(const SumRows& rows, int64_t column, int64_t tail, const Epilogue<float>& epilogue) {
   int64_t i = 0;  // some rows at a time, which share what the epilogue reads per column
-  for (; i + 4 <= rows.count; i += 4) store_vectors<4, V>(rows, i, column, tail, epilogue);
+  for (; i + 8 <= rows.count; i += 8) store_vectors<8, V>(rows, i, column, tail, epilogue);
   for (; i < rows.count; ++i) store_vectors<1, V>(rows, i, column, tail, epilogue);
 }
 

@@ -1,12 +1,11 @@
 // amx_conv2d.cpp — a convolution's products on AMX tiles.
 //
-// Math       as conv2d_forward.cpp, conv2d_backward_input.cpp and, for 1x1 filters,
-//            conv2d_backward_weight.cpp
-// Blocking   amx_conv.h; backward-input by phases, as conv2d_backward_input.cpp; weights: amx_weight.h
+// Math       as conv2d_forward.cpp, conv2d_backward_input.cpp and conv2d_backward_weight.cpp
+// Blocking   amx_conv.h; backward-input by phases, as conv2d_backward_input.cpp; weights: amx_conv_weight.h
 // Numerics   as amx_tile.h; tiny numbers and small integers as there
 // Edges      false where amx_conv.h refuses the operands
 #include "cpu/kernels/amx_conv.h"
-#include "cpu/kernels/amx_weight.h"
+#include "cpu/kernels/amx_conv_weight.h"
 #include "cpu/kernels/conv2d.h"
 #include "cpu/kernels/phases.h"
 
@@ -37,6 +36,12 @@ AmxConv backward_problem(const Conv2dSpec& s, const Phase& phase, const float* d
           AmxGrid(rows, amx_parts(s.numerics)),
           {w, s.K, 1, s.group_filters(), (phase.axis_h.first_tap * s.S + phase.axis_w.first_tap) * tap,
            phase.axis_h.tap_stride * s.S * tap, phase.axis_w.tap_stride * tap}};
+}
+
+AmxConvWeight weight_problem(const Conv2dSpec& s, const float* x, const float* dy, float* dw, float* dbias) {
+  return {{ImageRows<float>(x, s.N, forward_axis_h(s), forward_axis_w(s), s.C, s.group_channels(), true), dy,
+           s.groups, s.group_filters(), dw, dbias},
+          amx_parts(s.numerics)};
 }
 
 }  // namespace
@@ -72,17 +77,14 @@ bool amx_conv2d_backward_input(const Conv2dSpec& s, const float* dy, const float
   return done;
 }
 
-// Of 1x1 filters alone.
 size_t amx_conv2d_backward_weight_workspace(const Conv2dSpec& s, int threads) {
   return s.N == 0 ? 0
-                  : amx_weight_workspace({amx_parts(s.numerics), s.N * s.P * s.Q, s.C, s.K, nullptr, nullptr,
-                                          nullptr, nullptr},
-                                         threads);
+                  : amx_conv_weight_workspace(weight_problem(s, nullptr, nullptr, nullptr, nullptr), threads);
 }
 
 bool amx_conv2d_backward_weight(const Conv2dSpec& s, const float* x, const float* dy, float* dw, float* dbias,
                                 const Context& context) {
-  return s.N > 0 && amx_weight({amx_parts(s.numerics), s.N * s.P * s.Q, s.C, s.K, x, dy, dw, dbias}, context);
+  return s.N > 0 && amx_conv_weight(weight_problem(s, x, dy, dw, dbias), context);
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -61,7 +61,6 @@ class Splitter {
     parts_ == 2 ? pairs_in<2>(even, odd, n, to, pitch) : pairs_in<3>(even, odd, n, to, pitch);
   }
 
- private:
   template <int kParts>
   struct Parts {
     __m512 part[kParts];  // the lower half of every lane is zero
@@ -79,6 +78,18 @@ class Splitter {
     return p;
   }
 
+  // to[part * pitch + 2 * j], … + 1: the parts of lane j of two vectors.
+  template <int kParts>
+  FC_INLINE static void store_pairs(const Parts<kParts>& even, const Parts<kParts>& odd, Bfloat16* to,
+                                    int64_t pitch) {
+#pragma GCC unroll 3
+    for (int i = 0; i < kParts; ++i) {
+      const __m512i low = _mm512_srli_epi32(_mm512_castps_si512(even.part[i]), 16);
+      _mm512_storeu_si512(to + i * pitch, _mm512_or_si512(_mm512_castps_si512(odd.part[i]), low));
+    }
+  }
+
+ private:
   // To the nearest bfloat16, halves away from zero.
   FC_INLINE static __m512 round(__m512 v) {
     const __m512i bits = _mm512_add_epi32(_mm512_castps_si512(v), _mm512_set1_epi32(0x8000));
@@ -99,11 +110,7 @@ class Splitter {
   FC_INLINE void pairs_in(const float* even, const float* odd, int64_t n, Bfloat16* to, int64_t pitch) {
     const auto first = split<kParts>(_mm512_maskz_loadu_ps(first_lanes(even ? n : 0), even));
     const auto second = split<kParts>(_mm512_maskz_loadu_ps(first_lanes(odd ? n : 0), odd));
-#pragma GCC unroll 3
-    for (int i = 0; i < kParts; ++i) {
-      const __m512i low = _mm512_srli_epi32(_mm512_castps_si512(first.part[i]), 16);
-      _mm512_storeu_si512(to + i * pitch, _mm512_or_si512(_mm512_castps_si512(second.part[i]), low));
-    }
+    store_pairs<kParts>(first, second, to, pitch);
   }
 
   int64_t parts_;

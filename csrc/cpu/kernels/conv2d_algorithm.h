@@ -32,7 +32,8 @@ struct Conv2dRates {
   static constexpr double stream = 5;                               // bytes per cycle from L3
   static constexpr double amx_fast = 110, amx_strict = 50;  // products of float32 per cycle, of three and
                                                             // six of bfloat16
-  static constexpr double split = 1;  // cycles per number on its way to a tile or from one
+  static constexpr double split = 1;          // cycles per number on its way to a tile or from one
+  static constexpr double split_cells = 0.6;  // the same in a weight gradient
 };
 
 inline double vectors(int64_t channels) {
@@ -80,13 +81,6 @@ inline double winograd_weight_cycles(const Conv2dSpec& s) {
          filters * R::weight_inverse * chunks;
 }
 
-// A weight gradient of single taps is a plain product; others are not built on AMX tiles.
-inline bool can_use_amx(const Conv2dSpec& s, Conv2dPass pass) {
-  if (pass != Conv2dPass::backward_weight) return true;
-  return s.R == 1 && s.S == 1 && s.stride_h == 1 && s.stride_w == 1 && s.groups == 1 && s.P == s.H &&
-         s.Q == s.W;
-}
-
 // Tiles hold 32 depths and 16 columns, and lines end in a few positions that are thrown away. The filter's
 // part is left out, so that a sample's algorithm does not depend on its batch.
 inline double amx_cycles(const Conv2dSpec& s, int64_t from, int64_t to) {
@@ -97,6 +91,18 @@ inline double amx_cycles(const Conv2dSpec& s, int64_t from, int64_t to) {
          static_cast<double>(s.groups * s.N * s.P * s.Q * (from + to)) * R::split;
 }
 
+// Tiles hold 16 channels, of all taps of a filter row where there are few, 16 filters and 32 positions.
+inline double amx_weight_cycles(const Conv2dSpec& s) {
+  using R = Conv2dRates;
+  const int64_t channels = s.group_channels(), filters = s.group_filters();
+  const bool merged = s.groups == 1 && channels < 16 && s.dilation_w == 1;
+  const int64_t rows = merged ? s.R * round_up(s.S * channels, 16) : s.R * s.S * round_up(channels, 16);
+  const int64_t positions = round_up(s.N * (s.P + s.R / 2) * (s.Q + s.S / 2), 32);
+  return static_cast<double>(s.groups * positions * rows * round_up(filters, 16)) /
+             (s.numerics.precision == Precision::strict ? R::amx_strict : R::amx_fast) +
+         static_cast<double>(s.N * (s.H * s.W * s.C * (merged ? s.S : 1) + s.P * s.Q * s.K)) * R::split_cells;
+}
+
 template <class T>
 inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   using A = Conv2dAlgorithm;
@@ -104,9 +110,8 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   const A preferred = s.numerics.preferred;
   if (suits_lines(s, pass) && (preferred == A::automatic || preferred == A::lines)) return A::lines;
   if (!std::is_same_v<T, float> || preferred == A::direct) return A::direct;
-  const bool amx = kHasAmx && can_use_amx(s, pass);
   const bool winograd = can_use_winograd(s) && s.numerics.precision != Precision::strict;
-  if (preferred == A::amx) return amx ? A::amx : A::direct;
+  if (preferred == A::amx) return kHasAmx ? A::amx : A::direct;
   if (preferred == A::winograd) return winograd ? A::winograd : A::direct;
 
   const bool backward = pass == Conv2dPass::backward_input, weight = pass == Conv2dPass::backward_weight;
@@ -118,10 +123,13 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   const auto consider = [&](A algorithm, double cost) {
     if (cost < cycles) best = algorithm, cycles = cost;
   };
-  if (amx && from >= 16 && to >= 16) {
+  if (weight) {
+    if (kHasAmx) consider(A::amx, amx_weight_cycles(s));
+    if (winograd) consider(A::winograd, winograd_weight_cycles(s));
+  } else if (kHasAmx && from >= 16 && to >= 16) {
     consider(A::amx, amx_cycles(s, from, to));  // faster than minimal filtering wherever that is possible
   } else if (winograd) {
-    consider(A::winograd, weight ? winograd_weight_cycles(s) : winograd_cycles(s, height, width, from, to));
+    consider(A::winograd, winograd_cycles(s, height, width, from, to));
   }
   return best;
 }

@@ -97,10 +97,11 @@ inline double amx_weight_cycles(const Conv2dSpec& s) {
   const int64_t channels = s.group_channels(), filters = s.group_filters();
   const bool merged = s.groups == 1 && channels < 16 && s.dilation_w == 1;
   const int64_t rows = merged ? s.R * round_up(s.S * channels, 16) : s.R * s.S * round_up(channels, 16);
-  const int64_t positions = round_up(s.N * (s.P + s.R / 2) * (s.Q + s.S / 2), 32);
+  const int64_t columns = merged ? s.Q : s.Q + s.S / 2, cells = s.C * (merged ? s.S * s.Q : s.W);
+  const int64_t positions = round_up(s.N * (s.P + s.R / 2) * columns, 32);
   return static_cast<double>(s.groups * positions * rows * round_up(filters, 16)) /
              (s.numerics.precision == Precision::strict ? R::amx_strict : R::amx_fast) +
-         static_cast<double>(s.N * (s.H * s.W * s.C * (merged ? s.S : 1) + s.P * s.Q * s.K)) * R::split_cells;
+         static_cast<double>(s.N * (s.H * cells + s.P * s.Q * s.K)) * R::split_cells;
 }
 
 template <class T>

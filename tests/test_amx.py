@@ -153,6 +153,64 @@ def test_the_bits_depend_neither_on_threads_nor_on_the_batch(threads):
     np.testing.assert_array_equal(found[0][3][7:8], ops.dense(rows[7:8], dense_w))
 
 
+# Few and many channels, several bands, chunks and parts of dw, taps with and without a common remainder.
+WEIGHT_SHAPES = [
+    ((3, 12, 12, 6), (5, 5, 6, 16), {}),
+    ((2, 20, 19, 7), (3, 3, 7, 40), {"padding": 2, "stride": (2, 3)}),
+    ((9, 31, 17, 16), (3, 3, 16, 16), {"padding": "same"}),
+    ((6, 40, 41, 48), (3, 2, 48, 33), {"padding": 1}),
+    ((2, 30, 30, 80), (3, 3, 40, 48), {"groups": 2, "dilation": (2, 1), "padding": 3}),
+    ((3, 9, 9, 144), (3, 3, 144, 160), {"stride": 2, "padding": "same"}),
+    ((4, 16, 16, 64), (1, 1, 64, 96), {}),
+    ((5, 17, 17, 24), (1, 1, 24, 32), {"stride": 2}),
+    ((1, 2, 1, 32), (3, 3, 32, 32), {"padding": 1}),
+    ((2, 5, 40, 12), (1, 4, 3, 16), {"groups": 4, "dilation": (1, 9), "stride": (1, 2)}),
+]
+
+
+def weight_gradients(shape, w_shape, kwargs, draw=normal):
+    x, w, bias = draw(*shape), draw(*w_shape), draw(w_shape[-1])
+    operands = [draw(*ops.conv2d(x, w, **kwargs).shape), x, w, bias]
+    return operands, ops.conv2d_backward(*operands, **kwargs)[1:]
+
+
+@pytest.mark.parametrize("shape, w_shape, kwargs", WEIGHT_SHAPES)
+def test_weight_gradients_of_small_integers_are_exact(shape, w_shape, kwargs, precision):
+    draw = lambda *s: RNG.integers(-9, 10, s).astype(np.float32)  # noqa: E731
+    operands, found = weight_gradients(shape, w_shape, kwargs, draw)
+    wide = [a.astype(np.float64) for a in operands]
+    for a, b in zip(found, reference.conv2d_backward(*wide, **kwargs)[1:], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("shape, w_shape, kwargs", WEIGHT_SHAPES)
+def test_the_bits_of_weight_gradients_do_not_depend_on_threads(shape, w_shape, kwargs, threads):
+    operands, first = weight_gradients(shape, w_shape, kwargs)
+    for n in (1, 2, 3, 5):
+        threads(n)
+        again = ops.conv2d_backward(*operands, **kwargs)[1:]
+        for a, b in zip(again, first, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan, -1e30])
+@pytest.mark.parametrize("where", [0, 1])
+def test_weight_gradients_of_other_numbers_are_those_of_direct_sums(value, where, prefer):
+    operands = [normal(2, 30, 30, 40), normal(2, 30, 30, 20), normal(3, 3, 20, 40), normal(40)]
+    operands[where].flat[-171] = value
+    found = ops.conv2d_backward(*operands, padding=1)[1:]
+    prefer("direct")
+    expected = ops.conv2d_backward(*operands, padding=1)[1:]
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_an_empty_batch_has_zero_weight_gradients():
+    dw, dbias = weight_gradients((0, 8, 8, 16), (3, 3, 16, 24), {"padding": 1})[1]
+    assert not dw.any()
+    assert not dbias.any()
+
+
 def test_a_forked_child_still_multiplies():
     import multiprocessing
 

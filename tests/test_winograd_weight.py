@@ -92,4 +92,5 @@ def test_bits_do_not_depend_on_the_threads(isa, prefer, threads):
 )
 def test_it_is_chosen_where_it_pays(x, w, algorithm, isa):
     spec = _cpu.Conv2dSpec.make("float32", x, w, (1, 1), "same", (1, 1), 1, ("linear", 1.0, 0.0))
-    assert _cpu.algorithm("conv2d_backward_weight", spec) == algorithm
+    chosen = _cpu.algorithm("conv2d_backward_weight", spec)
+    assert chosen == ("amx" if isa == "amx" and algorithm == "winograd" else algorithm)

@@ -1,14 +1,13 @@
 // amx_conv2d.cpp — a convolution's products on AMX tiles.
 //
-// Math       as conv2d_forward.cpp, conv2d_backward_input.cpp and, for 1x1 filters and few channels,
-//            conv2d_backward_weight.cpp
+// Math       as conv2d_forward.cpp, conv2d_backward_input.cpp and conv2d_backward_weight.cpp
 // Blocking   amx_conv.h, few channels folded or in runs of taps (amx_arranged.h); backward-input by phases,
-//            as conv2d_backward_input.cpp; weights: amx_weight.h, amx_lines_weight.h
+//            as conv2d_backward_input.cpp; weights: amx_conv_weight.h, of few channels amx_lines_weight.h
 // Numerics   as amx_tile.h; tiny numbers and small integers as there
 // Edges      false where amx_conv.h refuses the operands
 #include "cpu/kernels/amx_arranged.h"
+#include "cpu/kernels/amx_conv_weight.h"
 #include "cpu/kernels/amx_lines_weight.h"
-#include "cpu/kernels/amx_weight.h"
 #include "cpu/kernels/conv2d.h"
 #include "cpu/kernels/phases.h"
 
@@ -59,6 +58,12 @@ bool grid_conv(const AmxConv<AmxGrid>& c, const Context& context) {
   return c.grid.merged ? arranged_conv(c, context) : amx_conv(c, context);
 }
 
+AmxConvWeight weight_problem(const Conv2dSpec& s, const float* x, const float* dy, float* dw, float* dbias) {
+  return {{ImageRows<float>(x, s.N, forward_axis_h(s), forward_axis_w(s), s.C, s.group_channels(), true), dy,
+           s.groups, s.group_filters(), dw, dbias},
+          amx_parts(s.numerics)};
+}
+
 }  // namespace
 
 size_t amx_conv2d_forward_workspace(const Conv2dSpec& s, int threads) {
@@ -100,19 +105,17 @@ bool amx_conv2d_backward_input(const Conv2dSpec& s, const float* dy, const float
   return done;
 }
 
-// Of 1x1 filters, or of few channels.
 size_t amx_conv2d_backward_weight_workspace(const Conv2dSpec& s, int threads) {
   if (s.N == 0) return 0;
   if (suits_amx_lines(s)) return lines_weight_workspace({s, amx_parts(s.numerics)}, threads);
-  return amx_weight_workspace(
-      {amx_parts(s.numerics), s.N * s.P * s.Q, s.C, s.K, nullptr, nullptr, nullptr, nullptr}, threads);
+  return amx_conv_weight_workspace(weight_problem(s, nullptr, nullptr, nullptr, nullptr), threads);
 }
 
 bool amx_conv2d_backward_weight(const Conv2dSpec& s, const float* x, const float* dy, float* dw, float* dbias,
                                 const Context& context) {
   if (s.N == 0) return false;
   if (suits_amx_lines(s)) return lines_weight({s, amx_parts(s.numerics)}, x, dy, dw, dbias, context);
-  return amx_weight({amx_parts(s.numerics), s.N * s.P * s.Q, s.C, s.K, x, dy, dw, dbias}, context);
+  return amx_conv_weight(weight_problem(s, x, dy, dw, dbias), context);
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -131,18 +131,16 @@ inline void multiply_run(const AmxGemm& p, const float* a, int64_t column, int64
                          Splitter& splitter) {
   alignas(64) float sums[M][kAmxRowsRun * kTileLines] = {};
   sum_run<kParts, M, V>(p, a, column, columns, splitter, sums);
-  float* out[M];
-  for (int i = 0; i < M; ++i) out[i] = p.out + i * p.columns;
   for (int64_t j = 0; j < columns; j += kTileLines) {
     const int64_t count = min_of(kTileLines, columns - j);
     for (int i = 0; i < M; ++i) {
+      float* const to = p.out + i * p.columns + column + j;
       Vec<float> tile[1][1] = {{load(sums[i] + j)}};
-      if (p.epilogue.bias != nullptr) tile[0][0] += load_up_to(p.epilogue.bias + column + j, count);
-      p.epilogue.activate(tile);
-      store_up_to(out[i] + column + j, tile[0][0], count);
+      p.epilogue.apply(tile, column + j, count, [to](int) { return to; });
+      store_up_to(to, tile[0][0], count);
     }
   }
-  p.epilogue.finish(out, M, column, columns);
+  p.epilogue.finish(p.out + column, p.columns, M, columns);
 }
 
 template <int kParts, int M>

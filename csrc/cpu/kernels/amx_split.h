@@ -50,6 +50,17 @@ class Splitter {
     return _mm512_cmp_ps_mask(_mm512_abs_ps(sum_), _mm512_set1_ps(__builtin_inff()), _CMP_LT_OQ) == 0xffff;
   }
 
+  // to[part * pitch + i] = part of from[i], i < 32; zeros from n on.
+  FC_INLINE void run(const float* from, int64_t n, Bfloat16* to, int64_t pitch) {
+    parts_ == 2 ? run_in<2>(from, n, to, pitch) : run_in<3>(from, n, to, pitch);
+  }
+
+  // to[part * pitch + 2 * j], … + 1: the parts of even[j], odd[j], j < 16; zeros from n on. A null row is
+  // zeros.
+  FC_INLINE void pairs(const float* even, const float* odd, int64_t n, Bfloat16* to, int64_t pitch) {
+    parts_ == 2 ? pairs_in<2>(even, odd, n, to, pitch) : pairs_in<3>(even, odd, n, to, pitch);
+  }
+
   template <int kParts>
   struct Parts {
     __m512 part[kParts];  // the lower half of every lane is zero
@@ -67,15 +78,15 @@ class Splitter {
     return p;
   }
 
-  // to[part * pitch + i] = part of from[i], i < 32; zeros from n on.
-  FC_INLINE void run(const float* from, int64_t n, Bfloat16* to, int64_t pitch) {
-    parts_ == 2 ? run_in<2>(from, n, to, pitch) : run_in<3>(from, n, to, pitch);
-  }
-
-  // to[part * pitch + 2 * j], … + 1: the parts of even[j], odd[j], j < 16; zeros from n on. A null row is
-  // zeros.
-  FC_INLINE void pairs(const float* even, const float* odd, int64_t n, Bfloat16* to, int64_t pitch) {
-    parts_ == 2 ? pairs_in<2>(even, odd, n, to, pitch) : pairs_in<3>(even, odd, n, to, pitch);
+  // to[part * pitch + 2 * j], … + 1: the parts of lane j of two vectors.
+  template <int kParts>
+  FC_INLINE static void store_pairs(const Parts<kParts>& even, const Parts<kParts>& odd, Bfloat16* to,
+                                    int64_t pitch) {
+#pragma GCC unroll 3
+    for (int i = 0; i < kParts; ++i) {
+      const __m512i low = _mm512_srli_epi32(_mm512_castps_si512(even.part[i]), 16);
+      _mm512_storeu_si512(to + i * pitch, _mm512_or_si512(_mm512_castps_si512(odd.part[i]), low));
+    }
   }
 
  private:
@@ -99,11 +110,7 @@ class Splitter {
   FC_INLINE void pairs_in(const float* even, const float* odd, int64_t n, Bfloat16* to, int64_t pitch) {
     const auto first = split<kParts>(_mm512_maskz_loadu_ps(first_lanes(even ? n : 0), even));
     const auto second = split<kParts>(_mm512_maskz_loadu_ps(first_lanes(odd ? n : 0), odd));
-#pragma GCC unroll 3
-    for (int i = 0; i < kParts; ++i) {
-      const __m512i low = _mm512_srli_epi32(_mm512_castps_si512(first.part[i]), 16);
-      _mm512_storeu_si512(to + i * pitch, _mm512_or_si512(_mm512_castps_si512(second.part[i]), low));
-    }
+    store_pairs<kParts>(first, second, to, pitch);
   }
 
   int64_t parts_;

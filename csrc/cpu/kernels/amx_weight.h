@@ -1,4 +1,4 @@
-// amx_weight.h — weight and bias gradients of a plain product on AMX tiles: of dense layers and 1x1 filters.
+// amx_weight.h — weight and bias gradients of a dense layer on AMX tiles.
 //
 // Math       dw[c][k] = Σ_m x[m][c] · dy[m][k],  dbias[k] = Σ_m dy[m][k]
 // Shapes     x (rows,C)  dy (rows,K)  dw (C,K)  dbias (K) or null

@@ -32,7 +32,8 @@ struct Conv2dRates {
   static constexpr double stream = 5;                               // bytes per cycle from L3
   static constexpr double amx_fast = 110, amx_strict = 50;  // products of float32 per cycle, of three and
                                                             // six of bfloat16
-  static constexpr double split = 1;  // cycles per number on its way to a tile or from one
+  static constexpr double split = 1;          // cycles per number on its way to a tile or from one
+  static constexpr double split_cells = 0.6;  // the same in a weight gradient
 };
 
 inline double vectors(int64_t channels) {
@@ -86,13 +87,6 @@ inline bool suits_amx_lines(const Conv2dSpec& s) {
          (s.R == 1 || s.dilation_h == 1) && s.Q > 0;
 }
 
-// A weight gradient of single taps is a plain product; others of many channels are not built on AMX tiles.
-inline bool can_use_amx(const Conv2dSpec& s, Conv2dPass pass) {
-  if (pass != Conv2dPass::backward_weight || suits_amx_lines(s)) return true;
-  return s.R == 1 && s.S == 1 && s.stride_h == 1 && s.stride_w == 1 && s.groups == 1 && s.P == s.H &&
-         s.Q == s.W;
-}
-
 // Depth that tiles take for a filter: every tap by itself, the taps of a row as one run, or, of few channels,
 // the whole filter as one (amx_folded.h).
 inline int64_t amx_depth(const Conv2dSpec& s, int64_t from) {
@@ -112,12 +106,25 @@ inline double amx_cycles(const Conv2dSpec& s, int64_t from, int64_t to) {
          static_cast<double>(s.groups * s.N * s.P * s.Q * (from + to)) * R::split;
 }
 
+// Tiles hold 16 channels, of all taps of a filter row where there are few, 16 filters and 32 positions.
+inline double amx_weight_cycles(const Conv2dSpec& s) {
+  using R = Conv2dRates;
+  const int64_t channels = s.group_channels(), filters = s.group_filters();
+  const bool merged = s.groups == 1 && channels < 16 && s.dilation_w == 1;
+  const int64_t rows = merged ? s.R * round_up(s.S * channels, 16) : s.R * s.S * round_up(channels, 16);
+  const int64_t columns = merged ? s.Q : s.Q + s.S / 2, cells = s.C * (merged ? s.S * s.Q : s.W);
+  const int64_t positions = round_up(s.N * (s.P + s.R / 2) * columns, 32);
+  return static_cast<double>(s.groups * positions * rows * round_up(filters, 16)) /
+             (s.numerics.precision == Precision::strict ? R::amx_strict : R::amx_fast) +
+         static_cast<double>(s.N * (s.H * cells + s.P * s.Q * s.K)) * R::split_cells;
+}
+
 template <class T>
 inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   using A = Conv2dAlgorithm;
   if (is_depthwise(s)) return A::depthwise;
   const A preferred = s.numerics.preferred;
-  const bool amx = kHasAmx && std::is_same_v<T, float> && can_use_amx(s, pass);
+  const bool amx = kHasAmx && std::is_same_v<T, float>;
   if (suits_lines(s, pass)) {
     // A tile of 32 depths has to be filled well: the terms of a 3x3 filter of one channel do not.
     if (preferred == A::automatic) return amx && s.R * s.S * s.C > 16 ? A::amx : A::lines;
@@ -137,10 +144,13 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   const auto consider = [&](A algorithm, double cost) {
     if (cost < cycles) best = algorithm, cycles = cost;
   };
-  if (amx && s.R * s.S * from >= 16 && to >= 4) {
+  if (weight) {
+    if (amx) consider(A::amx, amx_weight_cycles(s));
+    if (winograd) consider(A::winograd, winograd_weight_cycles(s));
+  } else if (amx && s.R * s.S * from >= 16 && to >= 4) {
     consider(A::amx, amx_cycles(s, from, to));  // faster than minimal filtering wherever that is possible
   } else if (winograd) {
-    consider(A::winograd, weight ? winograd_weight_cycles(s) : winograd_cycles(s, height, width, from, to));
+    consider(A::winograd, winograd_cycles(s, height, width, from, to));
   }
   return best;
 }

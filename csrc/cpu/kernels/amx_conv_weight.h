@@ -1,0 +1,147 @@
+// amx_conv_weight.h — weight and bias gradients of convolutions on AMX tiles.
+//
+// Math       dw[tap][c][k] = Σ_m x[number(m) + shift(tap)][c] · dy[m][k],  dbias[k] = Σ_m dy[m][k]; per group
+// Blocking   a task owns a chunk of bands and a part of dw, whose sums stay in L2. Per band, a pair of tiles
+//            of channels under every tap passes over the pairs of tiles of filters. Bands that several tasks
+//            need are split ahead, by all threads
+// Threads    over (chunk, group, part of dw), by shape alone; chunks are added in a fixed tree
+// Numerics   as amx_tile.h, blocks of 32 numbers in ascending order within a chunk, then the tree. dbias:
+//            float32 sums of 32 numbers, of a band, then the tree
+// Workspace  amx_conv_weight_workspace(c, threads) bytes
+// Edges      taps outside the image multiply zeros. False, and dw and dbias are left undefined, where x or dy
+//            have infinities, NaN or very large numbers
+#pragma once
+
+#include "core/context.h"
+#include "cpu/kernels/amx_conv_weight_problem.h"
+#include "cpu/kernels/tree_sum.h"
+#include "cpu/parallel.h"
+
+namespace fc::cpu::FC_ISA {
+
+// A task's part of dw of one group, and its sums.
+struct AmxWeightPart {
+  const AmxConvWeight& c;
+  int64_t group;
+  Range rows, filters;  // pairs
+  float* sums;          // [row pair][filter pair][column pair][32][32]
+
+  void add_band(const Bfloat16* x, const Bfloat16* dy, bool accumulate) const {
+    for_each_block([&](int64_t row, const ColumnPair& pair, float* out) {
+      const AmxWeightGrid& g = c.grid;
+      const AmxStream a{x + g.x_start(pair.run[0]) + 2 * row * g.x_tile(), g.x_tile(), kTileSize,
+                        g.x_block()};
+      const Bfloat16* first = dy + pair.tile[0] * g.dy_tile() + g.dy_start(pair.run[0]);
+      const Bfloat16* second = dy + pair.tile[1] * g.dy_tile() + g.dy_start(pair.run[1]);
+      const AmxStream b{first, second - first, g.dy_part(), kTileSize};
+      const int64_t no_jump = 0;
+      multiply_split(min_of(g.channel_tiles - 2 * row, 2) * kTileLines, pair.count * kTileLines,
+                     {g.parts, a, b, &no_jump, 1, g.band_blocks(), out, accumulate});
+    });
+  }
+
+  void store(float* dw) const {
+    for_each_block([&](int64_t row, const ColumnPair& pair, const float* from) {
+      for (int64_t i = 2 * row; i < min_of(2 * row + 2, c.grid.channel_tiles); ++i, from += 16 * kPairLines) {
+        for (int64_t j = 0; j < pair.count; ++j)
+          store_tile(from + j * kTileLines, i * kTileLines, pair.run[j], pair.tile[j] * kTileLines, dw);
+      }
+    });
+  }
+
+ private:
+  template <class F>
+  void for_each_block(const F& f) const {
+    float* next = sums;
+    for (int64_t row = rows.begin; row < rows.end; ++row) {
+      for (int64_t filter = filters.begin; filter < filters.end; ++filter) {
+        c.for_each_column_pair(filter, [&](const ColumnPair& pair) {
+          f(row, pair, next);
+          next += kPairSums;
+        });
+      }
+    }
+  }
+
+  void store_tile(const float* from, int64_t channel, int64_t run, int64_t column, float* dw) const {
+    const int64_t depth = c.grid.depth(), count = min_of(c.p.columns - column, kTileLines);
+    float* to = dw + (run * depth + channel) * c.p.filters() + group * c.p.columns + column;
+    for (int64_t i = 0; i < min_of(depth - channel, kTileLines); ++i)
+      store_up_to(to + i * c.p.filters(), load(from + i * kPairLines), count);
+  }
+};
+
+// One call of amx_conv_weight: the steps it consists of.
+struct AmxWeightCall {
+  const AmxConvWeight& c;
+  const AmxConvWeightBlocking& k;
+  const AmxConvWeightWorkspace& w;
+
+  float* dbias_of(int64_t band, int64_t group) const {
+    return c.p.dbias != nullptr ? w.dbias + band * c.grid.filters + group * c.grid.columns : nullptr;
+  }
+  AmxConvWeightWorkspace::Scratch scratch(int slot) const {
+    WorkspaceCutter cutter = w.slots.at(slot);
+    return AmxConvWeightWorkspace::scratch(c, k, cutter);
+  }
+
+  void split_ahead(int threads) const {
+    constexpr int64_t kRun = 4;  // tiles split by a task
+    const AmxWeightGrid& g = c.grid;
+    const int64_t x_runs = ceil_div(g.channel_tiles, kRun), runs = x_runs + ceil_div(g.column_tiles, kRun);
+    parallel_for_slots(threads, g.bands * g.groups * runs, [&](int64_t task, int slot) {
+      const int64_t i = task / runs, run = task % runs, band = i / g.groups, group = i % g.groups;
+      Splitter splitter(g.parts);
+      if (run < x_runs) {
+        g.split_x(band, group, {run * kRun, min_of((run + 1) * kRun, g.channel_tiles)}, w.x + i * g.x_size(),
+                  scratch(slot).strip, splitter);
+      } else {
+        const int64_t first = (run - x_runs) * kRun;
+        g.split_dy(band, group, {first, min_of(first + kRun, g.column_tiles)}, w.dy + i * g.dy_size(),
+                   dbias_of(band, group), splitter);
+      }
+      w.refused[slot] |= !splitter.ordinary();
+    });
+  }
+
+  void add_chunk(int64_t chunk, int64_t group, int64_t part, int slot) const {
+    const AmxWeightGrid& g = c.grid;
+    const auto own = scratch(slot);
+    const AmxWeightPart sums{c, group, part_of(c.row_pairs(), k.row_runs, part / k.column_runs),
+                             part_of(c.filter_pairs(), k.column_runs, part % k.column_runs), own.sums};
+    const Range bands = part_of(g.bands, k.chunks, chunk);
+    const AmxSession session;
+    Splitter splitter(g.parts);
+    for (int64_t band = bands.begin; band < bands.end; ++band) {
+      const int64_t i = band * g.groups + group;
+      if (!k.split_ahead) {
+        g.split_x(band, group, {0, g.channel_tiles}, own.x, own.strip, splitter);
+        g.split_dy(band, group, {0, g.column_tiles}, own.dy, dbias_of(band, group), splitter);
+      }
+      sums.add_band(k.split_ahead ? w.x + i * g.x_size() : own.x,
+                    k.split_ahead ? w.dy + i * g.dy_size() : own.dy, band > bands.begin);
+    }
+    sums.store(w.partial + chunk * c.p.weights());
+    w.refused[slot] |= !splitter.ordinary();
+  }
+};
+
+inline bool amx_conv_weight(const AmxConvWeight& c, const Context& context) {
+  const AmxConvWeightBlocking k(c);
+  const AmxConvWeightWorkspace w(c, k, context.threads, context.workspace);
+  const AmxWeightCall call{c, k, w};
+  const int64_t groups = c.grid.groups, parts = k.parts(), weights = c.p.weights(), filters = c.grid.filters;
+  for (int i = 0; i < context.threads; ++i) w.refused[i] = 0;
+  if (k.split_ahead) call.split_ahead(context.threads);
+  if (any_refused(w.refused, context.threads)) return false;
+
+  parallel_for_slots(context.threads, k.chunks * groups * parts, [&](int64_t task, int slot) {
+    call.add_chunk(task / parts / groups, task / parts % groups, task % parts, slot);
+  });
+  if (any_refused(w.refused, context.threads)) return false;
+  if (k.chunks > 1) tree_sum(w.partial, k.chunks, weights, weights, c.p.dw, context.threads);
+  if (c.p.dbias != nullptr) tree_sum(w.dbias, c.grid.bands, filters, filters, c.p.dbias, 1);
+  return true;
+}
+
+}  // namespace fc::cpu::FC_ISA

@@ -13,6 +13,9 @@ from fastconv.errors import DeviceError
 
 FLOATS = ("float32", "float64")
 
+# NumPy spells ``dtype.name`` out at every call, at the price of a small kernel. Native byte order only.
+_NAMES = {np.dtype(name): name for name in (*FLOATS, "uint8", "int32", "int64", "uint64")}
+
 # Asking the system for its free memory costs more than a small allocation; below this size nobody asks.
 _ASK_FROM_BYTES = 1 << 26
 
@@ -58,6 +61,8 @@ def as_array(op: str, name: str, value: Any) -> np.ndarray:
 
 def check_dtype(op: str, name: str, array: np.ndarray, accepted: tuple[str, ...] = FLOATS) -> None:
     """TypeError unless the dtype is one of ``accepted`` in the machine's byte order."""
+    if _NAMES.get(array.dtype) in accepted:
+        return
     if not array.dtype.isnative:
         raise TypeError(
             f"[{op}] {name} has a foreign byte order: expected native {' or '.join(accepted)}, got dtype {array.dtype}. "
@@ -68,6 +73,11 @@ def check_dtype(op: str, name: str, array: np.ndarray, accepted: tuple[str, ...]
             f"[{op}] {name} has dtype {array.dtype}, which is not supported: expected {' or '.join(accepted)}, got "
             f"{name}.dtype={array.dtype}. Convert it with {name}.astype(np.float32)."
         )
+
+
+def dtype_name(array: np.ndarray) -> str:
+    """``array.dtype.name``, sooner."""
+    return _NAMES.get(array.dtype) or array.dtype.name
 
 
 def as_floats(op: str, name: str, value: Any) -> np.ndarray:
@@ -170,7 +180,7 @@ def check_out(op: str, out: Any, shape: tuple[int, ...], dtype: str, inputs: lis
         raise TypeError(
             f"[{op}] out must be an ndarray: expected numpy.ndarray, got {type(out).__name__}. Use np.empty."
         )
-    if out.dtype != np.dtype(dtype) or not out.dtype.isnative:
+    if _NAMES.get(out.dtype) != dtype:
         raise TypeError(
             f"[{op}] out must have the result's dtype: expected {dtype}, got out.dtype={out.dtype}. Allocate it with np.empty."
         )

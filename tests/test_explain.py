@@ -6,6 +6,7 @@ import pytest
 import fastconv
 from fastconv import _cpu, layers, models, random
 from fastconv.machine import measured_machine
+from fastconv.testing.numerics import numerics
 from fastconv.testing.refusal import assert_refused
 
 
@@ -131,6 +132,19 @@ def test_machine(threads):
     assert machine.bytes_per_second(1) == rates[0]
     assert machine.bytes_per_second(2.0**40) == rates[-1]
     assert machine.predicted(machine.flops, 0) == pytest.approx(1 + machine.call)
+
+
+@pytest.mark.parametrize("precision", ("fast", "strict"))
+def test_products_on_matrix_tiles_have_a_ceiling_of_their_own(isa, precision):
+    machine = measured_machine("float32")
+    assert (machine.split_flops > machine.flops) == (isa == "amx")
+    with numerics(precision):
+        model = models.Sequential([layers.Input((64,)), layers.Dense(512)])
+        (row,) = fastconv.explain(model, 64, training=False).rows
+    assert row.algorithm == ("amx" if isa == "amx" else "direct")
+    twice = row.algorithm == "amx" and precision == "strict"  # six products of parts instead of three
+    assert row.executed == row.flops * (2 if twice else 1)
+    assert row.predicted == machine.predicted(row.executed, row.bytes, row.algorithm)
 
 
 def test_every_instruction_set_has_a_peak(isa):

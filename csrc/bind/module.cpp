@@ -59,6 +59,15 @@ PYBIND11_MODULE(_cpu, m) {
       },
       py::arg("wide"), py::arg("seconds"),
       "Multiply-adds per second, times two, of all threads: float64 if wide, else float32.");
+  m.def(
+      "peak_split_flops",
+      [](double seconds) {
+        double rate = 0;
+        without_lock([&] { rate = cpu::peak_split_flops(cpu::threads(), seconds); });
+        return rate;
+      },
+      py::arg("seconds"),
+      "float32 operations per second by matrix tiles, in fast precision, of all threads; 0 without tiles.");
   m.def("get_num_threads", &cpu::threads);
   m.def("set_num_threads", &cpu::set_threads, py::arg("n"));
   m.attr("compiler") = __VERSION__;

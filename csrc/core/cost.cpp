@@ -3,6 +3,7 @@
 
 #include "core/conv2d_spec.h"
 #include "core/elementwise_spec.h"
+#include "core/gemm_spec.h"
 #include "core/signature.h"
 
 namespace fc {
@@ -37,6 +38,13 @@ double winograd_flops(const Conv2dSpec& s, std::string_view kernel) {
   return 2 * 36 * static_cast<double>(tiles) * static_cast<double>(s.C * s.K);
 }
 
+bool is_strict(const Spec& spec) {
+  const auto* conv = dynamic_cast<const Conv2dSpec*>(&spec);
+  const auto* gemm = dynamic_cast<const GemmSpec*>(&spec);
+  const Numerics* numerics = conv != nullptr ? &conv->numerics : gemm != nullptr ? &gemm->numerics : nullptr;
+  return numerics != nullptr && numerics->precision == Precision::strict;
+}
+
 }  // namespace
 
 Cost cost_of(KernelId id, const Spec& spec, void* const* tensors, std::string_view algorithm) {
@@ -45,6 +53,7 @@ Cost cost_of(KernelId id, const Spec& spec, void* const* tensors, std::string_vi
   cost.flops = cost.executed = spec.flops(signature.kernel);
   const auto* conv = dynamic_cast<const Conv2dSpec*>(&spec);
   if (conv != nullptr && algorithm == "winograd") cost.executed = winograd_flops(*conv, signature.kernel);
+  if (algorithm == "amx" && is_strict(spec)) cost.executed *= 2;  // six products of parts instead of three
   cost.bytes = bytes_of(signature, spec, tensors);
   return cost;
 }

@@ -10,7 +10,7 @@ namespace fc {
 
 struct Cost {
   double flops = 0;     // of the definition; multiply and add count as two
-  double executed = 0;  // of the algorithm's products: fewer in Winograd's
+  double executed = 0;  // of the algorithm's products: fewer in Winograd's, on AMX twice as many if strict
   double bytes = 0;     // each tensor read or written once, an updated one both
 };
 

@@ -21,7 +21,8 @@ double peak_flops(DType dtype, int threads, double seconds);
 }  // namespace avx512
 namespace amx {
 void add_products(KernelTable& table);
-}
+double peak_split_flops(int threads, double seconds);
+}  // namespace amx
 
 namespace {
 
@@ -29,6 +30,7 @@ struct Isa {
   std::string name;
   KernelTable (*make_table)();
   double (*peak_flops)(DType dtype, int threads, double seconds);
+  double (*peak_split_flops)(int threads, double seconds) = nullptr;  // null: no product is split
 };
 
 #if defined(FASTCONV_HAS_AMX)
@@ -50,7 +52,7 @@ const std::vector<Isa>& built() {
       {"avx512", avx512::make_table, avx512::peak_flops},
 #endif
 #if defined(FASTCONV_HAS_AMX)
-      {"amx", make_amx_table, avx512::peak_flops},  // the peak of fused multiply-adds
+      {"amx", make_amx_table, avx512::peak_flops, amx::peak_split_flops},
 #endif
   };
   return all;
@@ -108,6 +110,11 @@ const KernelTable& kernels() {
 
 double peak_flops(DType dtype, int threads, double seconds) {
   return find(current_isa()).peak_flops(dtype, threads, seconds);
+}
+
+double peak_split_flops(int threads, double seconds) {
+  const auto rate = find(current_isa()).peak_split_flops;
+  return rate != nullptr ? rate(threads, seconds) : 0;
 }
 
 }  // namespace fc::cpu

@@ -19,4 +19,7 @@ const KernelTable& kernels();
 // Floating-point operations per second that the instruction set in use can do, measured for about `seconds`.
 double peak_flops(DType dtype, int threads, double seconds);
 
+// The same of float32 products that are split for matrix tiles, in fast precision; 0 where there are none.
+double peak_split_flops(int threads, double seconds);
+
 }  // namespace fc::cpu

@@ -32,7 +32,7 @@ class Row:
         kernel, problem: its name, and the shapes as the spec writes them.
         algorithm: how it is computed; empty where there is one way.
         flops: floating-point operations of the definition.
-        executed: those that the algorithm does (Winograd's needs fewer).
+        executed: those that the algorithm does (Winograd's needs fewer; strict products on matrix tiles count twice).
         bytes: each tensor read or written once.
         predicted: seconds on a machine whose limits are reached.
         measured: seconds, the shortest of several runs.
@@ -105,8 +105,9 @@ class Explanation:
 
     def _machine_text(self) -> str:
         rates = ", ".join(f"{rate / 1e9:.0f} GB/s at {_size(size)}" for size, rate in self.machine.bandwidth)
+        tiles = f" ({self.machine.split_flops / 1e9:.0f} on matrix tiles)" if self.machine.split_flops else ""
         return (
-            f"This machine: {self.machine.flops / 1e9:.0f} GFLOP/s, {rates}, {self.machine.call * 1e6:.2f} us per call."
+            f"This machine: {self.machine.flops / 1e9:.0f} GFLOP/s{tiles}, {rates}, {self.machine.call * 1e6:.2f} us per call."
         )
 
     def __str__(self) -> str:
@@ -222,12 +223,12 @@ def _measured(program: Any) -> np.ndarray:
 def _row(machine: Machine, step: tuple[str, str], cost: tuple[str, float, float, float], measured: float) -> Row:
     algorithm, flops, executed, nbytes = cost
     waits = {
-        "arithmetic": executed / machine.flops,
+        "arithmetic": machine.arithmetic(executed, algorithm),
         "memory": nbytes / machine.bytes_per_second(nbytes),
         "call": machine.call,
     }
     limit = max(waits, key=waits.__getitem__)
-    predicted = machine.predicted(executed, nbytes)
+    predicted = machine.predicted(executed, nbytes, algorithm)
     return Row(*step, algorithm, flops, executed, nbytes, predicted, float(measured), limit)
 
 

@@ -23,11 +23,13 @@ class Machine:
 
     Attributes:
         flops: multiply-adds per second from registers, times two.
+        split_flops: the same of float32 products by matrix tiles (AMX) in fast precision; 0 where there are none.
         bandwidth: ``(bytes, bytes per second)`` of copies that read and write that many bytes in all.
         call: seconds of a kernel call with next to no work.
     """
 
     flops: float
+    split_flops: float
     bandwidth: tuple[tuple[float, float], ...]
     call: float
 
@@ -36,9 +38,13 @@ class Machine:
         sizes = [math.log2(size) for size, _ in self.bandwidth]
         return float(np.interp(math.log2(max(nbytes, 1.0)), sizes, [rate for _, rate in self.bandwidth]))
 
-    def predicted(self, flops: float, nbytes: float) -> float:
+    def arithmetic(self, flops: float, algorithm: str = "") -> float:
+        """Seconds of so many operations on the units that an algorithm uses."""
+        return flops / (self.split_flops if algorithm == "amx" else self.flops)
+
+    def predicted(self, flops: float, nbytes: float, algorithm: str = "") -> float:
         """Seconds of a call that waits for the slower of arithmetic and memory."""
-        return self.call + max(flops / self.flops, nbytes / self.bytes_per_second(nbytes))
+        return self.call + max(self.arithmetic(flops, algorithm), nbytes / self.bytes_per_second(nbytes))
 
 
 def measured_machine(dtype: str) -> Machine:
@@ -49,8 +55,9 @@ def measured_machine(dtype: str) -> Machine:
 @lru_cache(maxsize=16)
 def _measure(dtype: str, threads: int, isa: str) -> Machine:
     flops = _cpu.peak_flops(dtype == "float64", _SECONDS)
+    split_flops = _cpu.peak_split_flops(_SECONDS) if dtype == "float32" else 0.0
     bandwidth = tuple((float(size), size / _copy_seconds(size)) for size in _SIZES)
-    return Machine(flops, bandwidth, _copy_seconds(8, calls=100))
+    return Machine(flops, split_flops, bandwidth, _copy_seconds(8, calls=100))
 
 
 def _copy_seconds(nbytes: int, calls: int = 1) -> float:

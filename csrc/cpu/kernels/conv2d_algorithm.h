@@ -33,7 +33,7 @@ struct Conv2dRates {
   static constexpr double amx_fast = 110, amx_strict = 60;  // products of float32 per cycle, of three and
                                                             // six of bfloat16
   static constexpr double split = 1;          // cycles per number on its way to a tile or from one
-  static constexpr double split_cells = 0.6;  // the same in a weight gradient
+  static constexpr double split_cells = 0.6;  // the same in a weight gradient, and where nothing is split
 };
 
 inline double vectors(int64_t channels) {
@@ -143,12 +143,14 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   const int64_t from = backward ? s.group_filters() : s.group_channels();
   const int64_t to = backward ? s.group_channels() : s.group_filters();
   A best = A::direct;
-  double cycles = (strict ? 1 : 0.8) * direct_cycles(s, s.N * s.P * s.Q * s.groups, from, to);
+  const int64_t pixels = s.N * s.P * s.Q * s.groups;
+  double cycles = (strict ? 1 : 0.8) * direct_cycles(s, pixels, from, to) +
+                  static_cast<double>(pixels * (from + to)) * Conv2dRates::split_cells;
   const auto consider = [&](A algorithm, double cost) {
     if (cost < cycles) best = algorithm, cycles = cost;
   };
   if (weight) {
-    if (amx) consider(A::amx, amx_weight_cycles(s));
+    if (amx && s.R * s.S * s.group_channels() > 16) consider(A::amx, amx_weight_cycles(s));
     if (winograd) consider(A::winograd, winograd_weight_cycles(s));
   } else if (amx && s.R * s.S * from >= 16 && to >= 4) {
     consider(A::amx, amx_cycles(s, from, to));  // faster than minimal filtering wherever that is possible

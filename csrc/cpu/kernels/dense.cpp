@@ -5,10 +5,29 @@
 
 namespace fc::cpu::FC_ISA {
 
+namespace {
+
+template <class T, GemmPass pass>
+const char* algorithm(const Spec& spec) {
+  const bool amx = suits_amx<T>(static_cast<const GemmSpec&>(spec), pass);
+  return name_of(amx ? Conv2dAlgorithm::amx : Conv2dAlgorithm::direct);
+}
+
+template <GemmPass pass>
+void name_algorithms(KernelTable& table, KernelId id) {
+  table.f32[static_cast<int>(id)].algorithm = &algorithm<float, pass>;
+  table.f64[static_cast<int>(id)].algorithm = &algorithm<double, pass>;
+}
+
+}  // namespace
+
 void add_dense(KernelTable& table) {
   add_dense_forward(table);
   add_dense_backward_input(table);
   add_dense_backward_weight(table);
+  name_algorithms<GemmPass::forward>(table, KernelId::dense_forward);
+  name_algorithms<GemmPass::backward_input>(table, KernelId::dense_backward_input);
+  name_algorithms<GemmPass::backward_weight>(table, KernelId::dense_backward_weight);
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -5,9 +5,7 @@
 // Numerics   a < 1 and b > 0: the sums stay normal numbers
 #include "cpu/kernels/peak.h"
 
-#include <chrono>
-
-#include "cpu/parallel.h"
+#include "cpu/kernels/peak_rate.h"
 #include "cpu/simd/vec.h"
 
 namespace fc::cpu::FC_ISA {
@@ -34,23 +32,12 @@ T run_chains(int64_t start) {
 
 template <class T>
 double peak_flops(int threads, double seconds) {
-  using Clock = std::chrono::steady_clock;
-  const int64_t tasks = 8 * threads;
   volatile T sink = 0;
-  double best = 0;
-  const Clock::time_point end =
-      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
-  do {
-    const Clock::time_point start = Clock::now();
-    parallel_for(threads, tasks, [&](int64_t i) {  // each i its own sums: one result cannot serve two
-      const T total = run_chains<T>(i);
-      if (total < 0) sink = total;  // never: it keeps the loop
-    });
-    const double flops = 2.0 * kChains * kRounds * static_cast<double>(kLanes<T> * tasks);
-    const double rate = flops / std::chrono::duration<double>(Clock::now() - start).count();
-    if (rate > best) best = rate;
-  } while (Clock::now() < end);
-  return best;
+  constexpr double kFlops = 2.0 * kChains * kRounds * static_cast<double>(kLanes<T>);
+  return best_rate(threads, seconds, kFlops, [&](int64_t i) {  // each i its own sums: one cannot serve two
+    const T total = run_chains<T>(i);
+    if (total < 0) sink = total;  // never: it keeps the loop
+  });
 }
 
 double peak_flops(DType dtype, int threads, double seconds) {

@@ -159,8 +159,10 @@ class Compiled(Layer):
             self._known_output_shapes = [a.shape[1:] for a in self._predict_plan(1).outputs]
         return self._known_output_shapes
 
-    def _predict_plan(self, batch: int) -> ModelPlan:
-        return self._plans["predict"].get(batch, lambda: plans.predict_plan(self, self._sample_shapes(), batch))
+    def _predict_plan(self, batch: int, streams: bool = False) -> ModelPlan:
+        return self._plans["predict"].get(
+            (batch, streams), lambda: plans.predict_plan(self, self._sample_shapes(), batch, streams)
+        )
 
     def _plan(self, purpose: str, batch: int) -> ModelPlan:
         losses = self._need_compile(purpose)

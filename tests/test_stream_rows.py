@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastconv import _cpu, layers, models
+from fastconv import _cpu, layers, models, ops
 from fastconv.testing.numerics import numerics
 
 ACTIVATIONS = {"linear": ("linear", 1.0, 0.0), "relu": ("relu", 0.0, 0.0), "gelu": ("gelu", 0.0, 0.0)}
@@ -47,6 +47,15 @@ def test_the_bits_do_not_depend_on_threads(threads, isa):
         threads(n)
         found.add(streamed(x, w, None).tobytes())
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("k, n", [(1, 1), (301, 5), (301, 9), (33, 17), (1600, 10), (500, 130), (301, 4100)])
+def test_one_row_has_the_bits_of_many(k, n, isa):
+    rng = np.random.default_rng(k)
+    x, w, bias = (rng.standard_normal(shape).astype(np.float32) for shape in ((7, k), (k, n), (n,)))
+    with numerics("strict", "direct"):
+        many = ops.dense(x, w, bias, activation="gelu")
+        np.testing.assert_array_equal(ops.dense(x[2:3], w, bias, activation="gelu"), many[2:3])
 
 
 def test_what_is_not_finite_stays_so(isa):

@@ -2,11 +2,11 @@
 //
 // Math       y[m,n] = act(bias[n] + Σ_k x[m,k] · w[k,n])
 // Shapes     x (M,K)  w (K,N)  bias (N) or null  y (M,N)     C-contiguous
-// Blocking   igemm.h with one tap
+// Blocking   igemm.h with one tap; a single row as chain_row of stream_rows.h
 //            On AMX tiles: amx_dense.cpp, which see for its numerics
 // Threads    over (row block, column panels): a batch of one still uses all threads
-//            dense_forward_streamed: in fast precision a few rows go through stream_rows.h, which see; all
-//            else as dense_forward
+//            dense_forward_streamed: in fast precision a few rows are added in chunks, see stream_rows.h;
+//            all else as dense_forward
 // Numerics   one chain of fma per y, ascending in k; then + bias, then the activation. A sample's bits do not
 //            depend on its batch, but for dense_forward_streamed
 // Workspace  dense_forward_workspace(spec, threads) bytes: row pointers, w or a block of it packed, or sums
@@ -47,6 +47,7 @@ void dense_forward(const GemmSpec& s, const T* x, const T* w, const T* bias, T* 
   if constexpr (kHasAmx && std::is_same_v<T, float>) {
     if (suits_amx<T>(s, GemmPass::forward) && amx_dense_forward(s, x, w, bias, y, context)) return;
   }
+  if (s.M == 1 && s.N > kDotColumns<T>) return chain_row(streamed(s, x, w, bias, y), context);
   igemm(problem(s, x, w, bias, y), context);
 }
 

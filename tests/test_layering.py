@@ -158,7 +158,11 @@ def includes(path):
     "folder,ours,others",
     [
         ("core", {"core"}, set()),
-        ("cpu", {"core", "cpu"}, {"immintrin.h", "pthread.h", "sched.h", "cpuid.h", "unistd.h", "sys/syscall.h"}),
+        (
+            "cpu",
+            {"core", "cpu"},
+            {"immintrin.h", "pthread.h", "sched.h", "sys/resource.h", "cpuid.h", "unistd.h", "sys/syscall.h"},
+        ),
         ("cpu/simd", {"cpu/simd"}, {"immintrin.h"}),
         ("bind", {"core", "cpu", "bind"}, {"pybind11/", "unistd.h"}),
     ],

@@ -150,6 +150,18 @@ def test_a_loader_of_torch():
     assert second.fit(loader, verbose=0).history == expected
 
 
+def test_a_batch_like_the_one_before_is_checked_all_the_same():
+    model = classifier()
+    for _ in range(2):
+        model.train_on_batch(X, LABELS)
+    for x, y in ((X, LABELS + 100), (X, LABELS - 100), (X, LABELS[:-1]), (X[:, :-1], LABELS), (X[:0], LABELS[:0])):
+        with pytest.raises(ValueError, match=r"train_on_batch|sparse_categorical_crossentropy"):
+            model.train_on_batch(x, y)
+    with pytest.raises(TypeError):
+        model.train_on_batch(X, LABELS + 0.5)
+    assert np.isfinite(model.train_on_batch(X.astype(np.float64), LABELS.astype(np.uint8))).all()
+
+
 def test_train_on_batch_is_one_step():
     model = classifier()
     before = model.get_weights()

@@ -3,7 +3,9 @@
 // Start      each worker has a word of its own. The caller writes `invited` there; the worker, which polls
 //            it, writes `active` and takes part. A worker without work for kWorkerSpin sleeps, and an
 //            invitation wakes it; one to a loop that wakes nobody passes a sleeper by. A caller that runs
-//            many of these in quick succession does wake the others: they would have met them all awake
+//            many of these in quick succession does wake the others: they would have met them all awake.
+//            As long as nobody else wants its CPU it spins for kAloneSpin, longer than a caller is away
+//            between two steps of training
 // Work       a member's share of the iterations is contiguous and the same in every loop of that length, so
 //            data stay in its cache. It claims its share piece by piece, and then what is left of the others'
 // End        when nothing is left, the caller takes back the invitations that nobody answered and waits for
@@ -15,12 +17,14 @@
 // Measured   bench/busy.py: steps alone and beside a busy process
 // Tried      OpenMP, asleep between loops: tens of microseconds per loop. kWorkerSpin of 0, 5, 50, 100, 200
 //            us: a sleeping worker takes tens of microseconds to come back, a spinning one loses its claim to
-//            the CPU beside a busy process. kPieces of 1, 2, 8, 16: slower, or the same
+//            the CPU beside a busy process. kAloneAfter of 0, 20, 100 ms, 1 s: slower, beside others or in
+//            turns with them. kPieces of 1, 2, 8, 16: slower, or the same
 #include "cpu/team.h"
 
 #include <pthread.h>
 #if defined(__linux__)
 #include <sched.h>
+#include <sys/resource.h>
 #endif
 
 #include <algorithm>
@@ -39,6 +43,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr Clock::duration kWorkerSpin = std::chrono::microseconds(20);
+constexpr Clock::duration kAloneSpin = std::chrono::microseconds(200);
+constexpr Clock::duration kAloneAfter = std::chrono::milliseconds(5);  // without being put off the CPU
 constexpr Clock::duration kCallerSpin = std::chrono::microseconds(100);
 constexpr int kMissed = 32;     // loops in succession that others slept through, until they are woken
 constexpr int64_t kPieces = 4;  // of a share; each is claimed with one atomic addition
@@ -91,6 +97,26 @@ void leave(int cpu) {
   sched_setaffinity(0, sizeof(all), &all);
 #endif
 }
+
+// Whether a thread has its CPU to itself, by what the system counts: how often it was put off while it ran.
+class Solitude {
+ public:
+  bool holds() {
+#if defined(RUSAGE_THREAD)
+    struct rusage usage;
+    if (getrusage(RUSAGE_THREAD, &usage) != 0) return false;
+    const Clock::time_point now = Clock::now();
+    if (usage.ru_nivcsw != put_off_) put_off_ = usage.ru_nivcsw, since_ = now;
+    return now - since_ > kAloneAfter;
+#else
+    return false;
+#endif
+  }
+
+ private:
+  [[maybe_unused]] long put_off_ = 0;
+  [[maybe_unused]] Clock::time_point since_{};
+};
 
 struct Member {
   alignas(64) std::atomic<int> state{idle};
@@ -170,8 +196,11 @@ class Team {
 
   void attend(int slot, std::atomic<int>& state) {
     in_loop = true;
+    Solitude solitude;
+    const auto invited_within = [&](Clock::duration limit) { return changes_within(limit, state, idle); };
     for (;;) {
-      if (!changes_within(kWorkerSpin, state, idle)) sleep_as(asleep, state, idle);
+      const bool found = invited_within(kWorkerSpin) || (solitude.holds() && invited_within(kAloneSpin));
+      if (!found) sleep_as(asleep, state, idle);
       const int taken = caller_cpu_.load(std::memory_order_relaxed);
       if (taken == current_cpu()) leave(taken);
       int invitation = invited;

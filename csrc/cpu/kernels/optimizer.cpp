@@ -13,8 +13,9 @@
 // Threads    over blocks of 16384 elements, one writer each; one thread for small n
 // Numerics   coefficients in double, rounded once; the update in T, with IEEE's square root and division:
 //            they take less time than the memory. Body and tail run the same vector arithmetic.
-//            State that has decayed below settled()'s limit is 0: where gradients vanish for good, products
-//            with it would become subnormal, and those made a step 7 times slower.
+//            State that has decayed below settled()'s limit is 0, and so is the square of a gradient in
+//            squared(): where gradients vanish, products would become subnormal, and those made a step 7
+//            times slower.
 // Workspace  none
 // Source     Kingma, Ba, 2015; Tieleman, Hinton, 2012; Duchi, Hazan, Singer, 2011; Keras 3,
 //            keras/src/optimizers
@@ -55,6 +56,14 @@ FC_INLINE Vec<T> settled(Vec<T> state) {
   return magnitude<T>(state) < broadcast(kLeast) ? zero<T>() : state;
 }
 
+// g * g, with 0 for what would be below settled()'s limit.
+template <class T>
+FC_INLINE Vec<T> squared(Vec<T> g) {
+  constexpr T kRoot = sizeof(T) == 4 ? static_cast<T>(0x1p-52) : static_cast<T>(0x1p-485);
+  const Vec<T> kept = magnitude<T>(g) < broadcast(kRoot) ? zero<T>() : g;
+  return kept * kept;
+}
+
 template <class T>
 void sgd_update(const VectorSpec& spec, const T* gradient, const double* hyper, T* w, T* velocity,
                 const Context& context) {
@@ -86,7 +95,7 @@ void adam_update(const VectorSpec& spec, const T* gradient, const double* hyper,
     const Vec<T> g = load_up_to(gradient + at, count), weight = load_up_to(w + at, count);
     const Vec<T> old_m = load_up_to(m + at, count), old_v = load_up_to(v + at, count);
     const Vec<T> first = settled<T>(old_m + (g - old_m) * rest_1);
-    const Vec<T> second = settled<T>(old_v + (g * g - old_v) * rest_2);
+    const Vec<T> second = settled<T>(old_v + (squared<T>(g) - old_v) * rest_2);
     store_up_to(m + at, first, count);
     store_up_to(v + at, second, count);
     const Vec<T> update = alpha * first / (square_root<T>(second) + epsilon);
@@ -104,7 +113,7 @@ void rmsprop(const VectorSpec& spec, const T* gradient, const double* hyper, T* 
   const Vec<T> decay = constant<T>(hyper[5] * hyper[0]);
   for_vectors<T>(spec, context, [=](int64_t at, int64_t count) {
     const Vec<T> g = load_up_to(gradient + at, count), weight = load_up_to(w + at, count);
-    Vec<T> spread = settled<T>(rho * load_up_to(velocity + at, count) + rest * (g * g));
+    Vec<T> spread = settled<T>(rho * load_up_to(velocity + at, count) + rest * squared<T>(g));
     store_up_to(velocity + at, spread, count);
     if constexpr (centered) {
       const Vec<T> mean = settled<T>(rho * load_up_to(average + at, count) + rest * g);
@@ -136,7 +145,7 @@ void adagrad_update(const VectorSpec& spec, const T* gradient, const double* hyp
   const Vec<T> decay = constant<T>(hyper[2] * hyper[0]);
   for_vectors<T>(spec, context, [=](int64_t at, int64_t count) {
     const Vec<T> g = load_up_to(gradient + at, count), weight = load_up_to(w + at, count);
-    const Vec<T> total = load_up_to(accumulator + at, count) + g * g;
+    const Vec<T> total = load_up_to(accumulator + at, count) + squared<T>(g);
     store_up_to(accumulator + at, total, count);
     store_up_to(w + at, weight - weight * decay - rate * g / square_root<T>(total + epsilon), count);
   });

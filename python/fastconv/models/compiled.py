@@ -51,6 +51,7 @@ class Compiled(Layer):
         """Forgets compiled programs; they are made again when needed."""
         self._plans = {"train": PlanCache(), "evaluate": PlanCache(), "predict": PlanCache()}
         self._known_output_shapes: list[tuple[int, ...]] | None = None
+        self._accepted: Any = None  # (shape, dtype) of the last x and y that passed every check
 
     # Hooks of Model.
 
@@ -159,8 +160,10 @@ class Compiled(Layer):
             self._known_output_shapes = [a.shape[1:] for a in self._predict_plan(1).outputs]
         return self._known_output_shapes
 
-    def _predict_plan(self, batch: int) -> ModelPlan:
-        return self._plans["predict"].get(batch, lambda: plans.predict_plan(self, self._sample_shapes(), batch))
+    def _predict_plan(self, batch: int, streams: bool = False) -> ModelPlan:
+        return self._plans["predict"].get(
+            (batch, streams), lambda: plans.predict_plan(self, self._sample_shapes(), batch, streams)
+        )
 
     def _plan(self, purpose: str, batch: int) -> ModelPlan:
         losses = self._need_compile(purpose)
@@ -202,6 +205,10 @@ class Compiled(Layer):
     def _weighted_batch(
         self, where: str, x: Any, y: Any, sample_weight: Any, class_weight: Any
     ) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray | None]:
+        alone = sample_weight is None and class_weight is None and type(x) is type(y) is np.ndarray
+        layout = (x.shape, x.dtype, y.shape, y.dtype) if alone else None
+        if alone and layout == self._accepted:
+            return [x], self._prepare_targets(where, y), None  # their values alone are still to be checked
         if y is None:
             raise ValueError(
                 f"[{where}] y must be given with arrays: expected targets for every row of x, got y=None. Pass y."
@@ -213,6 +220,8 @@ class Compiled(Layer):
         weights = load_sample_weight(where, sample_weight)
         check_lengths(where, arrays, targets, weights)
         check_not_empty(where, arrays)
+        if len(arrays) == len(targets) == 1:
+            self._accepted = layout
         if class_weight is not None:
             weights = class_factors(where, targets[0], class_weight) * (1.0 if weights is None else weights)
         return arrays, targets, weights

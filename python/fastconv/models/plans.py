@@ -110,13 +110,13 @@ def _call(model: Any, inputs: list[Value], training: bool) -> list[Value]:
     return as_list(model.trace(inputs if len(inputs) > 1 else inputs[0], training))
 
 
-def predict_plan(model: Any, shapes: Sequence[tuple[int, ...]], batch: int) -> ModelPlan:
-    """Forward in inference mode."""
+def predict_plan(model: Any, shapes: Sequence[tuple[int, ...]], batch: int, streams: bool = False) -> ModelPlan:
+    """Forward in inference mode; ``streams`` as in :class:`~fastconv.plan.Plan`."""
     with tracing():
         inputs = _input_values(shapes, model.dtype, batch)
         outputs = _call(model, inputs, training=False)
     gather_weights(model)
-    return ModelPlan(Plan(inputs, outputs), inputs, outputs)
+    return ModelPlan(Plan(inputs, outputs, streams=streams), inputs, outputs)
 
 
 class _Losses:
@@ -214,7 +214,8 @@ def train_plan(
     updates = [update for run in runs for update in optimizer.updates(run)]
     parts = {value: place for run in runs for value, place in run.parts.items()}
     assignments = runs_of(graph.assignments)
-    return graph.with_plan(Plan(graph.feeds, graph.results, graph.losses.total, updates, assignments, parts))
+    plan = Plan(graph.feeds, graph.results, graph.losses.total, updates, assignments, parts, streams=True)
+    return graph.with_plan(plan)
 
 
 def gradient_plan(
@@ -223,7 +224,8 @@ def gradient_plan(
     """Forward, losses and backward; the gradients are kept for the caller to read."""
     graph = _TrainingGraph(model, losses, shapes, batch, training)
     gather_weights(model)
-    return graph.with_plan(Plan(graph.feeds, [*graph.results, *graph.gradients.values()]), graph.gradients)
+    plan = Plan(graph.feeds, [*graph.results, *graph.gradients.values()], streams=True)
+    return graph.with_plan(plan, graph.gradients)
 
 
 def predict_bytes(model: Any, shapes: Sequence[tuple[int, ...]], batch: int) -> int:

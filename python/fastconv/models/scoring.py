@@ -139,13 +139,13 @@ class Scoring(Compiled):
         return outputs
 
     def predict_on_batch(self, x: Any) -> Any:
-        """:meth:`predict` of one batch."""
+        """:meth:`predict` of one batch, as fast as it goes: in fast precision a few samples may give other last bits."""
         with self._lock:
             arrays = self._prepare_inputs("predict_on_batch", x)
             check_lengths("predict_on_batch", arrays, None, None)
             if len(arrays[0]) == 0:
                 return self.predict(x)
-            plan = self._predict_plan(len(arrays[0]))
+            plan = self._predict_plan(len(arrays[0]), streams=True)
             self._load(plan, arrays, None, None)
             plan.run()
             outputs = [output.copy() for output in plan.outputs]

@@ -37,6 +37,8 @@ class Plan:
         assignments: runs of variables that take their values after the guard: moving statistics.
         parts: values that are to lie in flat ones, see :mod:`fastconv.plan.runs`.
         fuse: whether to merge nodes (plans without are bit-identical to eager calls, node by node).
+        streams: whether dense layers of a few samples may sum in an order of their own, at the speed of memory; the bits
+            of a sample then depend on the batch that it is in.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Plan:
         assignments: Sequence[Run] = (),
         parts: Mapping[Value, Part] | None = None,
         fuse: bool = True,
+        streams: bool = False,
     ) -> None:
         parts = {**(parts or {}), **{value: part for run in assignments for value, part in run.parts.items()}}
         kept = [*outputs, *([guard] if guard else []), *(run.value for run in assignments), *parts]
@@ -55,6 +58,7 @@ class Plan:
         self.nodes = nodes_behind(kept)
         if fuse:
             self.nodes = rewrites.fuse(self.nodes, kept)
+        self._kernels = {"dense_forward": "dense_forward_streamed"} if streams else {}
         self._arrays = place(layout(self.nodes, inputs, kept, parts))
         self.arena_bytes = self._arrays.arena_bytes
         self.program = _cpu.Program()
@@ -85,7 +89,8 @@ class Plan:
             self._add_call(call, registers)
 
     def _add_call(self, call: Call, registers: list[np.ndarray | None]) -> None:
-        self.program.add(call.kernel, call.spec, [None if i is None else registers[i] for i in call.tensors])
+        kernel = self._kernels.get(call.kernel, call.kernel)
+        self.program.add(kernel, call.spec, [None if i is None else registers[i] for i in call.tensors])
 
     def _assign(self, run: Run) -> None:
         shape, start = run.value.shape, (0,) * run.value.ndim

@@ -21,7 +21,7 @@ inline bool pays_to_fold(const Axis& h, const Axis& w, int64_t channels, int64_t
   const bool neighbours = w.tap_step == 1 || w.tap_step == -1 || w.taps == 1;
   const auto blocks = [](int64_t depth) { return ceil_div(depth, kTileDepth); };
   const int64_t folded = neighbours ? blocks(w.taps * cell) : w.taps * blocks(cell);
-  const bool merged = w.step == 1 && neighbours && w.taps > 1;
+  const bool merged = w.step <= w.taps && neighbours && w.taps > 1;
   const int64_t apart = merged ? h.taps * blocks(w.taps * channels) : h.taps * w.taps * blocks(channels);
   return folded * 3 * ceil_div(columns, kTileLines) + cell * 3 / 4 <
          apart * 3 * ceil_div(columns, kTileLines);

@@ -47,7 +47,7 @@ inline bool arranged_conv(AmxConv<Grid> c, const Context& context, const Arrange
   ArrangedWorkspace<Grid> w(c, context.workspace);
   arrange(w.filter);
   const int64_t run = c.grid.run_depth() * c.p.columns;
-  c.filter = {w.filter, 1, c.p.columns, c.grid.runs() * run, 0, run, run};
+  c.filter = {w.filter, 1, c.p.columns, c.grid.runs() * run, 0, c.grid.runs_of_row() * run, run};
   if constexpr (std::is_same_v<Grid, FoldedGrid>) c.grid.prepare(w.picks);
   return amx_conv(c, {reinterpret_cast<void*>(w.rest.end()), context.threads});
 }

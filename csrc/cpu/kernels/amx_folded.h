@@ -60,6 +60,7 @@ class FoldedGrid {
 
   bool one_run() const { return w_.distance() == 1 || w_.taps == 1; }
   int64_t runs() const { return one_run() ? 1 : w_.taps; }
+  int64_t runs_of_row() const { return runs(); }
   int64_t run_depth() const { return one_run() ? w_.taps * cell_ : cell_; }
   int64_t run_blocks() const { return ceil_div(run_depth(), kTileDepth); }
   int64_t jump(int64_t run) const { return run * w_.distance() * cell_; }

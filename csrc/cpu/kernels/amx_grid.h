@@ -139,7 +139,8 @@ struct AmxGrid {
         kTileDepth);
   }
 
-  int64_t runs() const { return merged ? h.taps : h.taps * w.taps; }
+  int64_t runs_of_row() const { return merged ? 1 : w.taps; }
+  int64_t runs() const { return h.taps * runs_of_row(); }
   int64_t run_depth() const { return merged ? w.taps * channels : channels; }
   int64_t run_blocks() const { return ceil_div(run_depth(), kTileDepth); }
   // f(r, s) for the taps in the order in which runs hold them.

@@ -43,7 +43,8 @@ class FoldedGrid {
         cell_(r.h.taps * r.channels),
         cells_(round_up((columns_ - 1) * w_.step + (w_.taps - 1) * w_.distance() + 1, w_.step)) {
     const int64_t line_bytes = cells_ * cell_ * parts * static_cast<int64_t>(sizeof(Bfloat16));
-    const int64_t most = max_of(min_of(kAmxBandPositions / pitch(), kAmxBandBytes / line_bytes), 1);
+    const int64_t most =
+        max_of(min_of(band_positions(lines_ * pitch()) / pitch(), kAmxBandBytes / line_bytes), 1);
     bands = ceil_div(lines_, max_of(min_of(most, lines_ / kAmxBands), 1));
     band_lines_ = ceil_div(lines_, bands);
     bands = ceil_div(lines_, band_lines_);

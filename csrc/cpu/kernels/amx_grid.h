@@ -13,10 +13,16 @@
 
 namespace fc::cpu::FC_ISA {
 
-inline constexpr int64_t kAmxBandPositions = 512;     // aimed at: enough to use a pair of filter tiles often
-inline constexpr int64_t kAmxBandBytes = 768 << 10;   // but its planes stay in L2, beside the filter's
-inline constexpr int64_t kAmxBands = 16;              // wanted, so that any number of threads balances,
-inline constexpr int64_t kAmxLeastPositions = 128;    // unless they become too small
+inline constexpr int64_t kAmxBandPositions = 2048;   // at most: few lines are read by two bands
+inline constexpr int64_t kAmxLeastPositions = 512;   // at least: a pair of filter tiles is used often
+inline constexpr int64_t kAmxBandBytes = 768 << 10;  // but a band's planes stay in L2, beside the filter's
+inline constexpr int64_t kAmxBands = 24;             // wanted, so that any number of threads balances
+
+// Positions of a band, of so many in all.
+inline int64_t band_positions(int64_t positions) {
+  return min_of(max_of(positions / kAmxBands, kAmxLeastPositions), kAmxBandPositions);
+}
+
 inline constexpr int64_t kAmxSlack = 2 * kTileDepth;  // elements that a tile may read behind the last cell
 
 // One axis of the grid.
@@ -87,8 +93,8 @@ struct AmxGrid {
     cell = merged ? w.step * channels : round_up(channels, kTileDepth);
     if (!merged && cell % (8 * kTileDepth) == 0)
       cell += kTileDepth;  // rows a multiple of 512 bytes apart share few sets of L1
-    const int64_t most = min_of(kAmxBandPositions, kAmxBandBytes / (cell * parts * 2 * grids()));
     const int64_t image = h.pitch * w.pitch;
+    const int64_t most = min_of(band_positions(images * image), kAmxBandBytes / (cell * parts * 2 * grids()));
     band_lines = lines, band_images = max_of(min_of(most / image, images), 1);
     bands_per_image = 1;
     if (2 * image > most) {

@@ -17,6 +17,10 @@ STEPS = [
     (n, b) for n, large in (("mlp", 128), ("mnist-cnn", 128), ("cifar-cnn", 64), ("resnet-20", 128)) for b in (large, 1)
 ]
 
+# Of a gradient. Fast precision differs by 1e-5 in a convolution; that turns a few of the millions of relus and maxima
+# the other way, and each moves a gradient as a whole (3e-3 to 8e-3 in the CIFAR CNN, where strict precision has 3e-6).
+_TOLERANCE = 3e-2
+
 
 @pytest.fixture(params=["quiet", "busy"])
 def neighbour(request: pytest.FixtureRequest) -> Iterator[str]:
@@ -47,7 +51,7 @@ def test_training_step(
         **torch_models.training_steps(net, x, y, compiled=not compiler),
     }
     skipped = {"torch.compile": compiler} if compiler else {}
-    measure(neighbour, f"{name} batch {batch}", contestants, tolerance=2e-3, images=batch, skipped=skipped)
+    measure(neighbour, f"{name} batch {batch}", contestants, tolerance=_TOLERANCE, images=batch, skipped=skipped)
 
 
 def _training_step(model: Any, x: np.ndarray, y: np.ndarray) -> Contestant:

@@ -14,17 +14,18 @@ SOURCES = Path(__file__).parent.parent / "csrc"
 
 # Part of the package -> the parts it may import. What is not listed may import nothing of fastconv.
 FOUNDATION = {"errors", "graph", "_cpu"}
-SETTINGS = {"_arguments", "_lookup", "config", "random"}
+SETTINGS = {"_arguments", "_lookup", "_memory", "config", "random"}
 MAY_IMPORT = {
     "_arguments": set(),
     "_lookup": {"_arguments"},
+    "_memory": set(),
     "errors": set(),
     "graph": set(),
     "reference": set(),
     "config": FOUNDATION,
     "random": set(),
     "ops": FOUNDATION | SETTINGS,
-    "variables": {"graph", "ops"},
+    "variables": {"_memory", "graph", "ops"},
     "autodiff": {"graph", "ops"},
     "schedules": SETTINGS,
     "initializers": SETTINGS | FOUNDATION,

@@ -7,20 +7,27 @@
 namespace fc::bind {
 namespace {
 
-py::dtype numpy_dtype(DType t) {
+template <class T>
+bool holds(const py::dtype& dtype) {
+  static const int number = py::dtype::of<T>().num();
+  if (dtype.num() == number) return dtype.byteorder() == '=' || dtype.byteorder() == '|';
+  return dtype.equal(py::dtype::of<T>());  // a type of two names, like long and long long
+}
+
+bool holds(const py::dtype& dtype, DType t) {
   switch (t) {
     case DType::f32:
-      return py::dtype::of<float>();
+      return holds<float>(dtype);
     case DType::f64:
-      return py::dtype::of<double>();
+      return holds<double>(dtype);
     case DType::u8:
-      return py::dtype::of<uint8_t>();
+      return holds<uint8_t>(dtype);
     case DType::i32:
-      return py::dtype::of<int32_t>();
+      return holds<int32_t>(dtype);
     case DType::i64:
-      return py::dtype::of<int64_t>();
+      return holds<int64_t>(dtype);
     case DType::u64:
-      return py::dtype::of<uint64_t>();
+      return holds<uint64_t>(dtype);
   }
   throw std::logic_error("unknown element type");
 }
@@ -35,7 +42,7 @@ void* address(const Signature& signature, const Argument& argument, const Spec& 
   if (!py::isinstance<py::array>(object)) throw TypeError(where() + "must be a NumPy array.");
   const auto array = py::reinterpret_borrow<py::array>(object);
   const DType dtype = argument.dtype.value_or(spec.dtype);
-  if (!array.dtype().equal(numpy_dtype(dtype))) {
+  if (!holds(array.dtype(), dtype)) {
     throw TypeError(
         text_of(where(), "must be ", name_of(dtype), ", got ", std::string(py::str(array.dtype())), "."));
   }

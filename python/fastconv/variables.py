@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
+from fastconv import _memory
 from fastconv.graph import Value
 from fastconv.ops import _arrays
 
 __all__ = ["Buffer", "SizeOnly", "Variable", "are_sizes_only", "gather", "sizes_only"]
-
-_ALIGNMENT = 64
-
-
-def _aligned(shape: tuple[int, ...], dtype: str, allocate: Callable[..., np.ndarray]) -> np.ndarray:
-    """An array that starts on a cache line."""
-    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    raw = allocate(size + _ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % _ALIGNMENT
-    return raw[start : start + size].view(dtype).reshape(shape)
 
 
 class Buffer:
     """Flat memory that several variables of one dtype share, without gaps."""
 
     def __init__(self, size: int, dtype: str, initial: float = 0.0) -> None:
-        self.array = _aligned((size,), dtype, np.zeros)  # pages that nobody touches cost nothing
+        self.array = _memory.lasting("variables", "buffer", (size,), dtype)
         if initial:
             self.array.fill(initial)
 
@@ -54,7 +45,7 @@ class Variable(Value):
     def __init__(self, array: Any, name: str, trainable: bool = True) -> None:
         given = np.asarray(array)
         super().__init__(given.shape, given.dtype.name, None, name)
-        self.array = _aligned(self.shape, self.dtype, np.empty)
+        self.array = _memory.lasting("variables", name, self.shape, self.dtype)
         self.array[...] = given
         self.trainable = trainable
 
@@ -137,7 +128,7 @@ def gather(variables: Iterable[Variable]) -> None:
             if variable.buffer is None and not isinstance(variable, SizeOnly):
                 by_dtype.setdefault(variable.dtype, []).append(variable)
         for dtype, fresh in by_dtype.items():
-            line = _ALIGNMENT // np.dtype(dtype).itemsize
+            line = _memory.CACHE_LINE // np.dtype(dtype).itemsize
             buffer, offset = Buffer(sum(v.size for v in fresh), dtype), 0
             for variable in sorted(fresh, key=lambda v: v.size % line != 0):
                 variable.move(buffer, offset)

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "core/context.h"
+#include "cpu/kernels/add_rows.h"
 #include "cpu/kernels/amx_block.h"
 #include "cpu/kernels/amx_picks.h"
 #include "cpu/kernels/axis.h"
@@ -185,22 +186,8 @@ class AmxLinesTask {
         split_pair(line, column, columns, s_.Q, 0, p_.blocks,
                    scratch_.right + panel * p_.panel_size + i * p_.blocks * pair_block(p_.parts), splitter_);
       }
-      add_bias(dy, bias);
+      add_rows(dy, s_.Q, s_.K, s_.K, true, bias);
     }
-  }
-
-  // A line of dy, just read: four chains of sums hide the latency of the additions.
-  void add_bias(const float* dy, float* bias) const {
-    for_each_vector<float>(s_.K, [&](int64_t k, int64_t count) {
-      Vec<float> sum[4] = {};
-      int64_t q = 0;
-      for (; q + 4 <= s_.Q; q += 4) {
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; ++i) sum[i] += load_up_to(dy + (q + i) * s_.K + k, count);
-      }
-      for (; q < s_.Q; ++q) sum[0] += load_up_to(dy + q * s_.K + k, count);
-      store_up_to(bias + k, load_up_to(bias + k, count) + ((sum[0] + sum[1]) + (sum[2] + sum[3])), count);
-    });
   }
 
   void multiply(int64_t lines, bool accumulate) const {

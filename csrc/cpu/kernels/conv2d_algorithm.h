@@ -30,7 +30,7 @@ struct Conv2dRates {
   static constexpr double filter = 130;                             // per vector of filters and channel
   static constexpr double weight_tile = 220, weight_inverse = 150;  // as tile_in, filter
   static constexpr double stream = 5;                               // bytes per cycle from L3
-  static constexpr double amx_fast = 110, amx_strict = 50;  // products of float32 per cycle, of three and
+  static constexpr double amx_fast = 110, amx_strict = 60;  // products of float32 per cycle, of three and
                                                             // six of bfloat16
   static constexpr double split = 1;          // cycles per number on its way to a tile or from one
   static constexpr double split_cells = 0.6;  // the same in a weight gradient
@@ -125,13 +125,16 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   if (is_depthwise(s)) return A::depthwise;
   const A preferred = s.numerics.preferred;
   const bool amx = kHasAmx && std::is_same_v<T, float>;
+  const bool strict = s.numerics.precision == Precision::strict;  // then all algorithms are equally exact
   if (suits_lines(s, pass)) {
-    // A tile of 32 depths has to be filled well: the terms of a 3x3 filter of one channel do not.
-    if (preferred == A::automatic) return amx && s.R * s.S * s.C > 16 ? A::amx : A::lines;
+    // The terms have to fill tiles of 32 well: those of a 3x3 filter of one channel do not.
+    const int64_t terms = s.R * s.S * s.C;
+    const bool filled = 6 * terms >= 5 * round_up(terms, 32);
+    if (preferred == A::automatic) return amx && filled && !strict ? A::amx : A::lines;
     if (preferred == A::lines) return A::lines;
   }
   if (!std::is_same_v<T, float> || preferred == A::direct) return A::direct;
-  const bool winograd = can_use_winograd(s) && s.numerics.precision != Precision::strict;
+  const bool winograd = can_use_winograd(s) && !strict;
   if (preferred == A::amx) return amx ? A::amx : A::direct;
   if (preferred == A::winograd) return winograd ? A::winograd : A::direct;
 
@@ -140,7 +143,7 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   const int64_t from = backward ? s.group_filters() : s.group_channels();
   const int64_t to = backward ? s.group_channels() : s.group_filters();
   A best = A::direct;
-  double cycles = 0.8 * direct_cycles(s, s.N * s.P * s.Q * s.groups, from, to);
+  double cycles = (strict ? 1 : 0.8) * direct_cycles(s, s.N * s.P * s.Q * s.groups, from, to);
   const auto consider = [&](A algorithm, double cost) {
     if (cost < cycles) best = algorithm, cycles = cost;
   };

@@ -1,6 +1,7 @@
 // igemm_weight_block.h — one block of pixels: its contribution to a run of column panels of dw.
 #pragma once
 
+#include "cpu/kernels/add_rows.h"
 #include "cpu/kernels/igemm_weight_problem.h"
 #include "cpu/kernels/pack.h"
 #include "cpu/kernels/tile_outer.h"
@@ -23,17 +24,6 @@ struct PixelBlock {
   int64_t width(int64_t panel) const { return panels.vectors_of(panel).size() * kLanes<T>; }
   int64_t column(int64_t panel) const { return group * p.columns + panels.column_of(panel); }
 };
-
-// out[j] (+)= Σ_m b[m][j]
-template <class T>
-inline void add_rows(const T* b, int64_t count, int64_t width, int64_t columns, bool accumulate, T* out) {
-  for_each_vector<T>(columns, [&](int64_t j, int64_t n) {
-    Vec<T> total{};
-    for (int64_t m = 0; m < count; ++m) total += load(b + m * width + j);
-    if (accumulate) total += load_up_to(out + j, n);
-    store_up_to(out + j, total, n);
-  });
-}
 
 // dw under `panel`: rows `row` + [run.begin, run.end) (+)= those elements of t.rows, times t.b.
 template <class T>

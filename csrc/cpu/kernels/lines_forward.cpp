@@ -2,9 +2,9 @@
 //
 // Math       as conv2d_forward.cpp
 // Shapes     as conv2d_forward.cpp, one group
-// Blocking   a tile of positions x filters stays in registers over the whole filter; the strip of a line
+// Blocking   a tile of positions x filters stays in registers over the whole filter; the strip of a band
 //            (lines.h) and the filter stay in L1
-// Threads    over lines of results; each y has one writer
+// Threads    over bands of lines; each y has one writer
 // Numerics   one chain of fma per y, ascending in (r,s,c): the bits of igemm.h
 // Workspace  offsets; a strip per thread
 // Edges      false, and nothing useful in y, where padding would meet an infinite or NaN weight
@@ -90,7 +90,7 @@ struct LinesWorkspace {
     WorkspaceCutter cutter(base);
     offsets = cutter.take<int64_t>(lines.terms);
     WorkspaceCutter one(nullptr);
-    one.take<T>(lines.s.R * lines.pitch);
+    one.take<T>(lines.strip_size());
     slots = SlotWorkspace(cutter, one.bytes(), threads);
   }
 };
@@ -128,13 +128,15 @@ bool lines_forward(const Conv2dSpec& s, const T* x, const T* w, const Epilogue<T
   if (lines.has_edges() && !all_finite(w, lines.terms * s.K)) return false;
   const LinesWorkspace<T> workspace(lines, context.threads, context.workspace);
   lines.list_offsets(workspace.offsets);
-  const int64_t products = lines.count() * s.Q * lines.terms * s.K;
+  const int64_t products = s.N * s.P * s.Q * lines.terms * s.K;
   const int threads = threads_for_products(products, lines.terms * s.K, context.threads);
-  parallel_for_slots(threads, lines.count(), [&](int64_t i, int slot) {
+  parallel_for_slots(threads, lines.count(), [&](int64_t band, int slot) {
     WorkspaceCutter cutter = workspace.slots.at(slot);
-    T* const strip = cutter.take<T>(s.R * lines.pitch);
-    lines.fill_strip(x, i, strip);
-    forward_line(lines, workspace.offsets, strip, w, epilogue, y + i * s.Q * s.K);
+    T* const strip = cutter.take<T>(lines.strip_size());
+    lines.fill_strip(x, band, strip);
+    T* const results = y + lines.first_result(band);
+    for (int64_t i = 0; i < lines.lines_of(band).size(); ++i)
+      forward_line(lines, workspace.offsets, strip + i * lines.line, w, epilogue, results + i * s.Q * s.K);
   });
   return true;
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import _arguments
+from fastconv import _arguments, _memory
 from fastconv import random as _stream
 from fastconv.initializers.base import Initializer
 
@@ -22,7 +22,8 @@ class RandomInitializer(Initializer):
         return _stream.generator(self.seed).standard_normal(shape, _drawn(dtype))
 
     def _uniform(self, shape: tuple[int, ...], dtype: np.dtype, low: float, high: float) -> np.ndarray:
-        values = _stream.generator(self.seed).random(shape, _drawn(dtype))
+        values = _memory.lasting(type(self).__name__, "the weight", shape, _drawn(dtype))
+        _stream.generator(self.seed).random(dtype=values.dtype, out=values)
         values *= high - low
         values += low
         return values

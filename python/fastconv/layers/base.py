@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import config, initializers, variables
+from fastconv import _memory, config, initializers, variables
 from fastconv.graph import Value, tracing
 from fastconv.layers.symbolic import BatchShape, LayerCall, SymbolicTensor, as_batch_shape
 from fastconv.ops import _arrays, _numbers
@@ -329,9 +329,9 @@ def _check_size(layer: str, name: str, shape: tuple[int, ...], dtype: str) -> No
                 f"[{layer}] {name} must be one of the file's weights: expected at most {budget[0] + count} elements more, got "
                 f"{count} for shape {shape}. The config and the weights do not belong together."
             )
-    if count * np.dtype(dtype).itemsize * 4 > _arrays.free_bytes() and count > 1 << 20:
+    if count * np.dtype(dtype).itemsize * 4 > _memory.free_bytes() and count > 1 << 20:
         raise MemoryError(
             f"[{layer}] {name} must fit into memory with its gradient and optimizer state: expected 4 x "
-            f"{count * np.dtype(dtype).itemsize} bytes, got {_arrays.free_bytes()} free bytes for shape {shape}. "
+            f"{count * np.dtype(dtype).itemsize} bytes, got {_memory.free_bytes()} free bytes for shape {shape}. "
             "Use fewer units, or a convolution."
         )

@@ -4,17 +4,17 @@ layouts and free memory."""
 from __future__ import annotations
 
 import math
-import os
 from typing import Any
 
 import numpy as np
 
+from fastconv import _memory
 from fastconv.errors import DeviceError
 
 FLOATS = ("float32", "float64")
 
-# Asking the system for its free memory costs more than a small allocation; below this size nobody asks.
-_ASK_FROM_BYTES = 1 << 26
+# NumPy spells ``dtype.name`` out at every call, at the price of a small kernel. Native byte order only.
+_NAMES = {np.dtype(name): name for name in (*FLOATS, "uint8", "int32", "int64", "uint64")}
 
 
 def as_array(op: str, name: str, value: Any) -> np.ndarray:
@@ -58,6 +58,8 @@ def as_array(op: str, name: str, value: Any) -> np.ndarray:
 
 def check_dtype(op: str, name: str, array: np.ndarray, accepted: tuple[str, ...] = FLOATS) -> None:
     """TypeError unless the dtype is one of ``accepted`` in the machine's byte order."""
+    if _NAMES.get(array.dtype) in accepted:
+        return
     if not array.dtype.isnative:
         raise TypeError(
             f"[{op}] {name} has a foreign byte order: expected native {' or '.join(accepted)}, got dtype {array.dtype}. "
@@ -68,6 +70,11 @@ def check_dtype(op: str, name: str, array: np.ndarray, accepted: tuple[str, ...]
             f"[{op}] {name} has dtype {array.dtype}, which is not supported: expected {' or '.join(accepted)}, got "
             f"{name}.dtype={array.dtype}. Convert it with {name}.astype(np.float32)."
         )
+
+
+def dtype_name(array: np.ndarray) -> str:
+    """``array.dtype.name``, sooner."""
+    return _NAMES.get(array.dtype) or array.dtype.name
 
 
 def as_floats(op: str, name: str, value: Any) -> np.ndarray:
@@ -128,40 +135,11 @@ def contiguous(op: str, name: str, array: np.ndarray) -> np.ndarray:
 def empty(op: str, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """An uninitialised array, or MemoryError before the machine runs out of memory."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    if size >= _ASK_FROM_BYTES:
-        free = free_bytes()
-        if size > 0.8 * free:
-            raise MemoryError(
-                f"[{op}] {name} must fit into memory: expected at most 80 % of {free} free bytes, got {size} bytes for "
-                f"{name}.shape={tuple(shape)}. Use a smaller batch."
-            )
+    _memory.check_free(op, name, shape, size)
     try:
         return np.empty(shape, dtype)
     except (MemoryError, ValueError) as error:  # ValueError: more bytes than an address can count
-        raise MemoryError(
-            f"[{op}] {name} must fit into memory: expected room for {name}.shape={tuple(shape)}, got a refusal of {size} "
-            "bytes by the system. Use a smaller batch, or raise the limit of the process."
-        ) from error
-
-
-def free_bytes() -> int:
-    """Memory this process may still take: the smaller of the system's and the cgroup's."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration):  # not Linux: free pages alone are a lower bound
-        pass
-    try:
-        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as limit_file:
-            limit = limit_file.read().strip()
-        with open("/sys/fs/cgroup/memory.current", encoding="ascii") as used_file:
-            used = int(used_file.read())
-        if limit != "max":
-            free = min(free, max(int(limit) - used, 0))
-    except OSError:  # no cgroup v2
-        pass
-    return free
+        raise _memory.refused(op, name, shape, size) from error
 
 
 def check_out(op: str, out: Any, shape: tuple[int, ...], dtype: str, inputs: list[np.ndarray | None]) -> np.ndarray:
@@ -170,7 +148,7 @@ def check_out(op: str, out: Any, shape: tuple[int, ...], dtype: str, inputs: lis
         raise TypeError(
             f"[{op}] out must be an ndarray: expected numpy.ndarray, got {type(out).__name__}. Use np.empty."
         )
-    if out.dtype != np.dtype(dtype) or not out.dtype.isnative:
+    if _NAMES.get(out.dtype) != dtype:
         raise TypeError(
             f"[{op}] out must have the result's dtype: expected {dtype}, got out.dtype={out.dtype}. Allocate it with np.empty."
         )

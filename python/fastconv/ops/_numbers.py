@@ -16,6 +16,8 @@ _MODES = ("valid", "same", "same_lower")
 
 def as_int(op: str, name: str, value: Any) -> int:
     """An int, from anything with ``__index__`` but bool."""
+    if type(value) is int and -_INT64 <= value < _INT64:
+        return value
     if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
         raise TypeError(
             f"[{op}] {name} must be an int: expected int, got {name}={value!r} ({type(value).__name__}). "

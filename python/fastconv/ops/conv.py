@@ -134,10 +134,10 @@ def conv2d(
     Raises:
         TypeError: for kinds and dtypes. ValueError: for numbers and shapes. MemoryError: if y cannot be held.
 
-    Numerics: the same bits for any number of threads. In strict precision float32 products are summed in float32 in a
-    fixed order, whatever the batch size. In fast precision (``fastconv.set_precision``) large 3x3 and 5x5 convolutions
-    use minimal filtering: ‖error‖ <= 5e-6 ‖y‖ (tests/test_winograd.py), and one infinity makes NaNs of the results
-    within six pixels of it.
+    Numerics: the same bits for any number of threads. With ``fastconv.set_precision("strict")`` a float32 result is as
+        exact as a sum of float32 products in a fixed order, whatever the batch size. With "fast", large convolutions use
+        minimal filtering or products of split numbers: ‖error‖ <= 1e-5 ‖y‖ (tests/test_winograd.py, tests/test_amx.py).
+        One infinity may make NaNs of the results within six pixels of it.
         NaN propagates; padding multiplies nothing, so an infinite weight beside it gives infinity, not NaN.
 
     Example:

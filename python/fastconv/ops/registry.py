@@ -70,6 +70,21 @@ class OpDef:
     title: str = ""
     check: Callable[[Sequence[Any], dict[str, Any]], None] | None = None  # (arrays, settings)
 
+    @functools.cached_property
+    def optional(self) -> frozenset[str]:
+        """Inputs that may be None."""
+        return frozenset(name[:-1] for name in self.inputs if name.endswith("?"))
+
+    @functools.cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(name.rstrip("?") for name in self.inputs)
+
+    def input_names(self, count: int) -> Sequence[str]:
+        """The argument name of each of ``count`` inputs."""
+        if self.inputs and self.inputs[0].startswith("*"):
+            return [f"{self.inputs[0][1:]}[{i}]" for i in range(count)]
+        return self._names
+
     def where(self, attrs: dict[str, Any]) -> str:
         """The name that messages begin with."""
         return self.title.format(**attrs) if self.title else self.name
@@ -138,13 +153,6 @@ def all_needs(op: str, needs: Any, names: Sequence[str], default: Sequence[bool]
     return tuple(_numbers.as_bool(op, "needs", n) and d for n, d in zip(needs, default, strict=True))
 
 
-def input_names(op: OpDef, count: int) -> list[str]:
-    """The argument name of each of ``count`` inputs."""
-    if op.inputs and op.inputs[0].startswith("*"):
-        return [f"{op.inputs[0][1:]}[{i}]" for i in range(count)]
-    return [name.rstrip("?") for name in op.inputs]
-
-
 def apply(op: OpDef, *inputs: Any, out: Any = None, **attrs: Any) -> Any:
     """Runs or records ``op``; returns its output, or a tuple when it has several."""
     if any(is_symbolic(x) for x in inputs):
@@ -159,7 +167,7 @@ def _unpack(outputs: Sequence[Any]) -> Any:
 def _record(op: OpDef, inputs: Sequence[Any], attrs: dict[str, Any]) -> Any:
     values: list[Value | None] = []
     dtype = ""
-    for name, x in zip(input_names(op, len(inputs)), inputs, strict=True):
+    for name, x in zip(op.input_names(len(inputs)), inputs, strict=True):
         if x is not None and not isinstance(x, Value):
             raise TypeError(
                 f"[{op.where(attrs)}] {name} must be symbolic like the other inputs: expected a Value or a Variable, got "
@@ -178,7 +186,7 @@ def _record(op: OpDef, inputs: Sequence[Any], attrs: dict[str, Any]) -> Any:
 
 
 def _run(op: OpDef, inputs: Sequence[Any], attrs: dict[str, Any], out: Any) -> Any:
-    names = input_names(op, len(inputs))
+    names = op.input_names(len(inputs))
     where = op.where(attrs)
     arrays = _checked(op, where, inputs)
     dtype = _common_dtype(op, where, names, arrays)
@@ -198,10 +206,9 @@ def _run(op: OpDef, inputs: Sequence[Any], attrs: dict[str, Any], out: Any) -> A
 
 def _checked(op: OpDef, where: str, inputs: Sequence[Any]) -> list[np.ndarray | None]:
     """The inputs as arrays of an accepted kind and dtype; None stays None where the op allows it."""
-    names = input_names(op, len(inputs))
-    optional = {name[:-1] for name in op.inputs if name.endswith("?")}
+    names = op.input_names(len(inputs))
     return [
-        None if x is None and name in optional else _check(op, where, name, x)
+        None if x is None and name in op.optional else _check(op, where, name, x)
         for name, x in zip(names, inputs, strict=True)
     ]
 
@@ -212,8 +219,10 @@ def _check(op: OpDef, where: str, name: str, value: Any) -> np.ndarray:
     return array
 
 
-def _common_dtype(op: OpDef, where: str, names: list[str], arrays: list[np.ndarray | None]) -> str:
-    found = [(n, a.dtype.name) for n, a in zip(names, arrays, strict=True) if a is not None and n not in op.dtypes]
+def _common_dtype(op: OpDef, where: str, names: Sequence[str], arrays: list[np.ndarray | None]) -> str:
+    found = [
+        (n, _arrays.dtype_name(a)) for n, a in zip(names, arrays, strict=True) if a is not None and n not in op.dtypes
+    ]
     for name, dtype in found:
         if dtype != found[0][1]:
             raise TypeError(
@@ -241,7 +250,7 @@ def _outputs(where: str, lowered: Lowered, out: Any, inputs: list[np.ndarray | N
 def _reshaped(where: str, array: np.ndarray | None, shape: Shape, out: Any) -> np.ndarray:
     """A result that never aliases its input: eager callers may write into it."""
     assert array is not None
-    result = _outputs(where, Lowered(((shape, array.dtype.name),)), out, [array])[0]
+    result = _outputs(where, Lowered(((shape, _arrays.dtype_name(array)),)), out, [array])[0]
     result[...] = array.reshape(shape)
     return result
 
@@ -270,12 +279,12 @@ def backward(
         dys = tuple(None if dy is None and i > 0 else _check(op, where, "dy", dy) for i, dy in enumerate(dys))
         inputs = _checked(op, where, inputs)
 
-    @functools.cache
     def forward_outputs() -> tuple[Any, ...]:
-        if outputs is not None:
-            return outputs
-        result = apply(op, *inputs, **attrs)
-        return result if isinstance(result, tuple) else (result,)
+        nonlocal outputs
+        if outputs is None:
+            result = apply(op, *inputs, **attrs)
+            outputs = result if isinstance(result, tuple) else (result,)
+        return outputs
 
     gradients = op.gradient(Gradient(tuple(inputs), forward_outputs, attrs, dys, tuple(needs)))
     return tuple(g if need else None for g, need in zip(gradients, needs, strict=True))

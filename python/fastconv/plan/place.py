@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastconv import _memory
 from fastconv.graph import Node, Value
-from fastconv.ops import _arrays
-from fastconv.plan.memory import ALIGNMENT, Block, plan_offsets
+from fastconv.plan.memory import Block, plan_offsets
 from fastconv.plan.runs import Part
 from fastconv.variables import Variable
 
@@ -91,12 +91,10 @@ def layout(
 
 def place(plan: Layout) -> Placement:
     """Allocates the arena."""
-    arena = _arrays.empty("compile", "the plan's arena", (plan.size + ALIGNMENT,), np.uint8)
-    base = -arena.ctypes.data % ALIGNMENT
+    arena = _memory.lasting("compile", "the plan's arena", (plan.size,), np.uint8)
 
     def view(offset: int, shape: Sequence[int], dtype: str) -> np.ndarray:
-        start = base + offset
-        return arena[start : start + _nbytes(shape, dtype)].view(dtype).reshape(shape)
+        return arena[offset : offset + _nbytes(shape, dtype)].view(dtype).reshape(shape)
 
     arrays = {v: view(offset, v.shape, v.dtype) for v, offset in plan.values.items()}
     for value, part in plan.owners.items():

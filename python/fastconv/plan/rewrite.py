@@ -10,14 +10,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fastconv.graph import Node, Value
-from fastconv.ops.registry import OpDef, input_names
+from fastconv.ops.registry import OpDef
 
 __all__ = ["Rewriting", "derived"]
 
 
 def derived(op: OpDef, inputs: Sequence[Value | None], attrs: dict[str, Any], outputs: Sequence[Value] = ()) -> Node:
     """A node that yields ``outputs``, the values of nodes it stands in for; without them values of its own."""
-    names = input_names(op, len(inputs))
+    names = op.input_names(len(inputs))
     dtype = next(v.dtype for name, v in zip(names, inputs, strict=True) if v is not None and name not in op.dtypes)
     node = Node(op, inputs, attrs, op.lowered(dtype, [None if v is None else v.shape for v in inputs], attrs))
     if outputs:

@@ -73,6 +73,29 @@ def test_convolutions_of_any_geometry_are_within_the_bound(precision):
         check(found[1], exact[1], size[1], dy[..., 0].size)
 
 
+@pytest.mark.parametrize(
+    "shape, window, stride, padding",
+    [
+        ((2, 12, 20, 16), (3, 3, 32), 2, ((0, 1), (0, 1))),
+        ((3, 9, 8, 12), (3, 3, 20), 2, ((1, 1), (1, 1))),
+        ((2, 11, 12, 21), (5, 4, 16), 3, ((2, 1), (0, 3))),
+        ((2, 8, 10, 32), (1, 2, 48), 2, ((0, 0), (0, 0))),
+        ((2, 10, 7, 8), (2, 5, 40), 2, ((0, 1), (3, 2))),
+    ],
+)
+def test_strides_with_channels_that_share_a_tile(shape, window, stride, padding, precision):
+    x, w = normal(*shape), normal(*window[:2], shape[-1], window[2])
+    x64, w64 = x.astype(np.float64), w.astype(np.float64)
+    kwargs = {"stride": stride, "padding": padding}
+    y = ops.conv2d(x, w, **kwargs)
+    check(y, reference.conv2d(x64, w64, **kwargs), reference.conv2d(abs(x64), abs(w64), **kwargs), w[..., 0].size)
+    dy = normal(*y.shape)
+    dy64 = dy.astype(np.float64)
+    dx = ops.conv2d_backward(dy, x, w, **kwargs)[0]
+    exact = reference.conv2d_backward(dy64, x64, w64, **kwargs)[0]
+    check(dx, exact, reference.conv2d_backward(abs(dy64), abs(x64), abs(w64), **kwargs)[0], w[:, :, 0].size)
+
+
 def test_small_integers_are_exact(precision):
     x = RNG.integers(-256, 257, (40, 96)).astype(np.float32)
     w = RNG.integers(-256, 257, (96, 50)).astype(np.float32)

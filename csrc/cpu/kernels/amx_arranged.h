@@ -41,14 +41,20 @@ inline void arrange_filter(const AmxConv<Grid>& c, float* to) {
   }
 }
 
-template <class Grid>
-inline bool arranged_conv(AmxConv<Grid> c, const Context& context) {
+// arrange(to) writes the filter.
+template <class Grid, class Arrange>
+inline bool arranged_conv(AmxConv<Grid> c, const Context& context, const Arrange& arrange) {
   ArrangedWorkspace<Grid> w(c, context.workspace);
-  arrange_filter(c, w.filter);
+  arrange(w.filter);
   const int64_t run = c.grid.run_depth() * c.p.columns;
-  c.filter = {w.filter, 1, c.p.columns, c.grid.runs() * run, 0, run, run};
+  c.filter = {w.filter, 1, c.p.columns, c.grid.runs() * run, 0, c.grid.runs_of_row() * run, run};
   if constexpr (std::is_same_v<Grid, FoldedGrid>) c.grid.prepare(w.picks);
   return amx_conv(c, {reinterpret_cast<void*>(w.rest.end()), context.threads});
+}
+
+template <class Grid>
+inline bool arranged_conv(const AmxConv<Grid>& c, const Context& context) {
+  return arranged_conv(c, context, [&](float* to) { arrange_filter(c, to); });
 }
 
 }  // namespace fc::cpu::FC_ISA

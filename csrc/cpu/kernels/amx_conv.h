@@ -51,7 +51,7 @@ struct AmxConvBlocking {
       : panels(ceil_div(c.p.columns, kPairLines)),
         column_runs(min_of(panels, ceil_div(kTasks, max_of(c.grid.bands * c.p.groups, 1)))),
         blocks(c.grid.runs() * c.grid.run_blocks()) {
-    if (c.grid.bands * c.p.groups >= kAmxBands / 2) column_runs = 1;
+    if (c.grid.bands * c.p.groups >= kAmxBands / 3) column_runs = 1;
     panel_size = blocks * pair_block(c.grid.parts);
     split_bands_ahead = column_runs > 1;
     split_filter_ahead = c.grid.bands > 1;

@@ -2,14 +2,14 @@
 //
 // Math       as conv2d_forward.cpp, conv2d_backward_input.cpp and conv2d_backward_weight.cpp
 // Blocking   amx_conv.h, few channels folded or in runs of taps (amx_arranged.h); backward-input by phases,
-//            as conv2d_backward_input.cpp; weights: amx_conv_weight.h, of few channels amx_lines_weight.h
+//            as conv2d_backward_input.cpp, few channels side by side (amx_side_by_side.h); weights:
+//            amx_conv_weight.h, of few channels amx_lines_weight.h
 // Numerics   as amx_tile.h; tiny numbers and small integers as there
 // Edges      false where amx_conv.h refuses the operands
-#include "cpu/kernels/amx_arranged.h"
 #include "cpu/kernels/amx_conv_weight.h"
 #include "cpu/kernels/amx_lines_weight.h"
+#include "cpu/kernels/amx_side_by_side.h"
 #include "cpu/kernels/conv2d.h"
-#include "cpu/kernels/phases.h"
 
 namespace fc::cpu::FC_ISA {
 namespace {
@@ -82,6 +82,7 @@ bool amx_conv2d_forward(const Conv2dSpec& s, const float* x, const float* w, con
 size_t amx_conv2d_backward_input_workspace(const Conv2dSpec& s, int threads) {
   size_t bytes = 0;
   if (s.N == 0) return bytes;
+  if (suits_side_by_side(s)) return side_by_side_workspace(s, threads);
   for_each_phase(s, [&](const Phase& phase) {
     const size_t need =
         folds_backward(s, phase)
@@ -96,6 +97,7 @@ bool amx_conv2d_backward_input(const Conv2dSpec& s, const float* dy, const float
                                const Epilogue<float>& epilogue, float* dx, const Context& context) {
   if (s.N == 0) return true;
   fill_unreached(s, epilogue, dx, context.threads);
+  if (suits_side_by_side(s)) return side_by_side(s, dy, w, epilogue, dx, context);
   bool done = true;
   for_each_phase(s, [&](const Phase& phase) {
     done = done && (folds_backward(s, phase)

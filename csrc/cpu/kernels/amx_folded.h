@@ -21,7 +21,7 @@ inline bool pays_to_fold(const Axis& h, const Axis& w, int64_t channels, int64_t
   const bool neighbours = w.tap_step == 1 || w.tap_step == -1 || w.taps == 1;
   const auto blocks = [](int64_t depth) { return ceil_div(depth, kTileDepth); };
   const int64_t folded = neighbours ? blocks(w.taps * cell) : w.taps * blocks(cell);
-  const bool merged = w.step == 1 && neighbours && w.taps > 1;
+  const bool merged = w.step <= w.taps && neighbours && w.taps > 1;
   const int64_t apart = merged ? h.taps * blocks(w.taps * channels) : h.taps * w.taps * blocks(channels);
   return folded * 3 * ceil_div(columns, kTileLines) + cell * 3 / 4 <
          apart * 3 * ceil_div(columns, kTileLines);
@@ -43,7 +43,8 @@ class FoldedGrid {
         cell_(r.h.taps * r.channels),
         cells_(round_up((columns_ - 1) * w_.step + (w_.taps - 1) * w_.distance() + 1, w_.step)) {
     const int64_t line_bytes = cells_ * cell_ * parts * static_cast<int64_t>(sizeof(Bfloat16));
-    const int64_t most = max_of(min_of(kAmxBandPositions / pitch(), kAmxBandBytes / line_bytes), 1);
+    const int64_t most =
+        max_of(min_of(band_positions(lines_ * pitch()) / pitch(), kAmxBandBytes / line_bytes), 1);
     bands = ceil_div(lines_, max_of(min_of(most, lines_ / kAmxBands), 1));
     band_lines_ = ceil_div(lines_, bands);
     bands = ceil_div(lines_, band_lines_);
@@ -60,6 +61,7 @@ class FoldedGrid {
 
   bool one_run() const { return w_.distance() == 1 || w_.taps == 1; }
   int64_t runs() const { return one_run() ? 1 : w_.taps; }
+  int64_t runs_of_row() const { return runs(); }
   int64_t run_depth() const { return one_run() ? w_.taps * cell_ : cell_; }
   int64_t run_blocks() const { return ceil_div(run_depth(), kTileDepth); }
   int64_t jump(int64_t run) const { return run * w_.distance() * cell_; }

@@ -2,9 +2,10 @@
 //
 // A band of lines (or some whole images) is copied to a grid of cells, borders included, as planes of
 // bfloat16 parts. With a stride, the cells are sorted by their remainder, one grid each, so that neighbours
-// in a grid are what neighbouring positions read under one tap. Positions are numbered through the lines of
-// the grid: at the end of each line a few numbers belong to no position. Lines, and whole images, share their
-// zero borders wherever the border behind one can be the border before the next.
+// in a grid are what neighbouring positions read under one tap; where a run of neighbouring taps is read at
+// once, the cells of a line keep their order. Positions are numbered through the lines of the grid: at the
+// end of each line a few numbers belong to no position. Lines, and whole images, share their zero borders
+// wherever the border behind one can be the border before the next.
 #pragma once
 
 #include "cpu/kernels/amx_split.h"
@@ -12,10 +13,16 @@
 
 namespace fc::cpu::FC_ISA {
 
-inline constexpr int64_t kAmxBandPositions = 512;     // aimed at: enough to use a pair of filter tiles often
-inline constexpr int64_t kAmxBandBytes = 768 << 10;   // but its planes stay in L2, beside the filter's
-inline constexpr int64_t kAmxBands = 16;              // wanted, so that any number of threads balances,
-inline constexpr int64_t kAmxLeastPositions = 128;    // unless they become too small
+inline constexpr int64_t kAmxBandPositions = 2048;   // at most: few lines are read by two bands
+inline constexpr int64_t kAmxLeastPositions = 512;   // at least: a pair of filter tiles is used often
+inline constexpr int64_t kAmxBandBytes = 768 << 10;  // but a band's planes stay in L2, beside the filter's
+inline constexpr int64_t kAmxBands = 24;             // wanted, so that any number of threads balances
+
+// Positions of a band, of so many in all.
+inline int64_t band_positions(int64_t positions) {
+  return min_of(max_of(positions / kAmxBands, kAmxLeastPositions), kAmxBandPositions);
+}
+
 inline constexpr int64_t kAmxSlack = 2 * kTileDepth;  // elements that a tile may read behind the last cell
 
 // One axis of the grid.
@@ -69,7 +76,7 @@ struct AmxGrid {
   int64_t images, lines, columns;  // of the whole problem
   int64_t pixel, channels;         // elements from one cell of the image to the next; that a tap reads
   bool merged;                     // the taps of a filter row are read as one run
-  int64_t cell;                    // elements from one cell of the grid to the next
+  int64_t cell;                    // elements from one cell of the grid to the next: of `step` cells, merged
   int64_t band_lines, band_images, bands_per_image, bands;
   int64_t plane;  // elements of one part of a band
 
@@ -82,13 +89,12 @@ struct AmxGrid {
         columns(r.w.positions),
         pixel(r.pixel),
         channels(r.channels),
-        merged(w.step == 1 && w.distance() == 1 && w.taps > 1 && channels % kTileDepth != 0) {
-    cell = merged ? channels : round_up(channels, kTileDepth);
-    if (cell % (8 * kTileDepth) == 0)
+        merged(w.distance() == 1 && w.taps > 1 && w.taps >= w.step && channels % kTileDepth != 0) {
+    cell = merged ? w.step * channels : round_up(channels, kTileDepth);
+    if (!merged && cell % (8 * kTileDepth) == 0)
       cell += kTileDepth;  // rows a multiple of 512 bytes apart share few sets of L1
-    const int64_t most =
-        min_of(kAmxBandPositions, kAmxBandBytes / (cell * parts * 2 * h.remainders() * w.remainders()));
     const int64_t image = h.pitch * w.pitch;
+    const int64_t most = min_of(band_positions(images * image), kAmxBandBytes / (cell * parts * 2 * grids()));
     band_lines = lines, band_images = max_of(min_of(most / image, images), 1);
     bands_per_image = 1;
     if (2 * image > most) {
@@ -99,7 +105,7 @@ struct AmxGrid {
     }
     band_images = ceil_div(images, max_of(ceil_div(images, band_images), 1));
     bands = ceil_div(images, max_of(band_images, 1)) * bands_per_image;
-    plane = remainder_size() * h.remainders() * w.remainders();
+    plane = remainder_size() * grids();
   }
 
   Band band(int64_t i) const {
@@ -129,6 +135,8 @@ struct AmxGrid {
   int64_t grid_lines(int64_t images_, int64_t lines_) const {
     return (images_ - 1) * h.pitch + lines_ + h.reach;
   }
+  int64_t grids_of_line() const { return merged ? 1 : w.remainders(); }
+  int64_t grids() const { return h.remainders() * grids_of_line(); }
   // Elements of one remainder's grid, and what tiles beyond the last position may read.
   int64_t remainder_size() const {
     return round_up(
@@ -137,7 +145,8 @@ struct AmxGrid {
         kTileDepth);
   }
 
-  int64_t runs() const { return merged ? h.taps : h.taps * w.taps; }
+  int64_t runs_of_row() const { return merged ? 1 : w.taps; }
+  int64_t runs() const { return h.taps * runs_of_row(); }
   int64_t run_depth() const { return merged ? w.taps * channels : channels; }
   int64_t run_blocks() const { return ceil_div(run_depth(), kTileDepth); }
   // f(r, s) for the taps in the order in which runs hold them.
@@ -151,14 +160,14 @@ struct AmxGrid {
   int64_t jump(int64_t run) const {
     const int64_t r = merged ? run : run / w.taps;
     const int64_t s = !merged ? run % w.taps : w.tap_step < 0 ? w.taps - 1 : 0;
-    return (h.remainder(r) * w.remainders() + w.remainder(s)) * remainder_size() +
+    return (h.remainder(r) * grids_of_line() + w.remainder(s)) * remainder_size() +
            (h.index(r) * w.pitch + w.index(s)) * cell;
   }
 
   // Splits the channels of `image` (N, cells, cells, pixel) that a band reads.
   void split(const Band& b, const float* image, Bfloat16* to, Splitter& splitter) const {
     for (int64_t i = 0; i < h.remainders(); ++i) {
-      for (int64_t j = 0; j < w.remainders(); ++j, to += remainder_size())
+      for (int64_t j = 0; j < grids_of_line(); ++j, to += remainder_size())
         split_remainder(b, image, i, j, to, splitter);
     }
   }
@@ -180,15 +189,27 @@ struct AmxGrid {
   }
 
   void split_line(const float* line, int64_t remainder, Bfloat16* to, Splitter& splitter) const {
+    if (merged || (w.step == 1 && channels == cell)) return split_whole_line(line, to, splitter);
     const Range in = w.inside(remainder, 0, w.pitch);
     clear(to, in.begin * cell);
-    if (w.step == 1 && pixel == channels && channels == cell) {
-      split_run_of(line + w.cell(in.begin, 0) * pixel, in.size() * cell, to + in.begin * cell, splitter);
-    } else {
-      for (int64_t i = in.begin; i < in.end; ++i)
-        split_run_of(line + w.cell(i, remainder) * pixel, channels, to + i * cell, splitter);
-    }
+    for (int64_t i = in.begin; i < in.end; ++i)
+      split_run_of(line + w.cell(i, remainder) * pixel, channels, to + i * cell, splitter);
     clear(to + in.end * cell, (w.pitch - in.end) * cell);
+  }
+
+  // All cells in their order.
+  void split_whole_line(const float* line, Bfloat16* to, Splitter& splitter) const {
+    const int64_t cells = w.pitch * w.step, begin = min_of(max_of(-w.low, 0), cells);
+    const int64_t end = max_of(min_of(w.cells - w.low, cells), begin);
+    const float* const from = line + w.low * pixel;
+    clear(to, begin * channels);
+    if (pixel == channels) {
+      split_run_of(from + begin * pixel, (end - begin) * channels, to + begin * channels, splitter);
+    } else {
+      for (int64_t i = begin; i < end; ++i)
+        split_run_of(from + i * pixel, channels, to + i * channels, splitter);
+    }
+    clear(to + end * channels, (cells - end) * channels);
   }
 
   // The last store may write zeros behind the run: lines are written in ascending order.

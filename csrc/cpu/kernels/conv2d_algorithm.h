@@ -91,7 +91,7 @@ inline bool suits_amx_lines(const Conv2dSpec& s) {
 // the whole filter as one (amx_folded.h).
 inline int64_t amx_depth(const Conv2dSpec& s, int64_t from) {
   int64_t depth = s.R * s.S * round_up(from, 32);
-  if (s.stride_w == 1 && s.dilation_w == 1) depth = min_of(depth, s.R * round_up(s.S * from, 32));
+  if (s.stride_w <= s.S && s.dilation_w == 1) depth = min_of(depth, s.R * round_up(s.S * from, 32));
   if (s.groups == 1 && from <= 4 && s.R * from <= kMostFolded) depth = round_up(s.R * s.S * from, 32);
   return depth;
 }

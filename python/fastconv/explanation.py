@@ -106,9 +106,7 @@ class Explanation:
     def _machine_text(self) -> str:
         rates = ", ".join(f"{rate / 1e9:.0f} GB/s at {_size(size)}" for size, rate in self.machine.bandwidth)
         tiles = f" ({self.machine.split_flops / 1e9:.0f} on matrix tiles)" if self.machine.split_flops else ""
-        return (
-            f"This machine: {self.machine.flops / 1e9:.0f} GFLOP/s{tiles}, {rates}, {self.machine.call * 1e6:.2f} us per call."
-        )
+        return f"This machine: {self.machine.flops / 1e9:.0f} GFLOP/s{tiles}, {rates}, {self.machine.call * 1e6:.2f} us per call."
 
     def __str__(self) -> str:
         cells = self._cells()

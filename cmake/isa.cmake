@@ -12,6 +12,7 @@ list(FILTER FASTCONV_KERNEL_SOURCES EXCLUDE REGEX "/amx_[^/]*$")
 file(GLOB FASTCONV_AMX_SOURCES CONFIGURE_DEPENDS
   ${CMAKE_SOURCE_DIR}/csrc/cpu/kernels/amx_*.cpp ${CMAKE_SOURCE_DIR}/csrc/cpu/kernels/conv2d*.cpp
   ${CMAKE_SOURCE_DIR}/csrc/cpu/kernels/dense*.cpp ${CMAKE_SOURCE_DIR}/csrc/cpu/kernels/depthwise*.cpp
+  ${CMAKE_SOURCE_DIR}/csrc/cpu/kernels/igemm.cpp
   ${CMAKE_SOURCE_DIR}/csrc/cpu/kernels/lines*.cpp ${CMAKE_SOURCE_DIR}/csrc/cpu/kernels/winograd*.cpp
   ${CMAKE_SOURCE_DIR}/csrc/cpu/kernels/activation.cpp)
 

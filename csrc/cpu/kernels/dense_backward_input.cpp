@@ -12,6 +12,7 @@
 #include "cpu/kernels/dense.h"
 #include "cpu/kernels/igemm.h"
 #include "cpu/kernels/table.h"
+#include "cpu/kernels/tile_dot.h"
 
 namespace fc::cpu::FC_ISA {
 namespace {

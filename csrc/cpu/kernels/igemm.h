@@ -11,47 +11,14 @@
 #pragma once
 
 #include "core/context.h"
-#include "cpu/kernels/igemm_block.h"
-#include "cpu/kernels/igemm_dot.h"
-#include "cpu/parallel.h"
+#include "cpu/kernels/igemm_problem.h"
 
 namespace fc::cpu::FC_ISA {
 
+// Compiled once, in igemm.cpp: its tiles are the slowest part of a build.
 template <class T>
-inline void multiply_panels(const RowBlock<T>& r, Range panels) {
-  const int64_t blocks = panels.size() * r.k.depth_blocks();
-  FilterBlock d = filter_block(r.p, r.k, panels, 0);
-  for (int64_t i = 0; i < blocks; ++i) {
-    const FilterBlock next = filter_block(r.p, r.k, panels, min_of(i + 1, blocks - 1));
-    multiply_block(r, d, r.k.packed_ahead || r.k.streamed ? nullptr : &next);
-    d = next;
-  }
-  const int64_t begin = r.k.panels.column_of(panels.begin);
-  r.epilogue.finish(r.scratch.out, r.count, begin, r.k.panels.column_of(panels.end) - begin);
-}
-
+size_t igemm_workspace(const Igemm<T>& p, int threads);
 template <class T>
-size_t igemm_workspace(const Igemm<T>& p, int threads) {
-  if (suits_dot(p)) return DotWorkspace<T>(p, threads, nullptr).slots.total_bytes;
-  return IgemmWorkspace<T>(p, IgemmBlocking<T>(p), threads, nullptr).slots.total_bytes;
-}
-
-template <class T>
-void igemm(const Igemm<T>& p, const Context& context) {
-  if (suits_dot(p)) return igemm_dot(p, context);
-  const IgemmBlocking<T> k(p);
-  const IgemmWorkspace<T> workspace(p, k, context.threads, context.workspace);
-  const int threads = threads_for_products(p.products(), p.filter_size(), context.threads);
-  for (int64_t i = 0; i < p.rows.depth(); ++i) workspace.zeros[i] = T(0);
-  const bool finite = k.packed_ahead && workspace.packed.fill(p.filter, k.panels, threads);
-  parallel_for_slots(threads, k.blocks * p.groups * k.column_runs, [&](int64_t task, int slot) {
-    const int64_t run = task % k.column_runs, group = task / k.column_runs % p.groups;
-    const int64_t first = task / k.column_runs / p.groups * k.block;
-    WorkspaceCutter cutter = workspace.slots.at(slot);
-    const IgemmScratch<T> scratch(p, k, cutter);
-    const RowBlock<T> rows(p, k, workspace, scratch, finite, group, first);
-    multiply_panels(rows, part_of(k.panels.count, k.column_runs, run));
-  });
-}
+void igemm(const Igemm<T>& p, const Context& context);
 
 }  // namespace fc::cpu::FC_ISA

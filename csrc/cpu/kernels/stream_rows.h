@@ -50,8 +50,8 @@ inline size_t stream_rows_workspace(const StreamRows<T>& p) {
 // sums[m · pitch + j] += x[m, k … k + R) · w[k … k + R, first + j], j < columns; of a chain, product by
 // product.
 template <class T, int M, int R, bool kChain>
-FC_INLINE void add_rows(const StreamRows<T>& p, int64_t k, int64_t first, int64_t columns, T* sums,
-                        int64_t pitch) {
+FC_INLINE void add_products(const StreamRows<T>& p, int64_t k, int64_t first, int64_t columns, T* sums,
+                            int64_t pitch) {
   Vec<T> factors[M][R];
 #pragma GCC unroll 8
   for (int m = 0; m < M; ++m)
@@ -80,8 +80,8 @@ inline void sum_rows(const StreamRows<T>& p, Range depth, Range columns, T* sums
   for (int m = 0; m < M; ++m) std::fill_n(sums + m * pitch, columns.size(), T(0));
   int64_t k = depth.begin;
   for (; k + R <= depth.end; k += R)
-    add_rows<T, M, R, kChain>(p, k, columns.begin, columns.size(), sums, pitch);
-  for (; k < depth.end; ++k) add_rows<T, M, 1, kChain>(p, k, columns.begin, columns.size(), sums, pitch);
+    add_products<T, M, R, kChain>(p, k, columns.begin, columns.size(), sums, pitch);
+  for (; k < depth.end; ++k) add_products<T, M, 1, kChain>(p, k, columns.begin, columns.size(), sums, pitch);
 }
 
 // y[:, columns] = epilogue(sums); they may be the same.

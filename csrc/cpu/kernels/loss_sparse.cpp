@@ -3,7 +3,8 @@
 // Math       loss[r] = −log p[r, labels[r]]      of logits z: log Σ exp(z − max) − (z[label] − max)
 //            gradient: that of loss_classes.h at the one-hot row
 // Shapes     labels (rows) int64   prediction, dprediction (rows,width)   loss, dloss (rows)
-// Blocking   a row is read twice from L1, or from registers where it fits one
+// Blocking   a row is read twice from L1, or from registers where it fits one; the gradient keeps the
+//            exponentials of kMostKept classes, and computes those of longer rows twice
 // Threads    over blocks of rows; a row has one writer
 // Numerics   Logits: exponentials and their sums in T, in a fixed order, the label's own kept apart: of a
 //            confident row the loss, log(1 + others), and the slope, −others/(1 + others), keep their digits.
@@ -20,6 +21,8 @@
 namespace fc::cpu::FC_ISA {
 namespace {
 
+constexpr int64_t kMostKept = 2048;  // exponentials of a row, in L1: they take longer than all else
+
 bool is_class(int64_t label, int64_t classes) {
   return label >= 0 && label < classes;
 }
@@ -30,11 +33,14 @@ struct Exponentials {
   T largest;
   double label, others;  // of the label's class, summed over all other classes
 
-  Exponentials(const T* z, int64_t classes, int64_t label_class) : largest(row_max(z, classes)) {
+  // `kept`, if not null, gets all of them.
+  Exponentials(const T* z, int64_t classes, int64_t label_class, T* kept = nullptr)
+      : largest(row_max(z, classes)) {
     const Vec<T> shift = broadcast(largest);
     Vec<T> own = zero<T>();
     others = row_sum<T>(classes, [&](int64_t i, int64_t count) {
       const Vec<T> e = exp<T>(load_up_to(z + i, count) - shift);
+      if (kept != nullptr) store_up_to(kept + i, e, count);
       if (label_class < i || label_class >= i + count) return e;
       const IntVec<T> is_label = lane_numbers<T>() == static_cast<IntLane<T>>(label_class - i);
       own = is_label ? e : zero<T>();
@@ -47,11 +53,14 @@ struct Exponentials {
 
 template <class T>
 void logits_slope(const T* z, int64_t classes, int64_t label, double dloss, bool past_caches, T* dz) {
-  const Exponentials<T> e(z, classes, label);
+  alignas(FC_VECTOR_BYTES) T kept[kMostKept];
+  const bool keep = classes <= kMostKept;
+  const Exponentials<T> e(z, classes, label, keep ? kept : nullptr);
   const Vec<T> shift = broadcast(e.largest), scale = broadcast(static_cast<T>(dloss / e.sum()));
   const Vec<T> own = broadcast(static_cast<T>(-dloss * (e.others / e.sum())));
   write_vectors(dz, classes, past_caches, [&](int64_t i, int64_t count) {
-    const Vec<T> slope = exp<T>(load_up_to(z + i, count) - shift) * scale;
+    const Vec<T> exponentials = keep ? load_up_to(kept + i, count) : exp<T>(load_up_to(z + i, count) - shift);
+    const Vec<T> slope = exponentials * scale;
     if (label < i || label >= i + count) return slope;
     return lane_numbers<T>() == static_cast<IntLane<T>>(label - i) ? own : slope;
   });

@@ -2,36 +2,16 @@
 #include <pybind11/stl.h>
 
 #include "bind/bind.h"
+#include "bind/errors.h"
 #include "bind/gil.h"
 #include "core/numerics.h"
 #include "cpu/dispatch.h"
 #include "cpu/threads.h"
 
 namespace fc::bind {
-namespace {
-
-void translate(std::exception_ptr p) {
-  try {
-    if (p) std::rethrow_exception(p);
-  } catch (const ValueError& e) {
-    PyErr_SetString(PyExc_ValueError, e.what());
-  } catch (const TypeError& e) {
-    PyErr_SetString(PyExc_TypeError, e.what());
-  } catch (const MemoryError& e) {
-    PyErr_SetString(PyExc_MemoryError, e.what());
-  } catch (const std::bad_alloc&) {
-    PyErr_SetString(PyExc_MemoryError,
-                    "[workspace] the machine must have room for a kernel's scratch memory: expected enough "
-                    "free memory, got a "
-                    "refusal. Use a smaller batch.");
-  }
-}
-
-}  // namespace
-
 PYBIND11_MODULE(_cpu, m) {
   m.doc() = "fastconv's C++ kernels for the CPU; use fastconv.ops instead.";
-  py::register_exception_translator(&translate);
+  py::register_exception_translator(&translate_errors);
   bind_specs(m);
   bind_run(m);
   m.def("available_isas", &cpu::available_isas,

@@ -13,9 +13,7 @@ namespace fc::bind {
 namespace {
 
 Kernel find_kernel(KernelId id, const Spec& spec) {
-  const KernelTable& table = cpu::kernels();
-  const int i = static_cast<int>(id);
-  const Kernel kernel = spec.dtype == DType::f64 ? table.f64[i] : table.f32[i];
+  const Kernel kernel = kernel_of(cpu::kernels(), id, spec);
   if (!kernel.run) {
     throw std::runtime_error(text_of("[", signature_of(id).kernel, "] this build has no kernel for ",
                                      name_of(spec.dtype), " on ", cpu::current_isa(), "."));
@@ -29,8 +27,9 @@ void run(const std::string& name, const Spec& spec, const py::sequence& arrays) 
   const std::vector<void*> tensors = tensor_addresses(id, spec, arrays);
   thread_local Buffer workspace;
   const int threads = cpu::threads();
-  const Context context = {workspace.at_least(kernel.workspace ? kernel.workspace(spec, threads) : 0),
-                           threads};
+  Context context;
+  context.workspace = workspace.at_least(kernel.workspace ? kernel.workspace(spec, threads) : 0);
+  context.threads = threads;
   without_lock([&] { kernel.run(spec, tensors.data(), context); });
 }
 

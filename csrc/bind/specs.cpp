@@ -16,7 +16,9 @@ namespace {
 DType dtype_from(const std::string& name) {
   if (name == "float32") return DType::f32;
   if (name == "float64") return DType::f64;
-  throw TypeError("dtype must be float32 or float64, got " + name + ".");
+  if (name == "float16") return DType::f16;
+  if (name == "bfloat16") return DType::bf16;
+  throw TypeError("dtype must be float32, float64, float16 or bfloat16, got " + name + ".");
 }
 
 // A mode by name, or ((top, bottom), (left, right)).

@@ -20,6 +20,9 @@ bool holds(const py::dtype& dtype, DType t) {
       return holds<float>(dtype);
     case DType::f64:
       return holds<double>(dtype);
+    case DType::f16:
+    case DType::bf16:
+      return false;  // of CUDA arrays only
     case DType::u8:
       return holds<uint8_t>(dtype);
     case DType::i32:
@@ -60,18 +63,7 @@ void* address(const Signature& signature, const Argument& argument, const Spec& 
 }  // namespace
 
 std::vector<void*> tensor_addresses(KernelId id, const Spec& spec, const py::sequence& arrays) {
-  const Signature& signature = signature_of(id);
-  if (!spec_fits(id, spec))
-    throw TypeError(text_of("[", signature.kernel, "] got a spec of another operation."));
-  const size_t count = signature.arguments.size();
-  if (arrays.size() != count) {
-    throw TypeError(text_of("[", signature.kernel, "] takes ", count, " tensors (", signature.text, "), got ",
-                            arrays.size(), "."));
-  }
-  std::vector<void*> addresses(count);
-  for (size_t i = 0; i < count; ++i)
-    addresses[i] = address(signature, signature.arguments[i], spec, arrays[i]);
-  return addresses;
+  return addresses_of(id, spec, arrays, &address);
 }
 
 }  // namespace fc::bind

@@ -26,9 +26,12 @@ struct Kernel {
   const char* (*algorithm)(const Spec& spec) = nullptr;          // how it is computed; null: there is one way
 };
 
+// The kernels of each element type; a back end leaves those null that it does not have.
 struct KernelTable {
   Kernel f32[kKernelCount];
-  Kernel f64[kKernelCount];
+  Kernel f64[kKernelCount];   // CPU
+  Kernel f16[kKernelCount];   // CUDA
+  Kernel bf16[kKernelCount];  // CUDA
 };
 
 }  // namespace fc

@@ -16,7 +16,10 @@ size_t Program::workspace_bytes(int threads) const {
 }
 
 Context Program::context_for(int threads) {
-  return {workspace_.at_least(workspace_bytes(threads)), threads};
+  Context context;
+  context.workspace = workspace_.at_least(workspace_bytes(threads));
+  context.threads = threads;
+  return context;
 }
 
 bool Program::run(int threads, const std::function<void()>& between) {

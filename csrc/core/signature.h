@@ -27,6 +27,8 @@ struct Signature {
 const Signature& signature_of(KernelId id);
 // The kernel called `name`, or std::logic_error.
 KernelId kernel_from_name(const std::string& name);
+// The kernel `id` for the spec's element type; its `run` is null where the back end has none.
+const Kernel& kernel_of(const KernelTable& table, KernelId id, const Spec& spec);
 // Whether `spec` has the type that kernels.inc names for the kernel.
 bool spec_fits(KernelId id, const Spec& spec);
 

@@ -11,6 +11,10 @@ const char* name_of(DType t) {
       return "float32";
     case DType::f64:
       return "float64";
+    case DType::f16:
+      return "float16";
+    case DType::bf16:
+      return "bfloat16";
     case DType::u8:
       return "uint8";
     case DType::i32:

@@ -12,10 +12,21 @@
 
 namespace fc {
 
-enum class DType : uint8_t { f32, f64, u8, i32, i64, u64 };
+enum class DType : uint8_t { f32, f64, f16, bf16, u8, i32, i64, u64 };  // f16 and bf16: CUDA only
 
 constexpr int64_t size_of(DType t) {
-  return t == DType::u8 ? 1 : (t == DType::f32 || t == DType::i32) ? 4 : 8;
+  switch (t) {
+    case DType::u8:
+      return 1;
+    case DType::f16:
+    case DType::bf16:
+      return 2;
+    case DType::f32:
+    case DType::i32:
+      return 4;
+    default:
+      return 8;
+  }
 }
 const char* name_of(DType t);
 

@@ -1,4 +1,4 @@
-// table.h — turns a typed kernel into a table entry: unpacks the untyped tensor list in signature order.
+// table.h — how each family of kernels adds its entries to this ISA's table.
 #pragma once
 
 #include <utility>
@@ -8,46 +8,7 @@
 
 namespace fc::cpu::FC_ISA {
 
-template <auto F>
-struct Adapt;
-
-// F is void(const SomeSpec&, tensor pointers..., const Context&); Rest is the pointers and the context.
-template <class S, class... Rest, void (*F)(const S&, Rest...)>
-struct Adapt<F> {
-  static void run(const Spec& spec, void* const* tensors, const Context& context) {
-    call(static_cast<const S&>(spec), tensors, context, std::make_index_sequence<sizeof...(Rest) - 1>());
-  }
-
- private:
-  struct AnyPointer {
-    void* p;
-    template <class T>
-    operator T*() const {
-      return static_cast<T*>(p);
-    }
-  };
-  template <size_t... I>
-  static void call(const S& spec, void* const* tensors, const Context& context, std::index_sequence<I...>) {
-    F(spec, AnyPointer{tensors[I]}..., context);
-  }
-};
-
-template <auto F>
-struct AdaptWorkspace;
-
-template <class S, size_t (*F)(const S&, int)>
-struct AdaptWorkspace<F> {
-  static size_t bytes(const Spec& spec, int threads) { return F(static_cast<const S&>(spec), threads); }
-};
-
-template <auto F>
-Kernel kernel() {
-  return {&Adapt<F>::run, nullptr};
-}
-template <auto F, auto Workspace>
-Kernel kernel() {
-  return {&Adapt<F>::run, &AdaptWorkspace<Workspace>::bytes};
-}
+#include "core/table_entry.inc"
 
 // FC_ADD(table, conv2d_forward, conv2d_forward_workspace): both element types of one kernel (a template over
 // T).

@@ -1,0 +1,162 @@
+// cuda_module.cpp — the extension module fastconv._cuda, and the test build of it that runs on the host.
+//
+// Specs are made by fastconv._cpu, which is always there; this module runs them on arrays of a device.
+// Nothing here waits for the device.
+#include <pybind11/stl.h>
+
+#include "bind/bind.h"
+#include "bind/errors.h"
+#include "core/elementwise_spec.h"
+#include "cuda/kernels.h"
+#if defined(FC_CUDA_EMULATED)
+#include "cuda/emulation/block.h"
+#define FC_CUDA_MODULE _cuda_emulated
+#else
+#define FC_CUDA_MODULE _cuda
+#endif
+
+namespace fc::bind {
+namespace {
+
+Kernel find_kernel(KernelId id, const Spec& spec) {
+  const Kernel kernel = kernel_of(cuda::kernels(), id, spec);
+  if (!kernel.run) {
+    throw std::runtime_error(text_of("[", signature_of(id).kernel, "] there must be a CUDA kernel: expected ",
+                                     "float32, float16 or bfloat16, got ", name_of(spec.dtype),
+                                     ". Convert the arrays, or copy them to the host."));
+  }
+  return kernel;
+}
+
+size_t workspace_bytes(const std::string& name, const Spec& spec) {
+  const Kernel kernel = find_kernel(kernel_from_name(name), spec);
+  return kernel.workspace ? kernel.workspace(spec, 1) : 0;
+}
+
+void run(const std::string& name, const Spec& spec, const py::sequence& arrays, uintptr_t workspace,
+         uintptr_t stream) {
+  const KernelId id = kernel_from_name(name);
+  const Kernel kernel = find_kernel(id, spec);
+  const std::vector<void*> tensors = device_addresses(id, spec, arrays);
+  Context context;
+  context.workspace = reinterpret_cast<void*>(workspace);
+  context.stream = reinterpret_cast<void*>(stream);
+  kernel.run(spec, tensors.data(), context);
+}
+
+// A program and the arrays that its steps point into.
+struct BoundProgram {
+  cuda::DeviceProgram program;
+  py::list arrays;
+
+  void add(const std::string& name, std::shared_ptr<Spec> spec, const py::sequence& tensors) {
+    const KernelId id = kernel_from_name(name);
+    program.add({name, find_kernel(id, *spec), spec, device_addresses(id, *spec, tensors)});
+    arrays.append(tensors);
+  }
+  void add_guard(const py::object& scalar) {
+    program.add_guard(static_cast<const float*>(
+        device_addresses(KernelId::fill, FillSpec::make(DType::f32, {1}, 0), py::make_tuple(scalar))[0]));
+    arrays.append(scalar);
+  }
+};
+
+}  // namespace
+
+PYBIND11_MODULE(FC_CUDA_MODULE, m) {
+  m.doc() = "fastconv's CUDA kernels; use fastconv.ops on CuPy arrays instead.";
+  py::register_local_exception_translator(&translate_errors);
+  py::module_::import("fastconv._cpu");  // has the classes of the specs
+
+  m.def("run", &run, py::arg("kernel"), py::arg("spec"), py::arg("tensors"), py::arg("workspace"),
+        py::arg("stream"),
+        "Queues one kernel on arrays given in the order of its signature. `workspace` is the address of at "
+        "least workspace_bytes(kernel, spec) bytes, `stream` that of a cudaStream_t.");
+  m.def("workspace_bytes", &workspace_bytes, py::arg("kernel"), py::arg("spec"),
+        "Scratch memory that the kernel needs for this problem.");
+  m.def(
+      "missing_kernels",
+      [](const std::string& dtype) {
+        const KernelTable& table = cuda::kernels();
+        const Kernel* const of = dtype == "float32" ? table.f32 : dtype == "float16" ? table.f16 : table.bf16;
+        std::vector<std::string> names;
+        for (int i = 0; i < kKernelCount; ++i) {
+          if (!of[i].run) names.push_back(signature_of(static_cast<KernelId>(i)).kernel);
+        }
+        return names;
+      },
+      py::arg("dtype"), "Kernels of kernels.inc that this build does not have for an element type.");
+  m.def(
+      "devices",
+      [] {
+        py::list all;
+        for (const cuda::DeviceInfo& d : cuda::devices()) {
+          py::dict entry;
+          entry["name"] = d.name;
+          entry["compute_capability"] = py::make_tuple(d.major, d.minor);
+          entry["multiprocessors"] = d.multiprocessors;
+          entry["memory_bytes"] = d.memory_bytes;
+          all.append(entry);
+        }
+        return all;
+      },
+      "What the driver shows; RuntimeError with CUDA's own words where there is none.");
+
+  py::class_<BoundProgram>(m, "Program", "A flat list of kernel calls on fixed device memory.")
+      .def(py::init<>())
+      .def("add", &BoundProgram::add, py::arg("kernel"), py::arg("spec"), py::arg("tensors"),
+           "Appends a call; the arrays are checked now and kept alive.")
+      .def("add_guard", &BoundProgram::add_guard, py::arg("scalar"),
+           "Where the scalar is not finite, the steps that follow write nothing.")
+      .def_property_readonly("workspace_bytes",
+                             [](const BoundProgram& self) { return self.program.workspace_bytes(); })
+      .def(
+          "run",
+          [](const BoundProgram& self, uintptr_t workspace, uintptr_t proceed, uintptr_t stream) {
+            self.program.run(reinterpret_cast<void*>(workspace), reinterpret_cast<int32_t*>(proceed),
+                             reinterpret_cast<void*>(stream));
+          },
+          py::arg("workspace"), py::arg("proceed"), py::arg("stream"),
+          "Queues every step. `proceed` is the address of an int32 on the device: 1 afterwards, 0 when a "
+          "guard "
+          "refused.")
+      .def(
+          "capture",
+          [](BoundProgram& self, uintptr_t workspace, uintptr_t proceed, uintptr_t stream) {
+            self.program.capture(reinterpret_cast<void*>(workspace), reinterpret_cast<int32_t*>(proceed),
+                                 reinterpret_cast<void*>(stream));
+          },
+          py::arg("workspace"), py::arg("proceed"), py::arg("stream"),
+          "Records a run as one graph, on a stream that is not the legacy default one. Nothing runs.")
+      .def(
+          "replay",
+          [](const BoundProgram& self, uintptr_t stream) {
+            if (!self.program.captured()) throw std::logic_error("replay before capture");
+            self.program.replay(reinterpret_cast<void*>(stream));
+          },
+          py::arg("stream"), "Queues the recorded run with a single launch.")
+      .def("__len__", [](const BoundProgram& self) { return self.program.steps().size(); })
+      .def_property_readonly(
+          "steps",
+          [](const BoundProgram& self) {
+            std::vector<std::pair<std::string, std::string>> steps;
+            for (const auto& s : self.program.steps()) steps.emplace_back(s.name, s.spec->text());
+            return steps;
+          },
+          "(kernel, problem) of each step.");
+
+#if defined(FC_CUDA_EMULATED)
+  m.def(
+      "set_order",
+      [](const std::string& order) {
+        using cuda::emulation::Order;
+        cuda::emulation::set_order(order == "reversed"   ? Order::reversed
+                                   : order == "shuffled" ? Order::shuffled
+                                                         : Order::forward);
+      },
+      py::arg("order"),
+      "\"forward\", \"reversed\" or \"shuffled\": in which order threads and blocks take turns.");
+#endif
+}
+
+}  // namespace fc::bind

@@ -1,0 +1,69 @@
+// kernels.h — what the CUDA back end offers to its binding; nothing here needs CUDA's headers.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/kernel_table.h"
+#include "core/spec.h"
+
+namespace fc::cuda {
+
+// The kernel table of this build; made once.
+const KernelTable& kernels();
+
+struct DeviceInfo {
+  std::string name;
+  int major, minor;  // compute capability
+  int multiprocessors;
+  int64_t memory_bytes;
+};
+
+// One entry per device that the driver shows; throws std::runtime_error with CUDA's words where there is no
+// driver.
+std::vector<DeviceInfo> devices();
+
+// A compiled plan on a device: as core/program.h, but every step is queued on a stream and nothing waits.
+//
+// A guard is a step of its own on the device: where the scalar is not finite it clears `proceed`, and the
+// steps after it, which all honour Context::proceed, write nothing.
+class DeviceProgram {
+ public:
+  struct Step {
+    std::string name;
+    Kernel kernel;
+    std::shared_ptr<const Spec> spec;
+    std::vector<void*> tensors;
+  };
+
+  DeviceProgram();
+  ~DeviceProgram();
+  DeviceProgram(const DeviceProgram&) = delete;
+  DeviceProgram& operator=(const DeviceProgram&) = delete;
+
+  void add(Step step);
+  void add_guard(const float* scalar);
+  const std::vector<Step>& steps() const { return steps_; }
+  size_t workspace_bytes() const;
+
+  // Queues every step. `proceed` (device memory) holds 1 afterwards, or 0 when a guard refused.
+  void run(void* workspace, int32_t* proceed, void* stream) const;
+  // Records a run as one CUDA graph; replay() queues it with a single launch. Recording runs nothing.
+  void capture(void* workspace, int32_t* proceed, void* stream);
+  bool captured() const { return graph_ != nullptr; }
+  void replay(void* stream) const;
+
+ private:
+  struct Graph;
+  struct Guard {
+    size_t before_step;
+    const float* scalar;
+  };
+
+  std::vector<Step> steps_;
+  std::vector<Guard> guards_;
+  std::unique_ptr<Graph> graph_;
+};
+
+}  // namespace fc::cuda

@@ -1,0 +1,20 @@
+// table.cu — CUDA's kernel table.
+#include "cuda/table.h"
+
+namespace fc::cuda {
+namespace {
+
+KernelTable make_table() {
+  KernelTable table;
+  add_activation(table);
+  return table;
+}
+
+}  // namespace
+
+const KernelTable& kernels() {
+  static const KernelTable table = make_table();
+  return table;
+}
+
+}  // namespace fc::cuda

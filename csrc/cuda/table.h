@@ -1,0 +1,27 @@
+// table.h — CUDA's kernel table, and how each family of kernels adds its entries.
+#pragma once
+
+#include <utility>
+
+#include "core/kernel_table.h"
+#include "core/spec.h"
+#include "cuda/device/storage.cuh"
+#include "cuda/kernels.h"
+
+namespace fc::cuda {
+
+#include "core/table_entry.inc"
+
+// FC_ADD(table, dropout): all storage types of one kernel, a template over T.
+#define FC_ADD(table, name)                                               \
+  (table).f32[static_cast<int>(KernelId::name)] = kernel<&name<float>>(); \
+  (table).f16[static_cast<int>(KernelId::name)] = kernel<&name<half>>();  \
+  (table).bf16[static_cast<int>(KernelId::name)] = kernel<&name<bfloat16>>()
+#define FC_ADD_WITH_WORKSPACE(table, name)                                                          \
+  (table).f32[static_cast<int>(KernelId::name)] = kernel<&name<float>, &name##_workspace<float>>(); \
+  (table).f16[static_cast<int>(KernelId::name)] = kernel<&name<half>, &name##_workspace<half>>();   \
+  (table).bf16[static_cast<int>(KernelId::name)] = kernel<&name<bfloat16>, &name##_workspace<bfloat16>>()
+
+void add_activation(KernelTable& table);
+
+}  // namespace fc::cuda

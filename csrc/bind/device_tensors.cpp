@@ -1,6 +1,8 @@
 // device_tensors.cpp — the last check before device memory reaches a kernel: arrays that describe themselves
 // by
 // __cuda_array_interface__ (CuPy, PyTorch, Numba, JAX).
+#include <pybind11/stl.h>
+
 #include "bind/bind.h"
 
 namespace fc::bind {

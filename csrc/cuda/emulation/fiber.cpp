@@ -76,7 +76,8 @@ struct Fiber::Machine {
   char* stack() const { return static_cast<char*>(memory) + kGuardBytes; }
   void prepare(void (*entry)(Fiber*), Fiber* self) {
     auto** top = reinterpret_cast<void**>(stack() + kStackBytes);
-    *--top = nullptr;                                   // keeps the stack aligned at the call
+    *--top = nullptr;  // two words: the stack is aligned where fc_fiber_begin calls
+    *--top = nullptr;
     *--top = reinterpret_cast<void*>(&fc_fiber_begin);  // where the first switch returns to
     *--top = nullptr;                                   // rbp
     *--top = nullptr;                                   // rbx

@@ -27,8 +27,11 @@ void add_binary_forward(KernelTable& table);
 void add_binary_backward(KernelTable& table);
 void add_box_copy(KernelTable& table);
 void add_dropout(KernelTable& table);
+void add_loss_dense(KernelTable& table);
+void add_loss_sparse(KernelTable& table);
 void add_optimizer(KernelTable& table);
 void add_prelu(KernelTable& table);
+void add_softmax(KernelTable& table);
 void add_vector(KernelTable& table);
 
 }  // namespace fc::cuda

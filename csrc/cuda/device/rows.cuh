@@ -9,6 +9,8 @@
 // Edges        a row beyond the last is one of no elements: its threads take part in every reduction
 #pragma once
 
+#include <type_traits>
+
 #include "cuda/device/reduce.cuh"
 #include "cuda/device/storage.cuh"
 
@@ -42,7 +44,8 @@ __device__ __forceinline__ T row_max(T v) {
 template <class T, class Shape, int kInputs>
 class Rows {
   static constexpr int kVec = Shape::kVec, kChunks = Shape::kChunks, kHeld = kChunks > 0 ? kChunks : 1;
-  static constexpr int64_t kStep = int64_t{Shape::kGroup} * kVec;
+  using Index = std::conditional_t<Shape::kInRegisters, int, int64_t>;  // of a column
+  static constexpr int kStep = Shape::kGroup * kVec;
 
  public:
   int64_t row;
@@ -52,8 +55,8 @@ class Rows {
   __device__ __forceinline__ Rows(int64_t rows, int64_t width, const P*... in)
       : row(int64_t{blockIdx.x} * Shape::kRows + threadIdx.x / Shape::kGroup),
         present(row < rows),
-        width_(present ? width : 0),
-        first_(static_cast<int64_t>(threadIdx.x % Shape::kGroup) * kVec),
+        width_(present ? static_cast<Index>(width) : 0),
+        first_(static_cast<Index>(threadIdx.x % Shape::kGroup) * kVec),
         at_{in + (present ? row * width : 0)...} {
     if constexpr (Shape::kInRegisters) {
 #pragma unroll
@@ -71,7 +74,7 @@ class Rows {
   // f(values, column) for every element of this thread, in ascending order; values[i] is of matrix i.
   template <class F>
   __device__ __forceinline__ void each(const F& f) const {
-    each_chunk([&](const float (&v)[kInputs][kVec], int64_t column) {
+    each_chunk([&](const float (&v)[kInputs][kVec], Index column) {
 #pragma unroll
       for (int j = 0; j < kVec; ++j) {
         float values[kInputs];
@@ -86,7 +89,7 @@ class Rows {
   template <class F>
   __device__ __forceinline__ void write(T* out, int64_t width, const F& f) const {
     T* to = out + row * width;
-    each_chunk([&](const float (&v)[kInputs][kVec], int64_t column) {
+    each_chunk([&](const float (&v)[kInputs][kVec], Index column) {
       float result[kVec];
 #pragma unroll
       for (int j = 0; j < kVec; ++j) {
@@ -108,8 +111,8 @@ class Rows {
         if (first_ + k * kStep < width_) f(held_[k], first_ + k * kStep);
       }
     } else {
-#pragma unroll 2
-      for (int64_t column = first_; column < width_; column += kStep) {
+#pragma unroll 1
+      for (Index column = first_; column < width_; column += kStep) {
         float v[kInputs][kVec];
 #pragma unroll
         for (int i = 0; i < kInputs; ++i) load_values(at_[i] + column, true, v[i]);
@@ -118,7 +121,7 @@ class Rows {
     }
   }
 
-  int64_t width_, first_;
+  Index width_, first_;
   const T* at_[kInputs];
   float held_[kHeld][kInputs][kVec];
 };

@@ -7,6 +7,13 @@ namespace {
 KernelTable make_table() {
   KernelTable table;
   add_activation(table);
+  add_binary_forward(table);
+  add_binary_backward(table);
+  add_box_copy(table);
+  add_dropout(table);
+  add_optimizer(table);
+  add_prelu(table);
+  add_vector(table);
   return table;
 }
 

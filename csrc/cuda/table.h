@@ -23,5 +23,12 @@ namespace fc::cuda {
   (table).bf16[static_cast<int>(KernelId::name)] = kernel<&name<bfloat16>, &name##_workspace<bfloat16>>()
 
 void add_activation(KernelTable& table);
+void add_binary_forward(KernelTable& table);
+void add_binary_backward(KernelTable& table);
+void add_box_copy(KernelTable& table);
+void add_dropout(KernelTable& table);
+void add_optimizer(KernelTable& table);
+void add_prelu(KernelTable& table);
+void add_vector(KernelTable& table);
 
 }  // namespace fc::cuda

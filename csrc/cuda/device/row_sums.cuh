@@ -21,8 +21,8 @@ struct RowParts {
     constexpr int64_t kTermsPerThread = 32;  // a multiple of every pack
     const int64_t least = kSumThreads * kTermsPerThread;
     const int64_t wanted = ceil_div(kSumBlocks, std::max<int64_t>(1, cells));
-    parts = std::max<int64_t>(1, std::min(wanted, ceil_div(terms, least)));
-    terms_per_part = ceil_div(ceil_div(terms, parts), least) * least;
+    const int64_t most = std::max<int64_t>(1, ceil_div(terms, least));
+    terms_per_part = ceil_div(most, std::min(wanted, most)) * least;
     parts = std::max<int64_t>(1, ceil_div(terms, terms_per_part));
   }
   size_t workspace() const { return parts > 1 ? static_cast<size_t>(parts * cells) * sizeof(double) : 0; }

@@ -7,6 +7,9 @@ namespace {
 KernelTable make_table() {
   KernelTable table;
   add_activation(table);
+  add_batch_norm_training(table);
+  add_batch_norm_inference(table);
+  add_batch_norm_backward(table);
   return table;
 }
 

@@ -23,5 +23,8 @@ namespace fc::cuda {
   (table).bf16[static_cast<int>(KernelId::name)] = kernel<&name<bfloat16>, &name##_workspace<bfloat16>>()
 
 void add_activation(KernelTable& table);
+void add_batch_norm_training(KernelTable& table);
+void add_batch_norm_inference(KernelTable& table);
+void add_batch_norm_backward(KernelTable& table);
 
 }  // namespace fc::cuda

@@ -10,6 +10,10 @@ KernelTable make_table() {
   add_batch_norm_training(table);
   add_batch_norm_inference(table);
   add_batch_norm_backward(table);
+  add_layer_norm_forward(table);
+  add_layer_norm_backward(table);
+  add_pool2d_forward(table);
+  add_pool2d_backward(table);
   return table;
 }
 

@@ -26,5 +26,9 @@ void add_activation(KernelTable& table);
 void add_batch_norm_training(KernelTable& table);
 void add_batch_norm_inference(KernelTable& table);
 void add_batch_norm_backward(KernelTable& table);
+void add_layer_norm_forward(KernelTable& table);
+void add_layer_norm_backward(KernelTable& table);
+void add_pool2d_forward(KernelTable& table);
+void add_pool2d_backward(KernelTable& table);
 
 }  // namespace fc::cuda

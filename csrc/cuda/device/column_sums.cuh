@@ -18,8 +18,8 @@
 namespace fc::cuda {
 
 inline constexpr unsigned kWarpsPerBlock = 8;  // of the pass that adds parts, a column each
-inline constexpr int64_t kSumBlocks = 512;  // enough to fill a large device
-inline constexpr int64_t kSumRows = 128;    // of a thread: what is summed in float32 without a tree
+inline constexpr int64_t kSumBlocks = 512;     // enough to fill a large device
+inline constexpr int64_t kSumRows = 128;       // of a thread: what is summed in float32 without a tree
 
 template <class T>
 Columns sum_columns_grid(int64_t rows, int64_t width, bool packed) {
@@ -67,8 +67,8 @@ __global__ void __launch_bounds__(kColumnThreads)
             at += step;
           }
         });
-    if (walk.tail) {
-      const TailPack tail(m, walk, kSize);
+    const TailPack tail(m, walk, kSize);
+    if (tail.count > 0) {
       terms.add(terms.load(tail.at, tail.count), columns, tail.at, tail.count, by_term);
     }
   }
@@ -79,24 +79,38 @@ __global__ void __launch_bounds__(kColumnThreads)
   store_partial<K, kSize>(m, walk, part, sums, partial);
 }
 
+// Sums of parts, as at[part][k][folded column].
+struct Partials {
+  const float* at;
+  int64_t parts, width, folded_width;
+  int factor;
+};
+
 template <int K, class Finish>
-__global__ void __launch_bounds__(kWarp* kWarpsPerBlock)
-    column_totals_kernel(Columns m, const float* partial, Finish finish) {
+__global__ void __launch_bounds__(kWarp* kWarpsPerBlock) column_totals_kernel(Partials m, Finish finish) {
   const int64_t column = static_cast<int64_t>(blockIdx.x) * kWarpsPerBlock + threadIdx.y;
   if (column >= m.width) return;
   double totals[K] = {};
-  const int64_t entries = static_cast<int64_t>(m.parts) * m.factor;
+  const int64_t entries = m.parts * m.factor;
 #pragma unroll 4
   for (int64_t i = threadIdx.x; i < entries; i += kWarp) {
     const int64_t part = i / m.factor, fold = i % m.factor;
 #pragma unroll
     for (int k = 0; k < K; ++k) {
-      totals[k] += partial[(part * K + k) * m.folded_width + fold * m.width + column];
+      totals[k] += m.at[(part * K + k) * m.folded_width + fold * m.width + column];
     }
   }
 #pragma unroll
   for (int k = 0; k < K; ++k) totals[k] = lane_sum(totals[k]);
   if (threadIdx.x == 0) finish(column, totals);
+}
+
+// finish(column, totals) for every column.
+template <int K, class Finish>
+void column_totals(const Context& context, const Partials& partials, const Finish& finish) {
+  launch(column_totals_kernel<K, Finish>,
+         dim3(static_cast<unsigned>(ceil_div(partials.width, kWarpsPerBlock))), dim3(kWarp, kWarpsPerBlock),
+         0, context, partials, finish);
 }
 
 // `partial` has column_sums_bytes<T, K>(); `packed`: aligned_for_packs of the arrays that Terms reads and
@@ -106,8 +120,7 @@ void column_sums(const Context& context, int64_t rows, int64_t width, bool packe
                  float* partial, const Finish& finish) {
   const Columns m = sum_columns_grid<T>(rows, width, packed);
   launch(column_partials_kernel<T, K, Terms>, m.grid(), m.block(), 0, context, m, terms, partial);
-  launch(column_totals_kernel<K, Finish>, dim3(static_cast<unsigned>(ceil_div(width, kWarpsPerBlock))),
-         dim3(kWarp, kWarpsPerBlock), 0, context, m, static_cast<const float*>(partial), finish);
+  column_totals<K>(context, Partials{partial, m.parts, m.width, m.folded_width, m.factor}, finish);
 }
 
 }  // namespace fc::cuda

@@ -58,14 +58,14 @@ struct Columns {
 // Where the running thread is: rows [row, end) in steps of the block's rows, one pack of columns.
 struct ColumnWalk {
   int64_t row, end, pack;
-  bool active, tail;  // tail: this thread takes its pack of the tail as well
+  bool active, last;  // last: in the last part's first row of threads, which takes the tail as well
 
   __device__ ColumnWalk(const Columns& m, int64_t part) {
     pack = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
     row = part * m.part_rows + threadIdx.y;
     end = (part + 1) * m.part_rows < m.folded_rows ? (part + 1) * m.part_rows : m.folded_rows;
     active = pack < m.packs;
-    tail = active && m.tail > 0 && threadIdx.y == 0 && part + 1 == m.parts;
+    last = threadIdx.y == 0 && part + 1 == m.parts;
   }
 };
 
@@ -135,7 +135,7 @@ struct TailPack {
   __device__ TailPack(const Columns& m, const ColumnWalk& walk, int size) {
     const int64_t within = walk.pack * size, rest = m.tail - within;
     at = m.folded_rows * m.folded_width + within;
-    count = rest <= 0 ? 0 : rest < size ? static_cast<int>(rest) : size;
+    count = !walk.last || rest <= 0 ? 0 : rest < size ? static_cast<int>(rest) : size;
   }
 };
 

@@ -26,8 +26,8 @@ __global__ void __launch_bounds__(kColumnThreads) map_columns_kernel(Columns m, 
           at += step;
         }
       });
-  if (walk.tail) {
-    const TailPack tail(m, walk, kSize);
+  const TailPack tail(m, walk, kSize);
+  if (tail.count > 0) {
     work.write(work.load(tail.at, tail.count), columns, tail.at, tail.count);
   }
 }

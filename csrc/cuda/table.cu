@@ -14,6 +14,13 @@ KernelTable make_table() {
   add_optimizer(table);
   add_prelu(table);
   add_vector(table);
+  add_batch_norm_training(table);
+  add_batch_norm_inference(table);
+  add_batch_norm_backward(table);
+  add_layer_norm_forward(table);
+  add_layer_norm_backward(table);
+  add_pool2d_forward(table);
+  add_pool2d_backward(table);
   return table;
 }
 

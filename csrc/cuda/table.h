@@ -30,5 +30,12 @@ void add_dropout(KernelTable& table);
 void add_optimizer(KernelTable& table);
 void add_prelu(KernelTable& table);
 void add_vector(KernelTable& table);
+void add_batch_norm_training(KernelTable& table);
+void add_batch_norm_inference(KernelTable& table);
+void add_batch_norm_backward(KernelTable& table);
+void add_layer_norm_forward(KernelTable& table);
+void add_layer_norm_backward(KernelTable& table);
+void add_pool2d_forward(KernelTable& table);
+void add_pool2d_backward(KernelTable& table);
 
 }  // namespace fc::cuda

@@ -1,6 +1,8 @@
 """Fixtures that many tests share."""
 
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -39,10 +41,10 @@ def interruptible():
 @pytest.fixture
 def guarded_results(monkeypatch):
     """Makes ops allocate results that are full of NaN and end at a page nobody may touch."""
-    from fastconv.ops import _arrays
+    from fastconv.ops import _devices
     from fastconv.testing.memory import guarded_empty
 
-    monkeypatch.setattr(_arrays, "empty", lambda op, name, shape, dtype: guarded_empty(tuple(shape), dtype))
+    monkeypatch.setattr(_devices.HOST, "empty", lambda op, name, shape, dtype: guarded_empty(tuple(shape), dtype))
 
 
 @pytest.fixture
@@ -69,3 +71,26 @@ def prefer():
     """``prefer("winograd")`` makes convolutions take an algorithm wherever they can, however small they are."""
     yield _cpu.prefer_conv2d
     _cpu.prefer_conv2d("automatic")
+
+
+@pytest.fixture(scope="session")
+def cuda_module():
+    """The CUDA kernels compiled for the host; skips where there is nothing to compile with."""
+    missing = [tool for tool in ("cmake", "c++") if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(
+            f"the emulated CUDA kernels need a C++ compiler and CMake to be built: {', '.join(missing)} not found"
+        )
+    from fastconv.testing import emulation
+
+    root = Path(__file__).parents[1]
+    return emulation.load(emulation.build(root / "tests/native/cuda_emulation", root / "build/emulated"))
+
+
+@pytest.fixture(params=["forward", "reversed"])
+def gpu(request, cuda_module):
+    """An emulated GPU: a stand-in for CuPy whose arrays ops run on, with CUDA threads taking turns in two orders."""
+    from fastconv.testing.emulation import emulated_gpu
+
+    with emulated_gpu(cuda_module, request.param) as cupy:
+        yield cupy

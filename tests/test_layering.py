@@ -14,18 +14,20 @@ SOURCES = Path(__file__).parent.parent / "csrc"
 
 # Part of the package -> the parts it may import. What is not listed may import nothing of fastconv.
 FOUNDATION = {"errors", "graph", "_cpu"}
-SETTINGS = {"_arguments", "_lookup", "_memory", "config", "random"}
+SETTINGS = {"_arguments", "_gpu", "_lookup", "_memory", "config", "random"}
 MAY_IMPORT = {
     "_arguments": set(),
     "_lookup": {"_arguments"},
     "_memory": set(),
+    "_gpu": {"errors", "_cuda"},
     "errors": set(),
     "graph": set(),
     "reference": set(),
-    "config": FOUNDATION,
+    "config": FOUNDATION | {"_gpu"},
     "random": set(),
     "ops": FOUNDATION | SETTINGS,
-    "variables": {"_memory", "graph", "ops"},
+    "_mirror": {"_memory"},
+    "variables": {"_memory", "_mirror", "graph", "ops"},
     "autodiff": {"graph", "ops"},
     "schedules": SETTINGS,
     "initializers": SETTINGS | FOUNDATION,
@@ -33,7 +35,7 @@ MAY_IMPORT = {
     "losses": FOUNDATION | SETTINGS | {"ops"},
     "metrics": FOUNDATION | SETTINGS | {"ops", "losses"},
     "optimizers": FOUNDATION | SETTINGS | {"schedules"},
-    "plan": FOUNDATION | SETTINGS | {"ops", "autodiff", "variables"},
+    "plan": FOUNDATION | SETTINGS | {"_mirror", "ops", "autodiff", "variables"},
     "utils": FOUNDATION | SETTINGS,
 }
 MAY_IMPORT["models"] = (
@@ -121,7 +123,7 @@ def test_no_circles_at_import_time():
         visit(part)
 
 
-OPTIONAL = {"matplotlib", "PIL", "tqdm"}
+OPTIONAL = {"matplotlib", "PIL", "tqdm", "cupy", "ml_dtypes", "pybind11"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=[str(f.relative_to(PACKAGE)) for f in FILES])
@@ -145,12 +147,15 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 
 
 def sources(folder):
-    return sorted(p for p in (SOURCES / folder).rglob("*") if p.suffix in (".h", ".cpp", ".inc"))
+    return sorted(p for p in (SOURCES / folder).rglob("*") if p.suffix in (".h", ".cpp", ".inc", ".cu", ".cuh"))
 
 
 def includes(path):
     """``(is a file of ours, name)`` of each include."""
     return [(quote == '"', name) for quote, name in INCLUDE.findall(path.read_text("utf-8"))]
+
+
+EMULATION = {"sys/mman.h", "sanitizer/", "ucontext.h"}
 
 
 @needs_sources
@@ -164,11 +169,17 @@ def includes(path):
             {"immintrin.h", "pthread.h", "sched.h", "sys/resource.h", "cpuid.h", "unistd.h", "sys/syscall.h"},
         ),
         ("cpu/simd", {"cpu/simd"}, {"immintrin.h"}),
-        ("bind", {"core", "cpu", "bind"}, {"pybind11/", "unistd.h"}),
+        ("cuda", {"core", "cuda"}, {"cuda_runtime.h", "cuda_fp16.h", "cuda_bf16.h", "cuda.h", *EMULATION}),
+        (
+            "cuda/device",
+            {"core", "cuda/device", "cuda/emulation"},
+            {"cuda_runtime.h", "cuda_fp16.h", "cuda_bf16.h", "cuda.h"},
+        ),
+        ("bind", {"core", "cpu", "cuda", "bind"}, {"pybind11/", "unistd.h"}),
     ],
 )
 def test_includes(folder, ours, others):
-    """bind -> cpu -> core; core knows the standard library alone, and only bind knows pybind11."""
+    """bind -> cpu, cuda -> core, and these two not each other; core knows the standard library alone, and only bind knows pybind11."""
     files = sources(folder)
     assert files
     for path in files:
@@ -184,7 +195,9 @@ def test_includes(folder, ours, others):
 def test_bind_reaches_the_kernels_only_through_the_dispatcher():
     for path in sources("bind"):
         for own, name in includes(path):
-            assert not (own and name.startswith(("cpu/kernels/", "cpu/simd/"))), f"{path} includes {name}"
+            assert not (own and name.startswith(("cpu/kernels/", "cpu/simd/", "cuda/kernels/", "cuda/device/"))), (
+                f"{path} includes {name}"
+            )
 
 
 @needs_sources
@@ -199,9 +212,9 @@ def test_one_file_starts_threads():
 
 @needs_sources
 def test_kernels_allocate_and_print_nothing():
-    """A kernel works in the workspace it is given (habits, architecture.md section 9)."""
+    """A kernel works in the workspace it is given."""
     forbidden = re.compile(r"\b(new\s+\w|malloc\(|calloc\(|std::vector|std::cout|printf\()")
-    for path in sources("cpu/kernels"):
+    for path in [*sources("cpu/kernels"), *sources("cuda/kernels"), *sources("cuda/device")]:
         code = re.sub(r"//[^\n]*", "", path.read_text("utf-8"))
         assert not forbidden.search(code), f"{path}: {forbidden.search(code).group()}"
 

@@ -30,8 +30,8 @@ def as_array(op: str, name: str, value: Any) -> np.ndarray:
         return value.view(np.ndarray)
     if hasattr(value, "__cuda_array_interface__"):
         raise DeviceError(
-            f"[{op}] {name} is on a GPU and this build has no CUDA module: expected a NumPy array, got "
-            f"{type(value).__name__}. Copy it to the host, e.g. with cupy.asnumpy."
+            f"[{op}] {name} is on a GPU: expected an array on the host here, got {type(value).__name__}. Copy it, e.g. with "
+            "cupy.asnumpy."
         )
     if not isinstance(value, np.generic):
         if hasattr(value, "__array_interface__"):
@@ -75,13 +75,6 @@ def check_dtype(op: str, name: str, array: np.ndarray, accepted: tuple[str, ...]
 def dtype_name(array: np.ndarray) -> str:
     """``array.dtype.name``, sooner."""
     return _NAMES.get(array.dtype) or array.dtype.name
-
-
-def as_floats(op: str, name: str, value: Any) -> np.ndarray:
-    """``value`` as an ndarray of float32 or float64, or TypeError."""
-    array = as_array(op, name, value)
-    check_dtype(op, name, array)
-    return array
 
 
 def as_numbers(op: str, name: str, value: Any) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastconv import _cpu
 from fastconv.graph import is_symbolic
-from fastconv.ops import _arrays, _numbers, elementwise
+from fastconv.ops import _devices, _numbers, elementwise
 from fastconv.ops import activation as act
 from fastconv.ops.fused import activated_backward, apply_activated
 from fastconv.ops.registry import (
@@ -236,7 +236,7 @@ def _transpose_attrs(stride: Any, padding: Any, output_padding: Any, dilation: A
 def _checked_transpose_bias(w: Any, bias: Any, groups: int) -> Any:
     """The bias that an addition takes, judged under its own name."""
     if not is_symbolic(bias):
-        bias = _arrays.as_floats("conv2d_transpose", "bias", getattr(bias, "array", bias))
+        bias = _devices.as_floats("conv2d_transpose", "bias", getattr(bias, "array", bias))
     expect_shape("conv2d_transpose", "bias", bias.shape, (w.shape[2] * groups,))
     return bias
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastconv import _cpu
 from fastconv.graph import Value
-from fastconv.ops import _numbers
+from fastconv.ops import _devices, _numbers
 from fastconv.ops.registry import (
     Call,
     Lowered,
@@ -42,7 +42,8 @@ DROPOUT: OpDef = register(
 )
 
 
-def _as_seed(seed: Any) -> Any:
+def _as_seed(x: Any, seed: Any) -> Any:
+    """The seed as an array (1,) where x is."""
     if isinstance(seed, Value):
         return seed
     if isinstance(seed, (bool, np.bool_)) or not hasattr(seed, "__index__"):
@@ -53,7 +54,7 @@ def _as_seed(seed: Any) -> Any:
     number = operator.index(seed)
     if not 0 <= number < 2**64:
         raise ValueError(f"[dropout] seed must fit 64 bits: expected 0 <= seed < 2**64, got seed={number}. Reduce it.")
-    return np.array([number], np.uint64)
+    return _devices.of("dropout", ("x",), (x,)).on_device(np.array([number], np.uint64))
 
 
 def dropout(x: Any, rate: float, *, seed: Any, out: Any = None) -> Any:
@@ -70,11 +71,11 @@ def dropout(x: Any, rate: float, *, seed: Any, out: Any = None) -> Any:
 
     Source: Srivastava et al. 2014; Philox4x32-10 of Salmon et al. 2011.
     """
-    return apply(DROPOUT, x, _as_seed(seed), out=out, rate=_numbers.as_float("dropout", "rate", rate))
+    return apply(DROPOUT, x, _as_seed(x, seed), out=out, rate=_numbers.as_float("dropout", "rate", rate))
 
 
 def dropout_backward(dy: Any, x: Any, rate: float, *, seed: Any, needs: Any = None) -> tuple:
     """Gradient of :func:`dropout`: ``(dx,)``, by the same mask."""
     attrs = {"rate": _numbers.as_float("dropout", "rate", rate)}
     (need,) = all_needs("dropout", needs, ("x",), (True,))
-    return backward(DROPOUT, dy, (x, _as_seed(seed)), attrs, (need, False))[:1]
+    return backward(DROPOUT, dy, (x, _as_seed(x, seed)), attrs, (need, False))[:1]

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastconv import _cpu
 from fastconv.graph import Value, is_symbolic
-from fastconv.ops import _arrays, _numbers
+from fastconv.ops import _devices, _numbers
 from fastconv.ops.registry import (
     Call,
     Lowered,
@@ -271,7 +271,8 @@ def _as_labels(op: str, y_true: Any, y_pred: Any) -> Any:
     """Integer labels as int64 of y_pred's leading shape, each checked to be a class."""
     if isinstance(y_true, Value):
         return reshape_labels(y_true, y_pred)
-    labels = _arrays.as_array(op, "y_true", y_true)
+    device = _devices.of(op, ("y_true", "y_pred"), (y_true, y_pred))
+    labels = device.as_array(op, "y_true", y_true)
     shape = tuple(getattr(y_pred, "shape", ()))
     if labels.dtype.kind not in "iu":
         raise TypeError(
@@ -281,20 +282,20 @@ def _as_labels(op: str, y_true: Any, y_pred: Any) -> Any:
     if shape and labels.shape == (*shape[:-1], 1):
         labels = labels.reshape(shape[:-1])
     expect_shape(op, "y_true", labels.shape, shape[:-1])
-    result = _arrays.empty(op, "y_true", labels.shape, np.int64)
+    result = device.empty(op, "y_true", labels.shape, np.int64)
     check_labels(op, labels, shape[-1] if shape else 0)
     result[...] = labels
     return result
 
 
-def check_labels(op: str, labels: np.ndarray, classes: int, name: str = "y_true") -> None:
-    """ValueError naming the first label that is no class."""
+def check_labels(op: str, labels: Any, classes: int, name: str = "y_true") -> None:
+    """ValueError naming the first label that is no class; waits for labels on a GPU."""
     bad = (labels < 0) | (labels >= classes)
     if bad.any():
         index = int(bad.argmax())
         raise ValueError(
             f"[{op}] {name} must hold class labels: expected values in [0, {classes}), got {name} value "
-            f"{labels.flat[index]} at index {index} not in [0, {classes}). Use as many outputs as there are classes."
+            f"{labels.reshape(-1)[index]} at index {index} not in [0, {classes}). Use as many outputs as there are classes."
         )
 
 
@@ -318,7 +319,7 @@ def sparse_categorical_crossentropy(y_true: Any, y_pred: Any, *, from_logits: bo
     """
     op = "sparse_categorical_crossentropy"
     if not is_symbolic(y_pred):
-        y_pred = _arrays.as_floats(op, "y_pred", y_pred)
+        y_pred = _devices.as_floats(op, "y_pred", y_pred)
     labels = _as_labels(op, y_true, y_pred)
     return apply(SPARSE, labels, y_pred, out=out, **_attrs(op, from_logits))
 
@@ -329,5 +330,5 @@ def sparse_categorical_crossentropy_backward(
     """Gradient of :func:`sparse_categorical_crossentropy`: ``(None, dy_pred)``."""
     op = "sparse_categorical_crossentropy"
     if not is_symbolic(y_pred):
-        y_pred = _arrays.as_floats(op, "y_pred", y_pred)
+        y_pred = _devices.as_floats(op, "y_pred", y_pred)
     return _backward(dy, _as_labels(op, y_true, y_pred), y_pred, _attrs(op, from_logits), needs)

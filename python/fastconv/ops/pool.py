@@ -7,7 +7,7 @@ from typing import Any
 
 from fastconv import _cpu
 from fastconv.graph import is_symbolic
-from fastconv.ops import _arrays, _numbers
+from fastconv.ops import _devices, _numbers
 from fastconv.ops.registry import (
     Call,
     Gradient,
@@ -244,7 +244,7 @@ def avg_pool2d_backward(
 
 def _global_attrs(kind: str, x: Any) -> tuple[dict[str, Any], int, int]:
     op = f"global_{kind}_pool2d"
-    shape = x.shape if is_symbolic(x) else _arrays.as_floats(op, "x", x).shape
+    shape = x.shape if is_symbolic(x) else _devices.as_floats(op, "x", x).shape
     expect_rank(op, "x", shape, 4, "(N, H, W, C)")
     n, h, w, c = shape
     if min(h, w, c) < 1:
@@ -281,6 +281,6 @@ def global_avg_pool2d_backward(dy: Any, x: Any, *, needs: Any = None) -> tuple:
 
 def _as_one_window(op: str, dy: Any, n: int, c: int) -> Any:
     if not is_symbolic(dy):
-        dy = _arrays.as_floats(op, "dy", dy)
+        dy = _devices.as_floats(op, "dy", dy)
     expect_shape(op, "dy", dy.shape, (n, c))
     return reshape(dy, (n, 1, 1, c))

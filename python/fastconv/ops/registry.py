@@ -12,11 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from fastconv import _cpu
 from fastconv.graph import Node, Value, is_symbolic
-from fastconv.ops import _arrays, _numbers
+from fastconv.ops import _devices, _numbers
 
 Shape = tuple[int, ...]
 
@@ -188,40 +186,42 @@ def _record(op: OpDef, inputs: Sequence[Any], attrs: dict[str, Any]) -> Any:
 def _run(op: OpDef, inputs: Sequence[Any], attrs: dict[str, Any], out: Any) -> Any:
     names = op.input_names(len(inputs))
     where = op.where(attrs)
-    arrays = _checked(op, where, inputs)
-    dtype = _common_dtype(op, where, names, arrays)
+    device = _devices.of(where, names, inputs)
+    arrays = _checked(device, op, where, inputs)
+    dtype = _common_dtype(device, op, where, names, arrays)
     lowered = op.lowered(dtype, [None if a is None else a.shape for a in arrays], attrs)
     if lowered.view_of is not None:
-        return _reshaped(where, arrays[lowered.view_of], lowered.outputs[0][0], out)
-    results = _outputs(where, lowered, out, arrays)  # first: what cannot be held is refused before anything is copied
-    ready = [None if a is None else _arrays.contiguous(where, name, a) for name, a in zip(names, arrays, strict=True)]
-    if op.check is not None:
+        return _reshaped(device, where, arrays[lowered.view_of], lowered.outputs[0][0], out)
+    # Results first: what cannot be held is refused before anything is copied.
+    results = _outputs(device, where, lowered, out, arrays)
+    ready = [None if a is None else device.contiguous(where, name, a) for name, a in zip(names, arrays, strict=True)]
+    if op.check is not None and device.checks_targets:
         op.check(ready, attrs)
     registers = ready + results
-    registers += [_arrays.empty(where, "scratch", shape, kind) for shape, kind in lowered.scratch]
+    registers += [device.empty(where, "scratch", shape, kind) for shape, kind in lowered.scratch]
     for call in lowered.calls:
-        _cpu.run(call.kernel, call.spec, [None if i is None else registers[i] for i in call.tensors])
+        device.run(call.kernel, call.spec, [None if i is None else registers[i] for i in call.tensors])
     return _unpack(registers[len(ready) : len(ready) + len(lowered.outputs)])
 
 
-def _checked(op: OpDef, where: str, inputs: Sequence[Any]) -> list[np.ndarray | None]:
+def _checked(device: Any, op: OpDef, where: str, inputs: Sequence[Any]) -> list[Any]:
     """The inputs as arrays of an accepted kind and dtype; None stays None where the op allows it."""
     names = op.input_names(len(inputs))
     return [
-        None if x is None and name in op.optional else _check(op, where, name, x)
+        None if x is None and name in op.optional else _check(device, op, where, name, x)
         for name, x in zip(names, inputs, strict=True)
     ]
 
 
-def _check(op: OpDef, where: str, name: str, value: Any) -> np.ndarray:
-    array = _arrays.as_array(where, name, getattr(value, "array", value) if isinstance(value, Value) else value)
-    _arrays.check_dtype(where, name, array, op.dtypes.get(name, _arrays.FLOATS))
+def _check(device: Any, op: OpDef, where: str, name: str, value: Any) -> Any:
+    array = device.as_array(where, name, getattr(value, "array", value) if isinstance(value, Value) else value)
+    device.check_dtype(where, name, array, op.dtypes.get(name, device.floats))
     return array
 
 
-def _common_dtype(op: OpDef, where: str, names: Sequence[str], arrays: list[np.ndarray | None]) -> str:
+def _common_dtype(device: Any, op: OpDef, where: str, names: Sequence[str], arrays: list[Any]) -> str:
     found = [
-        (n, _arrays.dtype_name(a)) for n, a in zip(names, arrays, strict=True) if a is not None and n not in op.dtypes
+        (n, device.dtype_name(a)) for n, a in zip(names, arrays, strict=True) if a is not None and n not in op.dtypes
     ]
     for name, dtype in found:
         if dtype != found[0][1]:
@@ -232,9 +232,9 @@ def _common_dtype(op: OpDef, where: str, names: Sequence[str], arrays: list[np.n
     return found[0][1]
 
 
-def _outputs(where: str, lowered: Lowered, out: Any, inputs: list[np.ndarray | None]) -> list[np.ndarray]:
+def _outputs(device: Any, where: str, lowered: Lowered, out: Any, inputs: list[Any]) -> list[Any]:
     if out is None:
-        return [_arrays.empty(where, "y", shape, dtype) for shape, dtype in lowered.outputs]
+        return [device.empty(where, "y", shape, dtype) for shape, dtype in lowered.outputs]
     given = (out,) if len(lowered.outputs) == 1 else out
     if not isinstance(given, tuple) or len(given) != len(lowered.outputs):
         raise TypeError(
@@ -242,15 +242,14 @@ def _outputs(where: str, lowered: Lowered, out: Any, inputs: list[np.ndarray | N
             "Pass one array per result."
         )
     return [
-        _arrays.check_out(where, o, shape, dtype, inputs)
+        device.check_out(where, o, shape, dtype, inputs)
         for o, (shape, dtype) in zip(given, lowered.outputs, strict=True)
     ]
 
 
-def _reshaped(where: str, array: np.ndarray | None, shape: Shape, out: Any) -> np.ndarray:
+def _reshaped(device: Any, where: str, array: Any, shape: Shape, out: Any) -> Any:
     """A result that never aliases its input: eager callers may write into it."""
-    assert array is not None
-    result = _outputs(where, Lowered(((shape, _arrays.dtype_name(array)),)), out, [array])[0]
+    result = _outputs(device, where, Lowered(((shape, device.dtype_name(array)),)), out, [array])[0]
     result[...] = array.reshape(shape)
     return result
 
@@ -276,8 +275,10 @@ def backward(
     dys = dys if isinstance(dys, tuple) else (dys,)
     if not any(is_symbolic(x) for x in (*inputs, *dys)):  # a rule looks at shapes before any kernel does
         where = op.where(attrs)
-        dys = tuple(None if dy is None and i > 0 else _check(op, where, "dy", dy) for i, dy in enumerate(dys))
-        inputs = _checked(op, where, inputs)
+        names = [*("dy" for _ in dys), *op.input_names(len(inputs))]
+        device = _devices.of(where, names, (*dys, *inputs))
+        dys = tuple(None if dy is None and i > 0 else _check(device, op, where, "dy", dy) for i, dy in enumerate(dys))
+        inputs = _checked(device, op, where, inputs)
 
     def forward_outputs() -> tuple[Any, ...]:
         nonlocal outputs

@@ -25,8 +25,11 @@ def guarded(array: np.ndarray, edge: Literal["end", "start"] = "end") -> np.ndar
     return copy
 
 
-def guarded_empty(shape: tuple[int, ...], dtype: Any, edge: Literal["end", "start"] = "end") -> np.ndarray:
-    """A NaN-poisoned array with a forbidden page at one edge; Linux and macOS only."""
+def guarded_empty(
+    shape: tuple[int, ...], dtype: Any, edge: Literal["end", "start"] = "end", alignment: int = 1
+) -> np.ndarray:
+    """A NaN-poisoned array with a forbidden page at one edge, at most ``alignment - 1`` bytes away from its end; Linux and
+    macOS only."""
     if edge not in ("end", "start"):
         raise ValueError(f"[guarded] edge must be one of 'end', 'start', got edge={edge!r}. Pass one of them.")
     dtype = np.dtype(dtype)
@@ -36,7 +39,7 @@ def guarded_empty(shape: tuple[int, ...], dtype: Any, edge: Literal["end", "star
     memory = mmap.mmap(-1, body + page)  # anonymous; unmapped when the last view of it is gone
     address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
     _forbid(address + (body if edge == "end" else 0), page)
-    offset = body - size if edge == "end" else page
+    offset = (body - size) // alignment * alignment if edge == "end" else page
     array = np.frombuffer(memory, dtype=dtype, count=count, offset=offset).reshape(shape)
     _poison(array)
     return array
@@ -50,7 +53,10 @@ def poisoned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
 
 
 def _poison(array: np.ndarray) -> None:
-    array[...] = np.nan if array.dtype.kind == "f" else np.iinfo(array.dtype).min
+    if array.dtype.kind in "iu":
+        array[...] = np.iinfo(array.dtype).min
+    else:
+        array.reshape(-1).view(np.uint8)[...] = 0xFF  # NaN in every floating-point type
 
 
 def _forbid(address: int, length: int) -> None:

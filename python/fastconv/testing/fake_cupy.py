@@ -1,0 +1,167 @@
+"""A stand-in for CuPy on the host, as strict as the real one: its arrays are no NumPy arrays, and never become some
+silently. What fastconv uses of CuPy is here with CuPy's names; anything else is an AttributeError."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from .memory import guarded_empty
+
+__all__ = ["asarray", "cuda", "empty", "may_share_memory", "ndarray", "zeros"]
+
+_ALIGNMENT = 16  # CuPy's own allocations are aligned to 512
+
+
+class _Context:
+    ptr = 0
+
+    def __init__(self, device: int = 0, non_blocking: bool = False) -> None:
+        self.id = device
+
+    def __enter__(self) -> _Context:
+        return self
+
+    def __exit__(self, *unused: Any) -> None:
+        pass
+
+    def synchronize(self) -> None:
+        """Everything has run already."""
+
+
+class ndarray:
+    """An array "on the device": host memory behind CuPy's interface."""
+
+    def __init__(self, host: np.ndarray) -> None:
+        self._host = host
+        self.device = _Context()
+
+    shape = property(lambda self: self._host.shape)
+    dtype = property(lambda self: self._host.dtype)
+    size = property(lambda self: self._host.size)
+    ndim = property(lambda self: self._host.ndim)
+    nbytes = property(lambda self: self._host.nbytes)
+    flags = property(lambda self: self._host.flags)
+    data = property(lambda self: SimpleNamespace(ptr=self._host.ctypes.data))
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """The description that kernels read; version 3 of the protocol."""
+        return {
+            "shape": self.shape,
+            "typestr": "<V2" if self.dtype.name == "bfloat16" else self.dtype.str,
+            "data": (self._host.ctypes.data, False),
+            "strides": None if self._host.flags.c_contiguous else self._host.strides,
+            "version": 3,
+        }
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`.")
+
+    def get(self, stream: Any = None, out: np.ndarray | None = None) -> np.ndarray:
+        """A copy on the host."""
+        if out is None:
+            return self._host.copy()
+        if type(out) is not np.ndarray or out.dtype != self.dtype or out.shape != self.shape:
+            raise ValueError("get(out=) takes a host array of the same shape and dtype")
+        out[...] = self._host
+        return out
+
+    def set(self, values: np.ndarray, stream: Any = None) -> None:
+        """Copies an array of the host here."""
+        if type(values) is not np.ndarray or values.dtype != self.dtype or values.shape != self.shape:
+            raise ValueError("set() takes a host array of the same shape and dtype")
+        self._host[...] = values
+
+    def fill(self, value: Any) -> None:
+        """Writes one value everywhere."""
+        self._host.fill(value)
+
+    def reshape(self, *shape: Any) -> ndarray:
+        """As NumPy's."""
+        return ndarray(self._host.reshape(*shape))
+
+    def view(self, dtype: Any) -> ndarray:
+        """As NumPy's."""
+        return ndarray(self._host.view(dtype))
+
+    def copy(self) -> ndarray:
+        """As NumPy's."""
+        return ndarray(self._host.copy())
+
+    def any(self) -> ndarray:
+        """As NumPy's, () on the device."""
+        return ndarray(np.asarray(self._host.any()))
+
+    def argmax(self) -> ndarray:
+        """As NumPy's, () on the device."""
+        return ndarray(np.asarray(self._host.argmax()))
+
+    def __lt__(self, other: Any) -> ndarray:
+        return ndarray(np.asarray(self._host < other))
+
+    def __ge__(self, other: Any) -> ndarray:
+        return ndarray(np.asarray(self._host >= other))
+
+    def __or__(self, other: ndarray) -> ndarray:
+        return ndarray(self._host | other._host)
+
+    def __bool__(self) -> bool:
+        return bool(self._host)
+
+    def __int__(self) -> int:
+        return int(self._host)
+
+    def __str__(self) -> str:
+        return str(self._host)
+
+    def __getitem__(self, key: Any) -> ndarray:
+        return ndarray(np.asarray(self._host[key]))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if isinstance(value, np.ndarray):
+            raise TypeError(f"Unsupported type {type(value)}")
+        self._host[key] = value._host if isinstance(value, ndarray) else value
+
+
+def empty(shape: Any, dtype: Any = np.float64) -> ndarray:
+    """Memory full of ones (NaN, for floats), aligned for 16-byte accesses, that ends at a page nobody may touch."""
+    array = guarded_empty(shape if isinstance(shape, tuple) else (shape,), dtype, alignment=_ALIGNMENT)
+    array.reshape(-1).view(np.uint8)[...] = 0xFF
+    return ndarray(array)
+
+
+def zeros(shape: Any, dtype: Any = np.float64) -> ndarray:
+    """As NumPy's."""
+    array = empty(shape, dtype)
+    array.fill(0)
+    return array
+
+
+def asarray(array: Any, dtype: Any = None) -> ndarray:
+    """A copy of a host array; a device array itself."""
+    if isinstance(array, ndarray):
+        return array
+    host = np.asarray(array, dtype)
+    copy = empty(host.shape, host.dtype)
+    copy._host[...] = host
+    return copy
+
+
+def may_share_memory(a: ndarray, b: ndarray) -> bool:
+    """As NumPy's."""
+    return np.may_share_memory(a._host, b._host)
+
+
+class _OutOfMemoryError(MemoryError):
+    pass
+
+
+cuda = SimpleNamespace(
+    Device=_Context,
+    Stream=_Context,
+    get_current_stream=lambda: SimpleNamespace(ptr=0),
+    memory=SimpleNamespace(OutOfMemoryError=_OutOfMemoryError),
+)

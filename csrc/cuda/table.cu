@@ -7,6 +7,12 @@ namespace {
 KernelTable make_table() {
   KernelTable table;
   add_activation(table);
+  add_conv2d_forward(table);
+  add_conv2d_backward_input(table);
+  add_conv2d_backward_weight(table);
+  add_dense_forward(table);
+  add_dense_backward_input(table);
+  add_dense_backward_weight(table);
   return table;
 }
 

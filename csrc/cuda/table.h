@@ -23,5 +23,11 @@ namespace fc::cuda {
   (table).bf16[static_cast<int>(KernelId::name)] = kernel<&name<bfloat16>, &name##_workspace<bfloat16>>()
 
 void add_activation(KernelTable& table);
+void add_conv2d_forward(KernelTable& table);
+void add_conv2d_backward_input(KernelTable& table);
+void add_conv2d_backward_weight(KernelTable& table);
+void add_dense_forward(KernelTable& table);
+void add_dense_backward_input(KernelTable& table);
+void add_dense_backward_weight(KernelTable& table);
 
 }  // namespace fc::cuda

@@ -9,7 +9,8 @@ inline constexpr int kBlockChunks = 8, kBlockRows = 32, kBlockRowThreads = kBloc
 
 // Where a thread is in its block.
 struct BlockRow {
-  int chunk = static_cast<int>(threadIdx.x) % kBlockChunks, row = static_cast<int>(threadIdx.x) / kBlockChunks;
+  int chunk = static_cast<int>(threadIdx.x) % kBlockChunks,
+      row = static_cast<int>(threadIdx.x) / kBlockChunks;
 };
 
 // sum[] of the block's first row of threads becomes that of its column, added in a tree.

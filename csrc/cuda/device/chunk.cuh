@@ -41,14 +41,12 @@ struct ChunkLayout {
   static constexpr int kChunks = (kLines + kLineStep - 1) / kLineStep;  // of a thread
   static_assert(kLength % V == 0 && kThreads % kPerLine == 0);
 
-  int first_line, along;
+  static __device__ __forceinline__ int along() { return thread() % kPerLine * V; }
+  static __device__ __forceinline__ int line(int j) { return thread() / kPerLine + j * kLineStep; }
+  static __device__ __forceinline__ bool has(int j) { return kLines % kLineStep == 0 || line(j) < kLines; }
 
-  __device__ __forceinline__ explicit ChunkLayout(int thread)
-      : first_line(thread / kPerLine), along(thread % kPerLine * V) {}
-  __device__ __forceinline__ int line(int j) const { return first_line + j * kLineStep; }
-  __device__ __forceinline__ bool has(int j) const {
-    return kLines % kLineStep == 0 || line(j) < kLines;
-  }
+ private:
+  static __device__ __forceinline__ int thread() { return static_cast<int>(threadIdx.x); }
 };
 
 }  // namespace fc::cuda

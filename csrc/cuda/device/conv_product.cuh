@@ -8,18 +8,21 @@
 
 namespace fc::cuda {
 
+// Below this, rounding up to tiles stays inside an int.
+inline constexpr int64_t kMostInt = (int64_t{1} << 31) - (int64_t{1} << 16);
+
 // Whether every index of the product, and every cell it may ask for, fits an int.
 inline bool fits_int(const Conv2dSpec& s) {
-  constexpr int64_t kMost = (int64_t{1} << 31) - (int64_t{1} << 16);  // rounding up to tiles stays inside
   const auto axis_fits = [](int64_t positions, int64_t step, int64_t taps, int64_t dilation, int64_t pad) {
     const auto in_double = static_cast<double>(positions) * static_cast<double>(step) +
-                           static_cast<double>(taps) * static_cast<double>(dilation) + static_cast<double>(pad);
-    return in_double < static_cast<double>(kMost);
+                           static_cast<double>(taps) * static_cast<double>(dilation) +
+                           static_cast<double>(pad);
+    return in_double < static_cast<double>(kMostInt);
   };
   return axis_fits(s.P + s.H, s.stride_h, s.R, s.dilation_h, s.pad_top) &&
-         axis_fits(s.Q + s.W, s.stride_w, s.S, s.dilation_w, s.pad_left) && s.N * s.P * s.Q < kMost &&
-         s.N * s.H * s.W < kMost && s.H * s.W < kMost && s.R * s.S * s.C < kMost && s.R * s.S * s.K < kMost &&
-         s.groups < (1 << 16);
+         axis_fits(s.Q + s.W, s.stride_w, s.S, s.dilation_w, s.pad_left) && s.N * s.P * s.Q < kMostInt &&
+         s.N * s.H * s.W < kMostInt && s.H * s.W < kMostInt && s.R * s.S * s.C < kMostInt &&
+         s.R * s.S * s.K < kMostInt && s.groups < (1 << 16);
 }
 
 inline Gather forward_gather(const Conv2dSpec& s) {
@@ -41,7 +44,8 @@ inline Gather forward_gather(const Conv2dSpec& s) {
 struct PhaseAxis {
   int64_t pixels, taps = 0, first_tap = 0, tap_stride, first_cell = 0, cell_step;
 
-  PhaseAxis(int64_t cells, int64_t stride, int64_t taps_of_filter, int64_t dilation, int64_t pad, int64_t phase)
+  PhaseAxis(int64_t cells, int64_t stride, int64_t taps_of_filter, int64_t dilation, int64_t pad,
+            int64_t phase)
       : pixels(ceil_div(cells - phase, stride)) {
     const int64_t common = std::gcd(stride, dilation);
     tap_stride = stride / common, cell_step = -(dilation / common);

@@ -10,11 +10,6 @@
 
 namespace fc::cuda {
 
-// The activations that are more than a few instructions, once per kernel and not once per result.
-__device__ __noinline__ inline float activate_out_of_line(const Activated& f, float v) {
-  return activate(f, v);
-}
-
 template <class T>
 struct Epilogue {
   const T *bias = nullptr, *mean = nullptr, *scale = nullptr, *shift = nullptr;  // per column
@@ -23,9 +18,7 @@ struct Epilogue {
   Activated gated{Activation{}};                                                 // gate = gated(…)
 
   // Whether chunks of the results are chunks of all that goes into them.
-  bool aligned(const T* out) const {
-    return aligned_for_packs(out, bias, mean, scale, shift, addend, gate);
-  }
+  bool aligned(const T* out) const { return aligned_for_packs(out, bias, mean, scale, shift, addend, gate); }
 
   // V neighbouring sums, from `column` on, become the results that go to out[offset...].
   template <int V>
@@ -37,8 +30,7 @@ struct Epilogue {
 #pragma unroll
       for (int i = 0; i < V; ++i) v[i] = v[i] < 0 ? 0.0f : v[i];
     } else if (activation.kind != ActivationKind::linear) {
-#pragma unroll
-      for (int i = 0; i < V; ++i) v[i] = activate_out_of_line(activation, v[i]);
+      activate_each<V>(v);
     }
     if (gate != nullptr) {
       const Chunk<T, V> at = load_chunk<V>(gate + offset);
@@ -62,6 +54,18 @@ struct Epilogue {
     if (shift != nullptr) b = load_chunk<V>(shift + column);
 #pragma unroll
     for (int i = 0; i < V; ++i) v[i] = fmaf(v[i] - widen(m.v[i]), widen(s.v[i]), widen(b.v[i]));
+  }
+
+  // One copy of the many activations in the code, whatever V: the numbers go by it in turn.
+  template <int V>
+  __device__ __forceinline__ void activate_each(float (&v)[V]) const {
+#pragma unroll 1
+    for (int turn = 0; turn < V; ++turn) {
+      const float first = activate(activation, v[0]);
+#pragma unroll
+      for (int i = 0; i + 1 < V; ++i) v[i] = v[i + 1];
+      v[V - 1] = first;
+    }
   }
 
   __device__ __forceinline__ float pass_gate(float v, float at) const {

@@ -63,7 +63,8 @@ __device__ __forceinline__ Tap locate_tap(const Gather& g, int index) {
 // Offset of a pixel's cell under a tap, from the beginning of the images; < 0 where it is to count as 0.
 __device__ __forceinline__ int64_t locate_cell(const Gather& g, const Pixel& pixel, const Tap& tap) {
   const int h = pixel.h + tap.row * g.h.tap_step, w = pixel.w + tap.column * g.w.tap_step;
-  const bool inside = pixel.n >= 0 && tap.channel >= 0 && static_cast<unsigned>(h) < static_cast<unsigned>(g.h.cells) &&
+  const bool inside = pixel.n >= 0 && tap.channel >= 0 &&
+                      static_cast<unsigned>(h) < static_cast<unsigned>(g.h.cells) &&
                       static_cast<unsigned>(w) < static_cast<unsigned>(g.w.cells);
   if (!inside) return -1;
   return pixel.n * g.image_elements + static_cast<int64_t>(h * g.w.cells + w) * g.cell_elements + tap.channel;

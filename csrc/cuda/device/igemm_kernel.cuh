@@ -37,19 +37,19 @@ __device__ __forceinline__ void multiply_tile(const Igemm<T>& p, const Gather& g
   using Shape = typename Engine::Shape;
   using TileA = TileOf<Shape::kRows, Shape::kDepth, VA, Shape::kThreads>;
   using TileB = TileOf<Shape::kColumns, Shape::kDepth, VB, Shape::kThreads>;
-  const int thread = static_cast<int>(threadIdx.x), group = static_cast<int>(blockIdx.z);
+  const int group = static_cast<int>(blockIdx.z);
   auto& memory = *dynamic_shared<typename Engine::Memory>();
   if constexpr (kPass == Pass::forward) {
-    PixelRows<T, TileA> a(p, g, group, first_row, thread);
-    MatrixLines<T, TileB> b(p, group, first_column, end, thread);
+    PixelRows<T, TileA> a(p, g, group, first_row);
+    MatrixLines<T, TileB> b(p, group, first_column, end);
     Engine::multiply(a, b, begin, end, memory, sums);
   } else if constexpr (kPass == Pass::backward_input) {
-    PixelRows<T, TileA> a(p, g, group, first_row, thread);
-    FilterColumns<T, TileB> b(p, g, group, first_column, thread);
+    PixelRows<T, TileA> a(p, g, group, first_row);
+    FilterColumns<T, TileB> b(p, g, group, first_column);
     Engine::multiply(a, b, begin, end, memory, sums);
   } else {
-    TapRows<T, TileA> a(p, g, group, first_row, end, thread);
-    MatrixLines<T, TileB> b(p, group, first_column, end, thread);
+    TapRows<T, TileA> a(p, g, group, first_row, end);
+    MatrixLines<T, TileB> b(p, group, first_column, end);
     Engine::multiply(a, b, begin, end, memory, sums);
   }
 }
@@ -86,7 +86,8 @@ __device__ __forceinline__ void store_part(const Igemm<T>& p, const PartialSums<
 
 template <Pass kPass, int VA, int VB, class Engine>
 __global__ void __launch_bounds__(Engine::Shape::kThreads, Engine::kBlocks)
-    igemm_kernel(const __grid_constant__ Igemm<typename Engine::T> p, int column_tiles, DepthSplit<typename Engine::T> split) {
+    igemm_kernel(const __grid_constant__ Igemm<typename Engine::T> p, int column_tiles,
+                 DepthSplit<typename Engine::T> split) {
   using T = typename Engine::T;
   using Shape = typename Engine::Shape;
   constexpr bool kWeight = kPass == Pass::backward_weight;
@@ -101,7 +102,8 @@ __global__ void __launch_bounds__(Engine::Shape::kThreads, Engine::kBlocks)
   int begin = 0, end = g.taps_by_channels;
   if constexpr (kWeight) {
     begin = static_cast<int>(blockIdx.y) * split.part_depth;
-    end = min(begin + split.part_depth, g.pixels);
+    const int cut = begin + split.part_depth;
+    end = cut < g.pixels ? cut : g.pixels;
   }
   typename Engine::Sums sums;
   multiply_tile<kPass, VA, VB, Engine>(p, g, first_row, first_column, begin, end, sums);

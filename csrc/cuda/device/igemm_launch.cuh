@@ -10,7 +10,8 @@ using LargeSimt = SimtShape<8, 8, 8>;
 using SmallSimt = SimtShape<4, 4, 16>;
 
 template <Pass kPass, int VA, int VB, class Engine>
-void launch_tiles(const Igemm<typename Engine::T>& p, const DepthSplit<typename Engine::T>& split, const Context& context) {
+void launch_tiles(const Igemm<typename Engine::T>& p, const DepthSplit<typename Engine::T>& split,
+                  const Context& context) {
   constexpr bool kWeight = kPass == Pass::backward_weight;
   int64_t rows = 0;
   for (int i = 0; i < p.phases; ++i) {
@@ -29,7 +30,8 @@ void launch_tiles(const Igemm<typename Engine::T>& p, const DepthSplit<typename 
 // With chunks where the operands allow it. backward_input's operands both run along the filters, and allow it
 // both or neither.
 template <Pass kPass, class Engine>
-void launch_chunks(const Igemm<typename Engine::T>& p, const DepthSplit<typename Engine::T>& split, const Context& context) {
+void launch_chunks(const Igemm<typename Engine::T>& p, const DepthSplit<typename Engine::T>& split,
+                   const Context& context) {
   constexpr int V = 16 / sizeof(typename Engine::T);
   if (p.chunks_a && p.chunks_b) return launch_tiles<kPass, V, V, Engine>(p, split, context);
   if constexpr (kPass != Pass::backward_input) {

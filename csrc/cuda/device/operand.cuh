@@ -26,16 +26,15 @@ struct PixelRows {
 
   const T* images;
   const Gather& gather;
-  Layout layout;
   Pixel pixel[Layout::kChunks];
   Tap tap;
 
-  __device__ __forceinline__ PixelRows(const Igemm<T>& p, const Gather& g, int group, int first, int thread)
-      : images(p.a + group * p.a_group), gather(g), layout(thread) {
+  __device__ __forceinline__ PixelRows(const Igemm<T>& p, const Gather& g, int group, int first)
+      : images(p.a + group * p.a_group), gather(g) {
 #pragma unroll
-    for (int j = 0; j < Layout::kChunks; ++j) pixel[j] = locate_pixel(g, first + layout.line(j));
+    for (int j = 0; j < Layout::kChunks; ++j) pixel[j] = locate_pixel(g, first + Layout::line(j));
   }
-  __device__ __forceinline__ void seek(int depth) { tap = locate_tap(gather, depth + layout.along); }
+  __device__ __forceinline__ void seek(int depth) { tap = locate_tap(gather, depth + Layout::along()); }
   __device__ __forceinline__ const T* at(int j) const {
     const int64_t cell = locate_cell(gather, pixel[j], tap);
     return cell < 0 ? nullptr : images + cell;
@@ -51,20 +50,14 @@ struct TapRows {
 
   const T* images;
   const Gather& gather;
-  Layout layout;
   Tap tap;
   int depth, end;
 
-  __device__ __forceinline__ TapRows(const Igemm<T>& p, const Gather& g, int group, int first, int end,
-                                     int thread)
-      : images(p.a + group * p.a_group),
-        gather(g),
-        layout(thread),
-        tap(locate_tap(g, first + layout.along)),
-        end(end) {}
+  __device__ __forceinline__ TapRows(const Igemm<T>& p, const Gather& g, int group, int first, int end)
+      : images(p.a + group * p.a_group), gather(g), tap(locate_tap(g, first + Layout::along())), end(end) {}
   __device__ __forceinline__ void seek(int to) { depth = to; }
   __device__ __forceinline__ const T* at(int j) const {
-    const int row = depth + layout.line(j);
+    const int row = depth + Layout::line(j);
     if (row >= end) return nullptr;
     const int64_t cell = locate_cell(gather, locate_pixel(gather, row), tap);
     return cell < 0 ? nullptr : images + cell;
@@ -80,17 +73,16 @@ struct MatrixLines {
 
   const T* column;  // where the thread's column begins, null beyond the last one
   int64_t line_elements;
-  Layout layout;
   int depth, end;
 
-  __device__ __forceinline__ MatrixLines(const Igemm<T>& p, int group, int first, int end, int thread)
-      : line_elements(p.b_line), layout(thread), end(end) {
-    const int at = first + layout.along;
+  __device__ __forceinline__ MatrixLines(const Igemm<T>& p, int group, int first, int end)
+      : line_elements(p.b_line), end(end) {
+    const int at = first + Layout::along();
     column = at < p.columns ? p.b + group * p.b_group + at : nullptr;
   }
   __device__ __forceinline__ void seek(int to) { depth = to; }
   __device__ __forceinline__ const T* at(int j) const {
-    const int line = depth + layout.line(j);
+    const int line = depth + Layout::line(j);
     return column != nullptr && line < end ? column + line * line_elements : nullptr;
   }
 };
@@ -105,26 +97,22 @@ struct FilterColumns {
   const T* filter;
   const Gather& gather;
   int64_t line_elements;
-  Layout layout;
   int first, columns;
   int64_t offset;  // < 0: beyond the depth
 
-  __device__ __forceinline__ FilterColumns(const Igemm<T>& p, const Gather& g, int group, int first,
-                                           int thread)
+  __device__ __forceinline__ FilterColumns(const Igemm<T>& p, const Gather& g, int group, int first)
       : filter(p.b + group * p.b_group + g.filter_first),
         gather(g),
         line_elements(p.b_line),
-        layout(thread),
         first(first),
         columns(p.columns) {}
   __device__ __forceinline__ void seek(int depth) {
-    const Tap tap = locate_tap(gather, depth + layout.along);
-    offset = tap.channel < 0
-                 ? -1
-                 : tap.row * gather.filter_tap_h + tap.column * gather.filter_tap_w + tap.channel;
+    const Tap tap = locate_tap(gather, depth + Layout::along());
+    offset =
+        tap.channel < 0 ? -1 : tap.row * gather.filter_tap_h + tap.column * gather.filter_tap_w + tap.channel;
   }
   __device__ __forceinline__ const T* at(int j) const {
-    const int column = first + layout.line(j);
+    const int column = first + Layout::line(j);
     return offset >= 0 && column < columns ? filter + offset + column * line_elements : nullptr;
   }
 };

@@ -27,24 +27,25 @@ struct SimtMemory {
 // What a thread carries from memory to shared memory for one operand.
 template <class T, class Operand>
 struct Carried {
+  using Layout = typename Operand::Layout;
   static constexpr int V = Operand::V;
-  Chunk<T, V> chunk[Operand::Layout::kChunks];
+  Chunk<T, V> chunk[Layout::kChunks];
 
   __device__ __forceinline__ void fetch(Operand& from, int depth) {
     from.seek(depth);
 #pragma unroll
-    for (int j = 0; j < Operand::Layout::kChunks; ++j) {
-      const T* const at = from.layout.has(j) ? from.at(j) : nullptr;
+    for (int j = 0; j < Layout::kChunks; ++j) {
+      const T* const at = Layout::has(j) ? from.at(j) : nullptr;
       chunk[j] = at != nullptr ? load_chunk<V>(at) : zero_chunk<T, V>();
     }
   }
 
   template <int kDepth, int kPitch>
-  __device__ __forceinline__ void put(const Operand& from, float (&to)[kDepth][kPitch]) const {
+  __device__ __forceinline__ void put(float (&to)[kDepth][kPitch]) const {
 #pragma unroll
-    for (int j = 0; j < Operand::Layout::kChunks; ++j) {
-      if (!from.layout.has(j)) continue;
-      const int line = from.layout.line(j), along = from.layout.along;
+    for (int j = 0; j < Layout::kChunks; ++j) {
+      if (!Layout::has(j)) continue;
+      const int line = Layout::line(j), along = Layout::along();
 #pragma unroll
       for (int v = 0; v < V; ++v) {
         const float value = widen(chunk[j].v[v]);
@@ -127,14 +128,15 @@ struct SimtEngine {
 
   // sums += A · B over depths [begin, end).
   template <class A, class B>
-  static __device__ __forceinline__ void multiply(A& a, B& b, int begin, int end, Memory& memory, Sums& sums) {
+  static __device__ __forceinline__ void multiply(A& a, B& b, int begin, int end, Memory& memory,
+                                                  Sums& sums) {
     if (begin >= end) return;
     Carried<T, A> next_a;
     Carried<T, B> next_b;
     next_a.fetch(a, begin);
     next_b.fetch(b, begin);
-    next_a.put(a, memory.a[0]);
-    next_b.put(b, memory.b[0]);
+    next_a.put(memory.a[0]);
+    next_b.put(memory.b[0]);
     __syncthreads();
     int buffer = 0;
 #pragma unroll 1
@@ -142,8 +144,8 @@ struct SimtEngine {
       next_a.fetch(a, depth);
       next_b.fetch(b, depth);
       sums.multiply(memory, buffer);
-      next_a.put(a, memory.a[buffer ^ 1]);
-      next_b.put(b, memory.b[buffer ^ 1]);
+      next_a.put(memory.a[buffer ^ 1]);
+      next_b.put(memory.b[buffer ^ 1]);
       __syncthreads();
     }
     sums.multiply(memory, buffer);

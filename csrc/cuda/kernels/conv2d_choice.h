@@ -24,7 +24,8 @@ template <Pass kPass, class T>
 void run_product(const Igemm<T>& p, const DepthSplit<T>& split, const Context& context) {
   const bool weight = kPass == Pass::backward_weight;
   const int64_t rows = weight ? p.phase[0].taps_by_channels : p.phase[0].pixels;
-  if (suits_large_tiles(rows, p.columns, static_cast<int64_t>(p.groups) * (weight ? split.sums.parts : p.phases))) {
+  if (suits_large_tiles(rows, p.columns,
+                        static_cast<int64_t>(p.groups) * (weight ? split.sums.parts : p.phases))) {
     launch_chunks<kPass, SimtEngine<T, LargeSimt>>(p, split, context);
   } else {
     launch_chunks<kPass, SimtEngine<T, SmallSimt>>(p, split, context);

@@ -24,10 +24,23 @@ struct Numbers {
   Index N, H, W, C, K, R, S, P, Q, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left, Cg, Kg;
 
   explicit Numbers(const Conv2dSpec& s)
-      : N(i(s.N)), H(i(s.H)), W(i(s.W)), C(i(s.C)), K(i(s.K)), R(i(s.R)), S(i(s.S)), P(i(s.P)), Q(i(s.Q)),
-        stride_h(i(s.stride_h)), stride_w(i(s.stride_w)), dilation_h(i(s.dilation_h)),
-        dilation_w(i(s.dilation_w)), pad_top(i(s.pad_top)), pad_left(i(s.pad_left)),
-        Cg(i(s.group_channels())), Kg(i(s.group_filters())) {}
+      : N(i(s.N)),
+        H(i(s.H)),
+        W(i(s.W)),
+        C(i(s.C)),
+        K(i(s.K)),
+        R(i(s.R)),
+        S(i(s.S)),
+        P(i(s.P)),
+        Q(i(s.Q)),
+        stride_h(i(s.stride_h)),
+        stride_w(i(s.stride_w)),
+        dilation_h(i(s.dilation_h)),
+        dilation_w(i(s.dilation_w)),
+        pad_top(i(s.pad_top)),
+        pad_left(i(s.pad_left)),
+        Cg(i(s.group_channels())),
+        Kg(i(s.group_filters())) {}
 
   __device__ __forceinline__ int64_t x_at(Index n, Index h, Index w, Index c) const {
     return ((static_cast<int64_t>(n) * H + h) * W + w) * C + c;
@@ -48,13 +61,12 @@ template <class Index>
 struct Place {
   Index n, row, column, chunk;
 
-  __device__ __forceinline__ Place(int64_t i, Index rows, Index columns, Index chunks) {
-    const int64_t pixel = i / chunks;
-    chunk = static_cast<Index>(i - pixel * chunks);
-    const int64_t line = pixel / columns;
-    column = static_cast<Index>(pixel - line * columns);
-    n = static_cast<Index>(line / rows);
-    row = static_cast<Index>(line - n * static_cast<int64_t>(rows));
+  __device__ __forceinline__ Place(Index i, Index rows, Index columns, Index chunks) {
+    const Index pixel = i / chunks, line = pixel / columns;
+    chunk = i - pixel * chunks;
+    column = pixel - line * columns;
+    n = line / rows;
+    row = line - n * rows;
   }
 };
 
@@ -67,11 +79,10 @@ __device__ __forceinline__ void multiply_add(float (&sum)[V], const T* a, const 
 }
 
 template <class T, int V, class Index>
-__global__ void __launch_bounds__(256)
-    direct_forward_kernel(Numbers<Index> s, const T* x, const T* w, Epilogue<T> epilogue, T* y, int64_t chunks) {
-  const int64_t i = global_thread();
-  if (i >= chunks) return;
-  const Place<Index> at(i, s.P, s.Q, s.K / V);
+__global__ void __launch_bounds__(256, 2) direct_forward_kernel(Numbers<Index> s, const T* x, const T* w,
+                                                             Epilogue<T> epilogue, T* y, int64_t chunks) {
+  if (global_thread() >= chunks) return;
+  const Place<Index> at(static_cast<Index>(global_thread()), s.P, s.Q, s.K / V);
   const Index k = at.chunk * V, first_c = k / s.Kg * s.Cg;
   float sum[V] = {};
   for (Index r = 0; r < s.R; ++r) {
@@ -91,12 +102,11 @@ __global__ void __launch_bounds__(256)
 }
 
 template <class T, int V, class Index>
-__global__ void __launch_bounds__(256)
+__global__ void __launch_bounds__(256, 2)
     direct_backward_input_kernel(Numbers<Index> s, const T* dy, const T* w, Epilogue<T> epilogue, T* dx,
                                  int64_t chunks) {
-  const int64_t i = global_thread();
-  if (i >= chunks) return;
-  const Place<Index> at(i, s.H, s.W, s.C / V);
+  if (global_thread() >= chunks) return;
+  const Place<Index> at(static_cast<Index>(global_thread()), s.H, s.W, s.C / V);
   const Index c = at.chunk * V, group = c / s.Cg, first_k = group * s.Kg;
   float sum[V] = {};
   for (Index r = 0; r < s.R; ++r) {
@@ -116,28 +126,30 @@ __global__ void __launch_bounds__(256)
 }
 
 template <class T, int V, class Index>
-__global__ void __launch_bounds__(kBlockRowThreads)
-    direct_backward_weight_kernel(Numbers<Index> s, const T* x, const T* dy, int64_t part_pixels,
+__global__ void __launch_bounds__(kBlockRowThreads, 2)
+    direct_backward_weight_kernel(Numbers<Index> s, const T* x, const T* dy, Index part_pixels,
                                   PartialSums<T> dw) {
   const BlockRow thread;
-  const int64_t tiles = ceil_div(s.K / V, kBlockChunks), row = blockIdx.x / tiles;
-  const auto k = static_cast<Index>(((blockIdx.x - row * tiles) * kBlockChunks + thread.chunk) * V);
+  const Index tiles = (s.K / V + kBlockChunks - 1) / kBlockChunks,
+              row = static_cast<Index>(blockIdx.x) / tiles;
+  const Index k = ((static_cast<Index>(blockIdx.x) - row * tiles) * kBlockChunks + thread.chunk) * V;
   const Place<Index> tap(row, s.R, s.S, s.Cg);  // its n is 0
-  const int64_t pixels = static_cast<int64_t>(s.N) * s.P * s.Q, begin = blockIdx.y * part_pixels;
-  const int64_t end = begin + part_pixels < pixels ? begin + part_pixels : pixels;
+  const Index begin = static_cast<Index>(blockIdx.y) * part_pixels, pixels = s.N * s.P * s.Q;
+  const Index end = begin + part_pixels < pixels ? begin + part_pixels : pixels;
   float sum[V] = {};
   if (k < s.K) {
     const Index c = k / s.Kg * s.Cg + tap.chunk;
-    for (int64_t pixel = begin + thread.row; pixel < end; pixel += kBlockRows) {
+    for (Index pixel = begin + thread.row; pixel < end; pixel += kBlockRows) {
       const Place<Index> at(pixel, s.P, s.Q, 1);
       const Index h = at.row * s.stride_h - s.pad_top + tap.row * s.dilation_h;
       const Index column = at.column * s.stride_w - s.pad_left + tap.column * s.dilation_w;
       if (h < 0 || h >= s.H || column < 0 || column >= s.W) continue;
-      multiply_add(sum, x + s.x_at(at.n, h, column, c), dy + pixel * s.K + k);
+      multiply_add(sum, x + s.x_at(at.n, h, column, c), dy + static_cast<int64_t>(pixel) * s.K + k);
     }
   }
   add_block_rows(sum);
-  if (thread.row == 0 && k < s.K) dw.put(static_cast<int>(blockIdx.y), row * s.K + k, sum);
+  if (thread.row == 0 && k < s.K)
+    dw.put(static_cast<int>(blockIdx.y), static_cast<int64_t>(row) * s.K + k, sum);
 }
 
 int64_t weight_rows(const Conv2dSpec& s) {
@@ -153,7 +165,8 @@ template <class T, class F>
 void with_numbers(const Conv2dSpec& s, bool aligned, const F& f) {
   constexpr int V = 16 / sizeof(T);
   const bool depthwise = s.group_channels() == 1 && s.group_filters() == 1;
-  if (!fits_int(s)) return f(Numbers<int64_t>(s), std::integral_constant<int, 1>());
+  const bool small = fits_int(s) && s.N * s.P * s.Q * s.K < kMostInt && s.N * s.H * s.W * s.C < kMostInt;
+  if (!small) return f(Numbers<int64_t>(s), std::integral_constant<int, 1>());
   if (depthwise && s.C % V == 0 && aligned) return f(Numbers<int>(s), std::integral_constant<int, V>());
   f(Numbers<int>(s), std::integral_constant<int, 1>());
 }
@@ -166,8 +179,9 @@ void direct_forward(const Conv2dSpec& s, const T* x, const T* w, const Epilogue<
   with_numbers<T>(s, aligned_for_packs(x, w) && epilogue.aligned(y), [&](auto numbers, auto v) {
     const int64_t chunks = s.N * s.P * s.Q * (s.K / v);
     if (chunks == 0) return;
-    launch(direct_forward_kernel<T, v, decltype(numbers.N)>, dim3(static_cast<unsigned>(ceil_div(chunks, 256))),
-           dim3(256), 0, context, numbers, x, w, epilogue, y, chunks);
+    launch(direct_forward_kernel<T, v, decltype(numbers.N)>,
+           dim3(static_cast<unsigned>(ceil_div(chunks, 256))), dim3(256), 0, context, numbers, x, w, epilogue,
+           y, chunks);
   });
 }
 
@@ -178,8 +192,8 @@ void direct_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const E
     const int64_t chunks = s.N * s.H * s.W * (s.C / v);
     if (chunks == 0) return;
     launch(direct_backward_input_kernel<T, v, decltype(numbers.N)>,
-           dim3(static_cast<unsigned>(ceil_div(chunks, 256))), dim3(256), 0, context, numbers, dy, w, epilogue,
-           dx, chunks);
+           dim3(static_cast<unsigned>(ceil_div(chunks, 256))), dim3(256), 0, context, numbers, dy, w,
+           epilogue, dx, chunks);
   });
 }
 
@@ -195,15 +209,17 @@ void direct_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* dw,
     launch(direct_backward_weight_kernel<T, v, decltype(numbers.N)>,
            dim3(static_cast<unsigned>(weight_rows(s) * ceil_div(s.K / v, kBlockChunks)),
                 static_cast<unsigned>(sums.parts)),
-           dim3(kBlockRowThreads), 0, context, numbers, x, dy, ceil_div(s.N * s.P * s.Q, sums.parts), sums);
+           dim3(kBlockRowThreads), 0, context, numbers, x, dy,
+           static_cast<decltype(numbers.N)>(ceil_div(s.N * s.P * s.Q, sums.parts)), sums);
   });
   sums.add(context);
 }
 
-#define FC_INSTANTIATE(T)                                                                                  \
-  template void direct_forward(const Conv2dSpec&, const T*, const T*, const Epilogue<T>&, T*, const Context&); \
-  template void direct_backward_input(const Conv2dSpec&, const T*, const T*, const Epilogue<T>&, T*,        \
-                                      const Context&);                                                     \
+#define FC_INSTANTIATE(T)                                                                            \
+  template void direct_forward(const Conv2dSpec&, const T*, const T*, const Epilogue<T>&, T*,        \
+                               const Context&);                                                      \
+  template void direct_backward_input(const Conv2dSpec&, const T*, const T*, const Epilogue<T>&, T*, \
+                                      const Context&);                                               \
   template void direct_backward_weight(const Conv2dSpec&, const T*, const T*, T*, const Context&);
 FC_INSTANTIATE(float)
 FC_INSTANTIATE(half)

@@ -21,6 +21,12 @@ KernelTable make_table() {
   add_layer_norm_backward(table);
   add_pool2d_forward(table);
   add_pool2d_backward(table);
+  add_conv2d_forward(table);
+  add_conv2d_backward_input(table);
+  add_conv2d_backward_weight(table);
+  add_dense_forward(table);
+  add_dense_backward_input(table);
+  add_dense_backward_weight(table);
   return table;
 }
 

@@ -37,5 +37,11 @@ void add_layer_norm_forward(KernelTable& table);
 void add_layer_norm_backward(KernelTable& table);
 void add_pool2d_forward(KernelTable& table);
 void add_pool2d_backward(KernelTable& table);
+void add_conv2d_forward(KernelTable& table);
+void add_conv2d_backward_input(KernelTable& table);
+void add_conv2d_backward_weight(KernelTable& table);
+void add_dense_forward(KernelTable& table);
+void add_dense_backward_input(KernelTable& table);
+void add_dense_backward_weight(KernelTable& table);
 
 }  // namespace fc::cuda

@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "_arguments": set(),
     "_lookup": {"_arguments"},
     "_memory": set(),
-    "_gpu": {"errors", "_cuda"},
+    "_gpu": {"errors"},
     "errors": set(),
     "graph": set(),
     "reference": set(),

@@ -17,6 +17,19 @@ KernelTable make_table() {
   add_prelu(table);
   add_softmax(table);
   add_vector(table);
+  add_batch_norm_training(table);
+  add_batch_norm_inference(table);
+  add_batch_norm_backward(table);
+  add_layer_norm_forward(table);
+  add_layer_norm_backward(table);
+  add_pool2d_forward(table);
+  add_pool2d_backward(table);
+  add_conv2d_forward(table);
+  add_conv2d_backward_input(table);
+  add_conv2d_backward_weight(table);
+  add_dense_forward(table);
+  add_dense_backward_input(table);
+  add_dense_backward_weight(table);
   return table;
 }
 

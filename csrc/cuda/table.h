@@ -33,5 +33,18 @@ void add_optimizer(KernelTable& table);
 void add_prelu(KernelTable& table);
 void add_softmax(KernelTable& table);
 void add_vector(KernelTable& table);
+void add_batch_norm_training(KernelTable& table);
+void add_batch_norm_inference(KernelTable& table);
+void add_batch_norm_backward(KernelTable& table);
+void add_layer_norm_forward(KernelTable& table);
+void add_layer_norm_backward(KernelTable& table);
+void add_pool2d_forward(KernelTable& table);
+void add_pool2d_backward(KernelTable& table);
+void add_conv2d_forward(KernelTable& table);
+void add_conv2d_backward_input(KernelTable& table);
+void add_conv2d_backward_weight(KernelTable& table);
+void add_dense_forward(KernelTable& table);
+void add_dense_backward_input(KernelTable& table);
+void add_dense_backward_weight(KernelTable& table);
 
 }  // namespace fc::cuda

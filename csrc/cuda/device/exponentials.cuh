@@ -6,7 +6,7 @@
 // Edges        a row with NaN, with +inf, or of -inf alone has the total NaN
 #pragma once
 
-#include "cuda/device/rows.cuh"
+#include "cuda/device/row_values.cuh"
 
 namespace fc::cuda {
 

@@ -9,7 +9,7 @@
 // Edges        no terms: 0
 #pragma once
 
-#include "cuda/device/column_sums.cuh"
+#include "cuda/device/matrix_sums.cuh"
 #include "cuda/device/reduce.cuh"
 
 namespace fc::cuda {
@@ -20,7 +20,7 @@ struct RowParts {
   RowParts(int64_t cells, int64_t terms) : cells(cells), terms(terms) {
     constexpr int64_t kTermsPerThread = 32;  // a multiple of every pack
     const int64_t least = kSumThreads * kTermsPerThread;
-    const int64_t wanted = ceil_div(kSumBlocks, std::max<int64_t>(1, cells));
+    const int64_t wanted = ceil_div(kMatrixSumBlocks, std::max<int64_t>(1, cells));
     const int64_t most = std::max<int64_t>(1, ceil_div(terms, least));
     terms_per_part = ceil_div(most, std::min(wanted, most)) * least;
     parts = std::max<int64_t>(1, ceil_div(terms, terms_per_part));

@@ -3,7 +3,7 @@
 //
 // Math       da = Σ dy·∂y/∂a over a's repeated axes, db likewise; ∂y/∂a = 1, 1, b and ∂y/∂b = 1, −1, a
 // Shapes     dy (y's), a, b, da, db as in the spec
-// Grid/Block Nothing summed: broadcast.cuh. Last axis kept (a bias): column_sums.cuh. Last axis summed:
+// Grid/Block Nothing summed: broadcast.cuh. Last axis kept (a bias): matrix_sums.cuh. Last axis summed:
 //            row_sums.cuh
 // Numerics   as there
 // Workspace  as there
@@ -81,7 +81,7 @@ struct Terms {
     for (int j = 0; j < size; ++j) v[j] = chain(v[j], o[j]);
   }
 
-  // Of column_sums.cuh: columns are cells of kept's innermost axis.
+  // Of matrix_sums.cuh: columns are cells of kept's innermost axis.
   template <int size>
   __device__ __forceinline__ void add(int64_t k, int64_t r, int64_t c, Sum (&sums)[size]) const {
     int64_t start[2], offset[2];
@@ -134,7 +134,7 @@ size_t gradient_workspace(const Shape& y, const Shape& own) {
   const Terms<T> terms(nullptr, y, own, nullptr, y, {});
   const int64_t cells = terms.kept.count(), count = terms.summed.count();
   if (count == 1) return 0;
-  return terms.by_columns ? column_sums_workspace<T>(terms.kept.count(1), count, terms.kept.inner_extent())
+  return terms.by_columns ? matrix_sums_workspace<T>(terms.kept.count(1), count, terms.kept.inner_extent())
                           : RowParts(cells, count).workspace();
 }
 

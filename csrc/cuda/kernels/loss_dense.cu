@@ -5,7 +5,7 @@
 //            cross-entropy dprediction[r,c] = dloss[r] · ∂loss[r]/∂p[r,c], exactly the derivative of what
 //            forward computes
 // Shapes     target, prediction, dprediction (rows,width)   loss, dloss (rows)
-// Grid/Block losses, and gradients over classes: rows.cuh; other gradients: 16 bytes per thread
+// Grid/Block losses, and gradients over classes: row_values.cuh; other gradients: 16 bytes per thread
 // Numerics   terms in float32, their sum over a row in float64
 // Workspace  hinge: how many targets are neither 0 nor 1, as row_sums.cuh counts them
 // Edges      a NaN among a row's predictions makes its loss NaN

@@ -3,7 +3,7 @@
 // Math       loss[r] = −log p[r, labels[r]]      of logits z: log Σ exp(z − max) − (z[label] − max)
 //            gradient: that of loss_classes.cuh at the one-hot row
 // Shapes     labels (rows) int64   prediction, dprediction (rows,width)   loss, dloss (rows)
-// Grid/Block rows.cuh
+// Grid/Block row_values.cuh
 // Numerics   float32. Of a confident row the loss, log(1 + others), and the label's slope, −others/(1 +
 // others),
 //            keep their digits

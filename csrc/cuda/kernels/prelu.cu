@@ -2,14 +2,14 @@
 //
 // Math       y = x > 0 ? x : alpha x;  dx = x > 0 ? dy : alpha dy;  dalpha = Σ_outer (x > 0 ? 0 : dy x)
 // Shapes     x, y (outer, inner)  alpha (inner)
-// Grid/Block forward: broadcast.cuh; backward: one pass that writes dx and sums dalpha, column_sums.cuh
+// Grid/Block forward: broadcast.cuh; backward: one pass that writes dx and sums dalpha, matrix_sums.cuh
 // Numerics   as there
 // Workspace  as there
 // Edges      a NaN in x shows up in y and dalpha
 // Source     He et al. 2015, "Delving Deep into Rectifiers"
 #include "core/elementwise_spec.h"
 #include "cuda/device/broadcast.cuh"
-#include "cuda/device/column_sums.cuh"
+#include "cuda/device/matrix_sums.cuh"
 #include "cuda/table.h"
 
 namespace fc::cuda {
@@ -53,7 +53,7 @@ void prelu_forward(const PreluSpec& s, const T* x, const T* alpha, T* y, const C
 
 template <class T>
 size_t prelu_backward_workspace(const PreluSpec& s, int) {
-  return column_sums_workspace<T>(1, s.outer, s.inner);
+  return matrix_sums_workspace<T>(1, s.outer, s.inner);
 }
 
 template <class T>

@@ -3,7 +3,7 @@
 // Math       y = exp(x - max) / Σ exp(x - max);  dx = y (dy - Σ dy y)
 //            y = x - max - log Σ exp(x - max);   dx = dy - exp(y) Σ dy
 // Shapes     x, y (rows, width)
-// Grid/Block rows.cuh: rows of up to 8192 elements are read once; longer ones twice (exponentials.cuh)
+// Grid/Block row_values.cuh: rows of up to 8192 elements are read once; longer ones twice (exponentials.cuh)
 // Numerics   float32; sums in an order that depends on the width alone
 // Workspace  none
 // Edges      a row with NaN, with +inf, or of -inf alone gives NaN, as the formula does

@@ -1,0 +1,108 @@
+// batch_norm.cuh — the elementwise half of batch normalisation: a map over columns with per-column numbers.
+//
+// Work      struct Loaded; struct PerColumn;  Loaded load(at, count);  PerColumn columns(ColumnIds);
+//           write(Loaded, PerColumn, at, count)
+// Grid      from the last rows to the first: what the pass before this one read last is still in L2
+#pragma once
+
+#include "core/norm_spec.h"
+#include "cuda/device/activation.cuh"
+#include "cuda/device/columns.cuh"
+
+namespace fc::cuda {
+
+template <class T, class Work>
+__global__ void __launch_bounds__(kColumnThreads) map_columns_kernel(Columns m, Work work) {
+  constexpr int kSize = Pack<T>::kSize;
+  const ColumnWalk walk(m, m.parts - 1 - static_cast<int64_t>(blockIdx.y));
+  if (!walk.active) return;
+  const typename Work::PerColumn columns = work.columns(ColumnIds<kSize>(m, walk));
+  walk_rows<kSize>(
+      m, walk, [&](int64_t at) { return work.load(at, kSize); },
+      [&](const auto& loaded, int64_t at, int64_t step) {
+#pragma unroll
+        for (const auto& row : loaded) {
+          work.write(row, columns, at, kSize);
+          at += step;
+        }
+      });
+  const TailPack tail(m, walk, kSize);
+  if (tail.count > 0) {
+    work.write(work.load(tail.at, tail.count), columns, tail.at, tail.count);
+  }
+}
+
+template <class T, class Work>
+void map_columns(const Context& context, const NormSpec& spec, bool packed, const Work& work) {
+  constexpr int64_t kRowsEach = 16, kBlocks = 2048;
+  if (spec.rows == 0) return;
+  const Columns m(spec.rows, spec.width, Pack<T>::kSize, packed, kRowsEach, kBlocks);
+  launch(map_columns_kernel<T, Work>, m.grid(), m.block(), 0, context, m, work);
+}
+
+// gamma / sqrt(variance + epsilon), the same bits wherever it is needed; gamma null means 1.
+template <class T>
+__device__ __forceinline__ float inference_scale(const T* gamma, const T* variance, float epsilon,
+                                                 int64_t c) {
+  return (gamma != nullptr ? load(gamma + c) : 1.0f) / sqrtf(load(variance + c) + epsilon);
+}
+
+// y = act((x - mean) * scale + shift + residual), act none or relu; Numbers::at(c) gives mean, scale, shift.
+struct ScaleNumbers {
+  float mean, scale, shift;
+};
+
+template <class T, class Numbers, bool kResidual>
+struct ScaleColumns {
+  static constexpr int kSize = Pack<T>::kSize;
+  struct Loaded {
+    Pack<T> x, residual;
+  };
+  struct PerColumn {
+    ScaleNumbers of[kSize];
+  };
+
+  const T *x, *residual;
+  T* y;
+  Numbers numbers;
+  bool relu, packed;
+
+  __device__ PerColumn columns(const ColumnIds<kSize>& ids) const {
+    PerColumn columns;
+#pragma unroll
+    for (int j = 0; j < kSize; ++j) columns.of[j] = numbers.at(ids.c[j]);
+    return columns;
+  }
+  __device__ Loaded load(int64_t at, int count) const {
+    Loaded loaded;
+    loaded.x = load_pack(x + at, packed, count);
+    if constexpr (kResidual) loaded.residual = load_pack(residual + at, packed, count);
+    return loaded;
+  }
+  __device__ void write(const Loaded& loaded, const PerColumn& columns, int64_t at, int count) const {
+    Pack<T> result;
+#pragma unroll
+    for (int j = 0; j < kSize; ++j) {
+      const ScaleNumbers& c = columns.of[j];
+      float v = fmaf(widen(loaded.x.v[j]) - c.mean, c.scale, c.shift);
+      if constexpr (kResidual) v += widen(loaded.residual.v[j]);
+      result.v[j] = Narrow<T>::from(relu && v < 0 ? 0.0f : v);
+    }
+    store_pack(y + at, result, packed, count);
+  }
+};
+
+template <class T, class Numbers>
+void scale_columns(const Context& context, const NormSpec& spec, const T* x, const Numbers& numbers,
+                   const T* residual, T* y) {
+  const bool relu = spec.activation.kind == ActivationKind::relu, packed = aligned_for_packs(x, residual, y);
+  if (residual == nullptr) {
+    map_columns<T>(context, spec, packed,
+                   ScaleColumns<T, Numbers, false>{x, residual, y, numbers, relu, packed});
+  } else {
+    map_columns<T>(context, spec, packed,
+                   ScaleColumns<T, Numbers, true>{x, residual, y, numbers, relu, packed});
+  }
+}
+
+}  // namespace fc::cuda

@@ -1,0 +1,235 @@
+// batch_norm_backward.cu — gradients of batch normalisation, for batch statistics and for fixed ones.
+//
+// Math       g = dy, where the activation was relu: y > 0 ? dy : 0      dresidual = g
+//            dbeta = Σ_r g      dgamma = rstd·Σ_r g·(x − mean)      a = gamma·rstd
+//            fixed statistics:   dx = a·g
+//            batch statistics:   dx = a·(g − dbeta/n) − a·rstd·dgamma/n·(x − mean)
+// Shapes     dy, x, y, dx, dresidual (rows,width)   gamma, dgamma, dbeta and the statistics (width)
+//            gamma null means 1; y may be null where the activation is linear, dresidual always
+// Grid/Block column_sums.cuh for the two sums, batch_norm.cuh for dx. Fixed statistics need one pass: dx is
+//            written on the way
+// Numerics   column_sums.cuh; coefficients in float64, rounded once to float32
+// Workspace  two floats per part and folded column, four per column
+// Edges      rows = 0: dgamma and dbeta are 0. A closed relu stops whatever dy is, infinity too
+// Source     Ioffe, Szegedy, "Batch Normalization", 2015, section 3
+#include "cuda/device/column_sums.cuh"
+#include "cuda/kernels/batch_norm.cuh"
+#include "cuda/table.h"
+
+namespace fc::cuda {
+namespace {
+
+// dy as the activation lets it through, and x.
+template <class T, bool kRelu>
+struct Gated {
+  struct Loaded {
+    Pack<T> dy, x, y;
+    __device__ float g(int j) const {
+      if constexpr (kRelu) return widen(y.v[j]) > 0 ? widen(dy.v[j]) : 0.0f;
+      return widen(dy.v[j]);
+    }
+  };
+  const T *dy, *x, *y;
+  bool packed;
+
+  __device__ Loaded load(int64_t at, int count) const {
+    Loaded loaded;
+    loaded.dy = load_pack(dy + at, packed, count);
+    loaded.x = load_pack(x + at, packed, count);
+    if constexpr (kRelu) loaded.y = load_pack(y + at, packed, count);
+    return loaded;
+  }
+};
+
+// Σ g and Σ g·(x − mean)
+template <class T, bool kRelu>
+struct GradientTerms {
+  static constexpr int kSize = Pack<T>::kSize;
+  using Loaded = typename Gated<T, kRelu>::Loaded;
+  struct PerColumn {
+    float mean[kSize];
+  };
+  Gated<T, kRelu> gated;
+  const T* mean;
+
+  __device__ PerColumn columns(const ColumnIds<kSize>& ids) const {
+    PerColumn columns;
+#pragma unroll
+    for (int j = 0; j < kSize; ++j) columns.mean[j] = fc::cuda::load(mean + ids.c[j]);
+    return columns;
+  }
+  __device__ Loaded load(int64_t at, int count) const { return gated.load(at, count); }
+  __device__ void add(const Loaded& loaded, const PerColumn& columns, int64_t, int count,
+                      float (&sums)[2][kSize]) const {
+#pragma unroll
+    for (int j = 0; j < kSize; ++j) {
+      if (j >= count) break;
+      const float g = loaded.g(j);
+      sums[0][j] += g;
+      sums[1][j] = fmaf(g, widen(loaded.x.v[j]) - columns.mean[j], sums[1][j]);
+    }
+  }
+};
+
+// dx = g·scale + (x − mean)·slope + offset
+struct GradientNumbers {
+  float *mean, *scale, *slope, *offset;
+};
+
+template <class T>
+struct FinishTraining {
+  const T *gamma, *batch_mean, *batch_rstd;
+  T *dgamma, *dbeta;
+  double rows;
+  GradientNumbers numbers;
+
+  __device__ void operator()(int64_t c, const double (&sums)[2]) const {
+    const double rstd = load(batch_rstd + c), a = (gamma != nullptr ? load(gamma + c) : 1.0f) * rstd;
+    store(dbeta + c, static_cast<float>(sums[0]));
+    store(dgamma + c, static_cast<float>(sums[1] * rstd));
+    numbers.mean[c] = load(batch_mean + c);
+    numbers.scale[c] = static_cast<float>(a);
+    numbers.slope[c] = static_cast<float>(-a * rstd * rstd * sums[1] / rows);
+    numbers.offset[c] = static_cast<float>(-a * sums[0] / rows);
+  }
+};
+
+template <class T, bool kRelu>
+struct WriteGradient {
+  static constexpr int kSize = Pack<T>::kSize;
+  using Loaded = typename Gated<T, kRelu>::Loaded;
+  struct PerColumn {
+    float mean[kSize], scale[kSize], slope[kSize], offset[kSize];
+  };
+  Gated<T, kRelu> gated;
+  GradientNumbers numbers;
+  T *dx, *dresidual;
+
+  __device__ PerColumn columns(const ColumnIds<kSize>& ids) const {
+    PerColumn columns;
+#pragma unroll
+    for (int j = 0; j < kSize; ++j) {
+      const int64_t c = ids.c[j];
+      columns.mean[j] = numbers.mean[c];
+      columns.scale[j] = numbers.scale[c];
+      columns.slope[j] = numbers.slope[c];
+      columns.offset[j] = numbers.offset[c];
+    }
+    return columns;
+  }
+  __device__ Loaded load(int64_t at, int count) const { return gated.load(at, count); }
+  __device__ void write(const Loaded& loaded, const PerColumn& c, int64_t at, int count) const {
+    Pack<T> result, passed;
+#pragma unroll
+    for (int j = 0; j < kSize; ++j) {
+      const float g = loaded.g(j), d = widen(loaded.x.v[j]) - c.mean[j];
+      result.v[j] = Narrow<T>::from(fmaf(g, c.scale[j], fmaf(d, c.slope[j], c.offset[j])));
+      passed.v[j] = Narrow<T>::from(g);
+    }
+    store_pack(dx + at, result, gated.packed, count);
+    if (dresidual != nullptr) store_pack(dresidual + at, passed, gated.packed, count);
+  }
+};
+
+template <class T>
+size_t batch_norm_training_backward_workspace(const NormSpec& spec, int) {
+  return column_sums_bytes<T, 2>(spec.rows, spec.width) + static_cast<size_t>(4 * spec.width) * sizeof(float);
+}
+
+template <class T, bool kRelu>
+void training_backward(const NormSpec& spec, const T* dy, const T* x, const T* y, const T* gamma,
+                       const T* batch_mean, const T* batch_rstd, T* dx, T* dgamma, T* dbeta, T* dresidual,
+                       const Context& context) {
+  const int64_t rows = spec.rows, width = spec.width;
+  float* columns = static_cast<float*>(context.workspace);
+  const GradientNumbers numbers{columns, columns + width, columns + 2 * width, columns + 3 * width};
+  const bool packed = aligned_for_packs(dy, x, kRelu ? y : nullptr, dx, dresidual);
+  const Gated<T, kRelu> gated{dy, x, y, packed};
+  column_sums<T, 2>(
+      context, rows, width, packed, GradientTerms<T, kRelu>{gated, batch_mean}, columns + 4 * width,
+      FinishTraining<T>{gamma, batch_mean, batch_rstd, dgamma, dbeta, static_cast<double>(rows), numbers});
+  map_columns<T>(context, spec, packed, WriteGradient<T, kRelu>{gated, numbers, dx, dresidual});
+}
+
+template <class T>
+void batch_norm_training_backward(const NormSpec& spec, const T* dy, const T* x, const T* y, const T* gamma,
+                                  const T* batch_mean, const T* batch_rstd, T* dx, T* dgamma, T* dbeta,
+                                  T* dresidual, const Context& context) {
+  const bool relu = spec.activation.kind == ActivationKind::relu;
+  const auto run = relu ? training_backward<T, true> : training_backward<T, false>;
+  run(spec, dy, x, y, gamma, batch_mean, batch_rstd, dx, dgamma, dbeta, dresidual, context);
+}
+
+// The sums of fixed statistics; dx on the way.
+template <class T>
+struct InferenceTerms {
+  static constexpr int kSize = Pack<T>::kSize;
+  using Loaded = typename Gated<T, false>::Loaded;
+  struct PerColumn {
+    float mean[kSize], scale[kSize];
+  };
+  Gated<T, false> gated;
+  const T *gamma, *mean, *variance;
+  T* dx;
+  float epsilon;
+
+  __device__ PerColumn columns(const ColumnIds<kSize>& ids) const {
+    PerColumn columns;
+#pragma unroll
+    for (int j = 0; j < kSize; ++j) {
+      columns.mean[j] = fc::cuda::load(mean + ids.c[j]);
+      columns.scale[j] = inference_scale(gamma, variance, epsilon, ids.c[j]);
+    }
+    return columns;
+  }
+  __device__ Loaded load(int64_t at, int count) const { return gated.load(at, count); }
+  __device__ void add(const Loaded& loaded, const PerColumn& columns, int64_t at, int count,
+                      float (&sums)[2][kSize]) const {
+    Pack<T> result;
+#pragma unroll
+    for (int j = 0; j < kSize; ++j) {
+      if (j >= count) break;
+      const float g = loaded.g(j);
+      sums[0][j] += g;
+      sums[1][j] = fmaf(g, widen(loaded.x.v[j]) - columns.mean[j], sums[1][j]);
+      result.v[j] = Narrow<T>::from(g * columns.scale[j]);
+    }
+    store_pack(dx + at, result, gated.packed, count);
+  }
+};
+
+template <class T>
+struct FinishInference {
+  const T* variance;
+  T *dgamma, *dbeta;
+  double epsilon;
+  __device__ void operator()(int64_t c, const double (&sums)[2]) const {
+    store(dbeta + c, static_cast<float>(sums[0]));
+    store(dgamma + c, static_cast<float>(sums[1] / sqrt(load(variance + c) + epsilon)));
+  }
+};
+
+template <class T>
+size_t batch_norm_inference_backward_workspace(const NormSpec& spec, int) {
+  return column_sums_bytes<T, 2>(spec.rows, spec.width);
+}
+
+template <class T>
+void batch_norm_inference_backward(const NormSpec& spec, const T* dy, const T* x, const T* gamma,
+                                   const T* mean, const T* variance, T* dx, T* dgamma, T* dbeta,
+                                   const Context& context) {
+  const bool packed = aligned_for_packs(dy, x, dx);
+  const InferenceTerms<T> terms{{dy, x, nullptr, packed},        gamma, mean, variance, dx,
+                                static_cast<float>(spec.epsilon)};
+  column_sums<T, 2>(context, spec.rows, spec.width, packed, terms, static_cast<float*>(context.workspace),
+                    FinishInference<T>{variance, dgamma, dbeta, spec.epsilon});
+}
+
+}  // namespace
+
+void add_batch_norm_backward(KernelTable& table) {
+  FC_ADD_WITH_WORKSPACE(table, batch_norm_training_backward);
+  FC_ADD_WITH_WORKSPACE(table, batch_norm_inference_backward);
+}
+
+}  // namespace fc::cuda

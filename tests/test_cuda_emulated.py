@@ -1,13 +1,14 @@
-"""Every op on every case through the CUDA kernels, compiled for the host: against the reference, within its bounds, in two
-orders of the CUDA threads, results poisoned with NaN, arrays at the edge of a forbidden page."""
+"""Every op on every case through the CUDA kernels: against the reference, results poisoned with NaN, arrays at the edge of a
+forbidden page; compiled for the host, in two orders of the CUDA threads, and on a GPU where there is one."""
 
+import ml_dtypes
 import numpy as np
 import pytest
 
 from fastconv import ops
 from fastconv import reference as ref
 from fastconv.testing.bounds import backward_bounds, forward_bounds
-from fastconv.testing.cases import case_id, cases
+from fastconv.testing.cases import case_id, cases, random_cases
 from fastconv.testing.compare import (
     assert_bounded,
     assert_exact,
@@ -20,72 +21,90 @@ from fastconv.testing.compare import (
 )
 
 CASES = [case.small() for case in cases()]
-
-
-@pytest.fixture(autouse=True)
-def _skip_what_has_no_kernel_yet(gpu, monkeypatch):
-    from fastconv.errors import DeviceError
-    from fastconv.ops._cuda import Cuda
-
-    run = Cuda.run
-
-    def run_or_skip(self, kernel, spec, tensors):
-        try:
-            run(self, kernel, spec, tensors)
-        except DeviceError as error:
-            if "there must be a CUDA kernel" not in str(error):
-                raise
-            pytest.skip(f"{kernel} has no CUDA kernel yet")
-
-    monkeypatch.setattr(Cuda, "run", run_or_skip)
-
-
-def _results(result):
-    return result if isinstance(result, tuple) else (result,)
-
-
-def _to_gpu(gpu, inputs):
-    return {
-        name: [gpu.asarray(a) for a in value] if isinstance(value, list) else gpu.asarray(value)
-        for name, value in inputs.items()
-    }
-
-
-def _to_host(results):
-    return [None if r is None else r.get() for r in _results(results)]
+HALVES = {"float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
+# The bounds are those of sums in float32; in these types, of sums in them, which is more than the kernels need.
+ROUNDOFF = {"float16": 2.0**13, "bfloat16": 2.0**16}  # in units of float32's
 
 
 def _rng(case):
     return np.random.default_rng(list(str(case).encode()))
 
 
+def _each(convert, inputs):
+    return {
+        name: [convert(a) for a in value] if isinstance(value, list) else convert(value)
+        for name, value in inputs.items()
+    }
+
+
+def _results(result):
+    return result if isinstance(result, tuple) else (result,)
+
+
+class _Problem:
+    """A case with its inputs, rounded to ``dtype``, and what the reference makes of them."""
+
+    def __init__(self, case, draw, dtype, exact):
+        self.case, self.dtype, rng = case, dtype, _rng(case)
+        self.inputs = _each(self._rounded, draw(case, rng, np.float32))
+        self.y = forward(ref, case, self.inputs)
+        self.dy = self._rounded(cotangent(self.y, rng, exact))
+        self.gradients = backward(ref, case, self.dy, self.inputs)
+
+    def _rounded(self, array):
+        return array.astype(self.dtype).astype(np.float32) if array.dtype == np.float32 else array
+
+    def _stored(self, array):
+        return array.astype(self.dtype) if array.dtype == np.float32 else array
+
+    def run(self, gpu):
+        """Pairs of a result and what it is compared with: the forward's, then the gradients that exist."""
+        inputs = _each(lambda a: gpu.asarray(self._stored(a)), self.inputs)
+        y = _results(forward(ops, self.case, inputs))
+        gradients = backward(ops, self.case, gpu.asarray(self._stored(self.dy)), inputs)
+        assert [g is None for g in gradients] == [g is None for g in self.gradients]
+        actual = [a.get() for a in (*y, *gradients) if a is not None]
+        expected = [e for e in (*_results(self.y), *self.gradients) if e is not None]
+        assert all(a.dtype == self._stored(e).dtype for a, e in zip(actual, expected, strict=True))
+        return list(zip(actual, expected, strict=True))
+
+    def bounds(self):
+        forward, backward = forward_bounds(self.case, self.inputs), backward_bounds(self.case, self.dy, self.inputs)
+        return [*forward, *(b for b, g in zip(backward, self.gradients, strict=True) if g is not None)]
+
+    def check_exact(self, gpu):
+        """Sums are exact in float32; they are rounded once, when they are stored."""
+        for i, (actual, expected) in enumerate(self.run(gpu)):
+            assert_exact(actual, self._stored(expected), f"{self.case} result {i}")
+
+    def check_bounded(self, gpu, scale):
+        for i, ((actual, expected), bound) in enumerate(zip(self.run(gpu), self.bounds(), strict=True)):
+            wide = actual.astype(np.float32) if actual.dtype == self.dtype else actual
+            assert_bounded(wide, expected, np.asarray(bound) * scale, f"{self.case} result {i}")
+
+
 @pytest.mark.parametrize("case", [c for c in CASES if is_exact(c)], ids=case_id)
 def test_integers_give_the_reference_exactly(case, gpu):
-    rng = _rng(case)
-    inputs = exact_inputs(case, rng, np.float32)
-    expected = forward(ref, case, inputs)
-    for actual, wanted in zip(_to_host(forward(ops, case, _to_gpu(gpu, inputs))), _results(expected), strict=True):
-        assert_exact(actual, wanted, f"{case} forward")
-    dy = cotangent(expected, rng, exact=True)
-    actual = _to_host(backward(ops, case, gpu.asarray(dy), _to_gpu(gpu, inputs)))
-    for i, (a, wanted) in enumerate(zip(actual, backward(ref, case, dy, inputs), strict=True)):
-        assert (a is None) == (wanted is None)
-        if wanted is not None:
-            assert_exact(a, wanted, f"{case} gradient {i}")
+    _Problem(case, exact_inputs, np.float32, exact=True).check_exact(gpu)
 
 
 @pytest.mark.parametrize("case", CASES, ids=case_id)
 def test_reals_stay_within_the_bound(case, gpu):
-    rng = _rng(case)
-    inputs = random_inputs(case, rng, np.float32)
-    expected = forward(ref, case, inputs)
-    actual = _to_host(forward(ops, case, _to_gpu(gpu, inputs)))
-    for a, wanted, bound in zip(actual, _results(expected), forward_bounds(case, inputs), strict=True):
-        assert_bounded(a, wanted, bound, f"{case} forward")
-    dy = cotangent(expected, rng)
-    actual = _to_host(backward(ops, case, gpu.asarray(dy), _to_gpu(gpu, inputs)))
-    wanted = zip(backward(ref, case, dy, inputs), backward_bounds(case, dy, inputs), strict=True)
-    for i, (a, (w, bound)) in enumerate(zip(actual, wanted, strict=True)):
-        assert (a is None) == (w is None)
-        if w is not None:
-            assert_bounded(a, w, bound, f"{case} gradient {i}")
+    _Problem(case, random_inputs, np.float32, exact=False).check_bounded(gpu, 1)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize("gpu", ["forward"], indirect=True)
+@pytest.mark.parametrize("case", CASES, ids=case_id)
+def test_half_precision(case, gpu, dtype):
+    if is_exact(case):
+        _Problem(case, exact_inputs, HALVES[dtype], exact=True).check_exact(gpu)
+    _Problem(case, random_inputs, HALVES[dtype], exact=False).check_bounded(gpu, ROUNDOFF[dtype])
+
+
+@pytest.mark.parametrize("op", ["conv2d", "conv2d_transpose", "max_pool2d", "avg_pool2d", "dense"])
+def test_random_geometry(op, gpu):
+    for case in random_cases(op, 25, seed=20261121):
+        if is_exact(case):
+            _Problem(case, exact_inputs, np.float32, exact=True).check_exact(gpu)
+        _Problem(case, random_inputs, np.float32, exact=False).check_bounded(gpu, 1)

@@ -14,18 +14,20 @@ SOURCES = Path(__file__).parent.parent / "csrc"
 
 # Part of the package -> the parts it may import. What is not listed may import nothing of fastconv.
 FOUNDATION = {"errors", "graph", "_cpu"}
-SETTINGS = {"_arguments", "_lookup", "_memory", "config", "random"}
+SETTINGS = {"_arguments", "_gpu", "_lookup", "_memory", "config", "random"}
 MAY_IMPORT = {
     "_arguments": set(),
     "_lookup": {"_arguments"},
     "_memory": set(),
+    "_gpu": {"errors"},
     "errors": set(),
     "graph": set(),
     "reference": set(),
-    "config": FOUNDATION,
+    "config": FOUNDATION | {"_gpu"},
     "random": set(),
-    "ops": FOUNDATION | SETTINGS | {"_cuda"},
-    "variables": {"_memory", "graph", "ops"},
+    "ops": FOUNDATION | SETTINGS,
+    "_mirror": {"_memory"},
+    "variables": {"_memory", "_mirror", "graph", "ops"},
     "autodiff": {"graph", "ops"},
     "schedules": SETTINGS,
     "initializers": SETTINGS | FOUNDATION,
@@ -33,7 +35,7 @@ MAY_IMPORT = {
     "losses": FOUNDATION | SETTINGS | {"ops"},
     "metrics": FOUNDATION | SETTINGS | {"ops", "losses"},
     "optimizers": FOUNDATION | SETTINGS | {"schedules"},
-    "plan": FOUNDATION | SETTINGS | {"ops", "autodiff", "variables"},
+    "plan": FOUNDATION | SETTINGS | {"_mirror", "ops", "autodiff", "variables"},
     "utils": FOUNDATION | SETTINGS,
 }
 MAY_IMPORT["models"] = (

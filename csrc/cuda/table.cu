@@ -7,6 +7,13 @@ namespace {
 KernelTable make_table() {
   KernelTable table;
   add_activation(table);
+  add_binary_forward(table);
+  add_binary_backward(table);
+  add_box_copy(table);
+  add_dropout(table);
+  add_optimizer(table);
+  add_prelu(table);
+  add_vector(table);
   add_batch_norm_training(table);
   add_batch_norm_inference(table);
   add_batch_norm_backward(table);
@@ -14,6 +21,12 @@ KernelTable make_table() {
   add_layer_norm_backward(table);
   add_pool2d_forward(table);
   add_pool2d_backward(table);
+  add_conv2d_forward(table);
+  add_conv2d_backward_input(table);
+  add_conv2d_backward_weight(table);
+  add_dense_forward(table);
+  add_dense_backward_input(table);
+  add_dense_backward_weight(table);
   return table;
 }
 

@@ -23,6 +23,13 @@ namespace fc::cuda {
   (table).bf16[static_cast<int>(KernelId::name)] = kernel<&name<bfloat16>, &name##_workspace<bfloat16>>()
 
 void add_activation(KernelTable& table);
+void add_binary_forward(KernelTable& table);
+void add_binary_backward(KernelTable& table);
+void add_box_copy(KernelTable& table);
+void add_dropout(KernelTable& table);
+void add_optimizer(KernelTable& table);
+void add_prelu(KernelTable& table);
+void add_vector(KernelTable& table);
 void add_batch_norm_training(KernelTable& table);
 void add_batch_norm_inference(KernelTable& table);
 void add_batch_norm_backward(KernelTable& table);
@@ -30,5 +37,11 @@ void add_layer_norm_forward(KernelTable& table);
 void add_layer_norm_backward(KernelTable& table);
 void add_pool2d_forward(KernelTable& table);
 void add_pool2d_backward(KernelTable& table);
+void add_conv2d_forward(KernelTable& table);
+void add_conv2d_backward_input(KernelTable& table);
+void add_conv2d_backward_weight(KernelTable& table);
+void add_dense_forward(KernelTable& table);
+void add_dense_backward_input(KernelTable& table);
+void add_dense_backward_weight(KernelTable& table);
 
 }  // namespace fc::cuda

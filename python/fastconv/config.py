@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import _cpu
+from fastconv import _cpu, _gpu
 from fastconv.errors import DeviceError
 
 __all__ = [
+    "device",
+    "device_number",
     "dtype_policy",
     "get_num_threads",
     "precision",
@@ -102,24 +104,53 @@ def dtype_policy() -> str:
 
 
 def set_device(device: str) -> None:
-    """Where models live: "cpu" (this build has no CUDA module).
+    """Where models live: "cpu", "cuda" (the first GPU) or "cuda:N".
+
+    A model follows from its next step on; its weights move by themselves. Functional ops do not look at it: they run
+    where their arrays are.
 
     Raises:
-        DeviceError: for a CUDA device. ValueError: for a name that is no device.
+        DeviceError: for a GPU that this machine or this build cannot use. ValueError: for a name that is no device.
     """
-    if isinstance(device, str) and (device == "cuda" or (device.startswith("cuda:") and device[5:].isdigit())):
-        raise DeviceError(
-            f"[set_device] {device} needs the CUDA module: expected fastconv._cuda, got a build without it. "
-            "Install a CUDA build, or use set_device('cpu')."
-        )
     if not isinstance(device, str):
         raise TypeError(
             f"[set_device] device must be a str: expected one of cpu, cuda, cuda:N, got {type(device).__name__}. Pass a str."
         )
     if device != "cpu":
+        _check_gpu(device)
+    _settings["device"] = device
+
+
+def _check_gpu(device: str) -> None:
+    if device != "cuda" and not (device.startswith("cuda:") and device[5:].isdecimal()):
         raise ValueError(
             f"[set_device] device is not known: expected one of cpu, cuda, cuda:N, got device={device!r}. Use 'cpu'."
         )
+    _, module = _gpu.load(f"[set_device] {device} cannot be used")
+    found = module.devices()
+    if device_number(device) >= len(found):
+        raise DeviceError(
+            f"[set_device] {device} must be a visible GPU: expected N < {len(found)}, got {device!r}. See "
+            "fastconv.show_config()['cuda']."
+        )
+
+
+def device() -> str:
+    """The device in force."""
+    return _settings["device"]
+
+
+def device_number(device: str) -> int:
+    """N of "cuda:N"; 0 of "cuda"."""
+    return int(device[5:] or 0)
+
+
+def _cuda_devices() -> list[dict[str, Any]] | None:
+    """What the CUDA module sees; None where there is no module, driver or CuPy."""
+    try:
+        return _gpu.load("[show_config]")[1].devices()
+    except DeviceError:
+        return None
 
 
 def show_config() -> dict[str, Any]:
@@ -133,7 +164,8 @@ def show_config() -> dict[str, Any]:
         "isa_available": _cpu.available_isas(),
         "threads": _cpu.get_num_threads(),
         "compiler": _cpu.compiler,
-        "cuda": None,
+        "cuda": _cuda_devices(),
+        "device": device(),
         "precision": precision(),
         "dtype_policy": dtype_policy(),
         "environment": {k: v for k, v in os.environ.items() if k.startswith("FASTCONV_")},

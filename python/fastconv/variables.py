@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import _memory
+from fastconv._mirror import Mirror
 from fastconv.graph import Value
 from fastconv.ops import _arrays
 
@@ -21,9 +22,11 @@ class Buffer:
     """Flat memory that several variables of one dtype share, without gaps."""
 
     def __init__(self, size: int, dtype: str, initial: float = 0.0) -> None:
-        self.array = _memory.lasting("variables", "buffer", (size,), dtype)
+        array = _memory.lasting("variables", "buffer", (size,), dtype)
         if initial:
-            self.array.fill(initial)
+            array.fill(initial)
+        self.size, self.dtype = size, dtype
+        self.mirror = Mirror(array)
 
 
 class Variable(Value):
@@ -35,7 +38,7 @@ class Variable(Value):
         trainable: whether an optimizer may change it.
 
     Attributes:
-        array: the contents.
+        mirror: their memory, the buffer's after :func:`gather`.
         buffer, offset: the flat memory they are part of and the place in it; None before :func:`gather`.
     """
 
@@ -45,18 +48,28 @@ class Variable(Value):
     def __init__(self, array: Any, name: str, trainable: bool = True) -> None:
         given = np.asarray(array)
         super().__init__(given.shape, given.dtype.name, None, name)
-        self.array = _memory.lasting("variables", name, self.shape, self.dtype)
-        self.array[...] = given
+        self._own(_memory.lasting("variables", name, self.shape, self.dtype))
+        self._view[...] = given
         self.trainable = trainable
 
     @classmethod
     def at(cls, buffer: Buffer, offset: int, shape: tuple[int, ...], name: str) -> Variable:
         """A variable, not trainable, that holds what is there in a buffer."""
         variable = cls.__new__(cls)
-        Value.__init__(variable, shape, buffer.array.dtype.name, None, name)
+        Value.__init__(variable, shape, buffer.dtype, None, name)
         variable.trainable = False
         variable._settle(buffer, offset)
         return variable
+
+    @property
+    def array(self) -> np.ndarray:
+        """The contents; a view that may be written. Where they are on a GPU they come back first."""
+        self.mirror.host()
+        return self._view
+
+    def on(self, cupy: Any, device: int) -> Any:
+        """The contents' place on a GPU."""
+        return self.mirror.on(cupy, device)[self.offset : self.offset + self.size].reshape(self.shape)
 
     def move(self, buffer: Buffer, offset: int) -> None:
         """Takes the contents to a place in a buffer, for good."""
@@ -64,13 +77,23 @@ class Variable(Value):
         self._settle(buffer, offset)
         self.array[...] = contents
 
+    def _own(self, memory: np.ndarray) -> None:
+        self.mirror, self._view = Mirror(memory.reshape(-1)), memory
+
     def _settle(self, buffer: Buffer, offset: int) -> None:
-        self.array = buffer.array[offset : offset + self.size].reshape(self.shape)
+        self.mirror = buffer.mirror
+        self._view = buffer.mirror.host()[offset : offset + self.size].reshape(self.shape)
         self.buffer, self.offset = buffer, offset
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy's array is no longer part of a buffer."""
-        return {key: value for key, value in vars(self).items() if key not in ("buffer", "offset")}
+        kept = {key: value for key, value in vars(self).items() if key not in ("buffer", "offset", "mirror", "_view")}
+        return {**kept, "array": self.array}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        array = state.pop("array")
+        vars(self).update(state)
+        self._own(np.array(array))
 
     def assign(self, value: Any) -> None:
         """Overwrites the contents in place.

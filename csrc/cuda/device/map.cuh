@@ -10,7 +10,7 @@ namespace fc::cuda {
 
 template <class T, int kInputs>
 struct MapInputs {
-  const T* at[kInputs];
+  const T* at[kInputs > 0 ? kInputs : 1];
 };
 
 // f.value(const float (&v)[kInputs], int64_t i) gives the result at i.

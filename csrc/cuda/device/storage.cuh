@@ -51,6 +51,54 @@ struct alignas(16) Pack {
   T v[kSize];
 };
 
+// Neighbours in one access where `packed`, which takes kSize = Pack<T>::kSize and 16-byte alignment, else one
+// by one.
+template <int kSize, class T>
+__device__ __forceinline__ void load_values(const T* p, bool packed, float (&v)[kSize]) {
+  if constexpr (kSize == Pack<T>::kSize) {
+    if (packed) {
+      const Pack<T> pack = *reinterpret_cast<const Pack<T>*>(p);
+#pragma unroll
+      for (int j = 0; j < kSize; ++j) v[j] = widen(pack.v[j]);
+      return;
+    }
+  }
+#pragma unroll
+  for (int j = 0; j < kSize; ++j) v[j] = load(p + j);
+}
+template <int kSize, class T>
+__device__ __forceinline__ void store_values(T* p, bool packed, const float (&v)[kSize]) {
+  if constexpr (kSize == Pack<T>::kSize) {
+    if (packed) {
+      Pack<T> pack;
+#pragma unroll
+      for (int j = 0; j < kSize; ++j) pack.v[j] = Narrow<T>::from(v[j]);
+      *reinterpret_cast<Pack<T>*>(p) = pack;
+      return;
+    }
+  }
+#pragma unroll
+  for (int j = 0; j < kSize; ++j) store(p + j, v[j]);
+}
+
+// The same of an array of n elements, at i: those beyond its end are 0, and are not written.
+template <int kSize, class T>
+__device__ __forceinline__ void load_present(const T* p, int64_t i, int64_t n, bool packed,
+                                             float (&v)[kSize]) {
+  if (i + kSize <= n) return load_values(p + i, packed, v);
+#pragma unroll
+  for (int j = 0; j < kSize; ++j) v[j] = i + j < n ? load(p + i + j) : 0.0f;
+}
+template <int kSize, class T>
+__device__ __forceinline__ void store_present(T* p, int64_t i, int64_t n, bool packed,
+                                              const float (&v)[kSize]) {
+  if (i + kSize <= n) return store_values(p + i, packed, v);
+#pragma unroll
+  for (int j = 0; j < kSize; ++j) {
+    if (i + j < n) store(p + i + j, v[j]);
+  }
+}
+
 // Whether every pointer may be read as packs (null may).
 template <class... P>
 inline bool aligned_for_packs(const P*... p) {

@@ -45,8 +45,9 @@ class OptimizerState:
 
     def _slot_buffers(self, buffer: Buffer) -> list[Buffer]:
         if buffer not in self._buffers:
-            size, dtype = buffer.array.size, buffer.array.dtype.name
-            self._buffers[buffer] = [Buffer(size, dtype, initial) for initial in self.optimizer.slots().values()]
+            self._buffers[buffer] = [
+                Buffer(buffer.size, buffer.dtype, initial) for initial in self.optimizer.slots().values()
+            ]
         return self._buffers[buffer]
 
     def updates(self, run: Run) -> list[Update]:
@@ -55,9 +56,9 @@ class OptimizerState:
         for variable in run.variables:
             self.slots_of(variable)
         spec = _cpu.VectorSpec.make(run.value.dtype, kernel, run.value.shape)
-        slots = [run.of(slot.array) for slot in self._slot_buffers(run.buffer)]
+        slots = [run.of(slot) for slot in self._slot_buffers(run.buffer)]
         missing = len(_cpu.signatures()[kernel].split("->")[1].split()) - 1 - len(slots)
-        step = Update(kernel, spec, [run.value, self.hyper, run.of(run.buffer.array), *slots, *[None] * missing])
+        step = Update(kernel, spec, [run.value, self.hyper, run.of(run.buffer), *slots, *[None] * missing])
         return [*self._clipping(run), step]
 
     def _clipping(self, run: Run) -> list[Update]:

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-from fastconv import _cpu, ops
+from fastconv import _cpu, config, ops
 from fastconv.autodiff import gradients
 from fastconv.graph import Value, tracing
 from fastconv.losses import Loss
@@ -86,7 +86,7 @@ class PlanCache:
 
     def get(self, key: Any, make: Any) -> ModelPlan:
         """The plan for ``key``, made by ``make()`` if there is none."""
-        key = (key, _cpu.numerics())
+        key = (key, _cpu.numerics(), config.device())
         plan = self._plans.get(key)
         if plan is None:
             plan = self._plans[key] = make()

@@ -6,6 +6,7 @@ A device is an object with the same few functions: :data:`HOST` for NumPy arrays
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import _cpu
+from fastconv import _gpu as _gpu_module
 from fastconv.errors import DeviceError
 from fastconv.graph import Value
 from fastconv.ops import _arrays
@@ -33,45 +35,17 @@ HOST: Any = SimpleNamespace(
     checks_targets=True,
 )
 
-_cuda: Any = None  # made on first use
 
-
-def cuda(where: str) -> Any:
-    """The CUDA device. ``where`` begins the message of an error, e.g. "[conv2d] x is on a GPU".
-
-    Raises:
-        DeviceError: without the CUDA module, CuPy, a driver or a GPU; says which is missing and how to get it.
-    """
-    global _cuda
-    if _cuda is None:
-        _cuda = _load_cuda(where)
-    return _cuda
-
-
-def _load_cuda(where: str) -> Any:
-    try:
-        from fastconv import _cuda as module  # type: ignore[attr-defined]  # not in every build
-    except ImportError as error:
-        raise DeviceError(
-            f"{where}: expected a fastconv with its CUDA module, got a build without ({error}). Install from source where "
-            "nvcc is found (pip install . --config-settings=cmake.define.FASTCONV_CUDA=ON), or use arrays on the host "
-            "(cupy.asnumpy)."
-        ) from None
-    try:
-        import cupy
-    except ImportError as error:
-        raise DeviceError(
-            f"{where}: expected CuPy, which allocates memory there, got {error}. pip install 'fastconv[cuda]'."
-        ) from None
-    try:
-        found = module.devices()
-    except RuntimeError as error:
-        raise DeviceError(f"{where}: expected a GPU and its driver, got an error. {error} Check nvidia-smi.") from None
-    if not found:
-        raise DeviceError(f"{where}: expected a visible GPU, got none. Check CUDA_VISIBLE_DEVICES.")
+@functools.lru_cache(1)
+def _gpu(cupy: Any, module: Any) -> Any:
     from fastconv.ops._cuda import Cuda
 
     return Cuda(cupy, module)
+
+
+def cuda(where: str) -> Any:
+    """The GPU's side; DeviceError, beginning with ``where``, if something is missing."""
+    return _gpu(*_gpu_module.load(where))
 
 
 def of(op: str, names: Sequence[str], values: Sequence[Any]) -> Any:

@@ -11,6 +11,7 @@ from fastconv import _cpu
 from fastconv.graph import Node, Value, nodes_behind
 from fastconv.ops.registry import Call
 from fastconv.plan import fuse as rewrites
+from fastconv.plan import targets
 from fastconv.plan.place import layout, place
 from fastconv.plan.runs import Part, Run
 
@@ -59,43 +60,48 @@ class Plan:
         if fuse:
             self.nodes = rewrites.fuse(self.nodes, kept)
         self._kernels = {"dense_forward": "dense_forward_streamed"} if streams else {}
-        self._arrays = place(layout(self.nodes, inputs, kept, parts))
+        self._target = target = targets.current()
+        self._arrays = place(layout(self.nodes, inputs, kept, parts), target)
         self.arena_bytes = self._arrays.arena_bytes
-        self.program = _cpu.Program()
+        self.program = target.program
         for node in self.nodes:
             self._add_node(node)
         if guard is not None:
-            self.program.add_guard(self.array(guard))
+            self.program.add_guard(self._arrays[guard])
         for update in updates:
             self.program.add(update.kernel, update.spec, [self._resolve(t) for t in update.tensors])
         for run in assignments:
             self._assign(run)
+        shown = {value: target.read(self._arrays[value]) for value in outputs}
+        self._shown = {**shown, **{value: target.filled(self._arrays[value]) for value in inputs}}
 
     def array(self, value: Value) -> np.ndarray:
-        """The memory of an input or output; it stays the same from run to run."""
-        return self._arrays[value]
+        """The host's memory of an input or output; it stays the same from run to run."""
+        return self._shown[value]
 
     def run(self) -> bool:
         """Runs the program once; False when the guard stopped it before the updates."""
-        return self.program.run()
+        return self._target.run()
 
-    def _resolve(self, tensor: Value | np.ndarray | None) -> np.ndarray | None:
-        return self.array(tensor) if isinstance(tensor, Value) else tensor
+    def _resolve(self, tensor: Value | np.ndarray | None) -> Any:
+        if tensor is None:
+            return None
+        return self._arrays[tensor] if isinstance(tensor, Value) else self._target.setting(tensor)
 
     def _add_node(self, node: Node) -> None:
-        registers = [None if v is None else self.array(v) for v in node.inputs]
-        registers += [self.array(v) for v in node.outputs] + self._arrays.scratch(node)
+        registers = [self._resolve(v) for v in node.inputs]
+        registers += [self._arrays[v] for v in node.outputs] + self._arrays.scratch(node)
         for call in node.lowered.calls:
             self._add_call(call, registers)
 
-    def _add_call(self, call: Call, registers: list[np.ndarray | None]) -> None:
+    def _add_call(self, call: Call, registers: list[Any]) -> None:
         kernel = self._kernels.get(call.kernel, call.kernel)
         self.program.add(kernel, call.spec, [None if i is None else registers[i] for i in call.tensors])
 
     def _assign(self, run: Run) -> None:
         shape, start = run.value.shape, (0,) * run.value.ndim
         spec = _cpu.BoxSpec.make(run.value.dtype, "assign", shape, shape, start, start, shape)
-        self.program.add("box_copy", spec, [self.array(run.value), run.of(run.buffer.array)])
+        self.program.add("box_copy", spec, [self._arrays[run.value], self._arrays[run.of(run.buffer)]])
 
 
 def arena_bytes(inputs: Sequence[Value], outputs: Sequence[Value]) -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from fastconv import _memory
 from fastconv.graph import Node, Value
 from fastconv.plan.memory import Block, plan_offsets
 from fastconv.plan.runs import Part
+from fastconv.plan.targets import Gpu, Host
 from fastconv.variables import Variable
 
 __all__ = ["Layout", "Placement", "layout", "place"]
@@ -21,16 +22,17 @@ class Placement:
     """The array of every value, most of them views of one arena."""
 
     def __init__(
-        self, arrays: dict[Value, np.ndarray], scratch: dict[Node, list[np.ndarray]], arena_bytes: int
+        self, target: Host | Gpu, arrays: dict[Value, Any], scratch: dict[Node, list[Any]], arena_bytes: int
     ) -> None:
+        self._target = target
         self._arrays = arrays
         self._scratch = scratch
         self.arena_bytes = arena_bytes
 
-    def __getitem__(self, value: Value) -> np.ndarray:
-        return value.array if isinstance(value, Variable) else self._arrays[value]
+    def __getitem__(self, value: Value) -> Any:
+        return self._target.variable(value) if isinstance(value, Variable) else self._arrays[value]
 
-    def scratch(self, node: Node) -> list[np.ndarray]:
+    def scratch(self, node: Node) -> list[Any]:
         return self._scratch.get(node, [])
 
 
@@ -89,21 +91,21 @@ def layout(
     return Layout(placed, owners, rest, size)
 
 
-def place(plan: Layout) -> Placement:
+def place(plan: Layout, target: Host | Gpu) -> Placement:
     """Allocates the arena."""
-    arena = _memory.lasting("compile", "the plan's arena", (plan.size,), np.uint8)
+    arena = target.arena(plan.size)
 
-    def view(offset: int, shape: Sequence[int], dtype: str) -> np.ndarray:
+    def view(offset: int, shape: Sequence[int], dtype: str) -> Any:
         return arena[offset : offset + _nbytes(shape, dtype)].view(dtype).reshape(shape)
 
     arrays = {v: view(offset, v.shape, v.dtype) for v, offset in plan.values.items()}
     for value, part in plan.owners.items():
-        whole = part.whole.array if isinstance(part.whole, Variable) else arrays[part.whole]
+        whole = target.variable(part.whole) if isinstance(part.whole, Variable) else arrays[part.whole]
         arrays[value] = whole.reshape(-1)[part.offset : part.offset + value.size].reshape(value.shape)
-    scratch: dict[Node, list[np.ndarray]] = {}
+    scratch: dict[Node, list[Any]] = {}
     for node, shape, dtype, offset in plan.scratch:
         scratch.setdefault(node, []).append(view(offset, shape, dtype))
-    return Placement(arrays, scratch, plan.size)
+    return Placement(target, arrays, scratch, plan.size)
 
 
 def _owners(nodes: Sequence[Node], parts: Mapping[Value, Part]) -> dict[Value, Part]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from fastconv.graph import Value
 from fastconv.variables import Buffer, Variable
 
@@ -39,9 +37,9 @@ class Run:
     value: Value
     parts: dict[Value, Part]
 
-    def of(self, flat: np.ndarray) -> np.ndarray:
-        """The run's cells of an array laid out like the buffer."""
-        return flat[self.begin : self.end].reshape(self.value.shape)
+    def of(self, buffer: Buffer) -> Variable:
+        """The run's cells of a buffer laid out like its own, as one variable."""
+        return Variable.at(buffer, self.begin, self.value.shape, "run")
 
 
 def runs_of(values: Mapping[Variable, Value]) -> list[Run]:

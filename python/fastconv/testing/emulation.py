@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from fastconv.ops import _devices
-from fastconv.ops._cuda import Cuda
+from fastconv import _gpu
 
 from . import fake_cupy
 
@@ -63,11 +62,11 @@ def emulated_gpu(module: ModuleType, order: str = "forward") -> Iterator[ModuleT
         module: of :func:`load`.
         order: in which CUDA threads and blocks take turns: "forward", "reversed" or "shuffled".
     """
-    before = _devices._cuda
-    _devices._cuda = Cuda(fake_cupy, module)
+    before = _gpu._loaded
+    _gpu._loaded = (fake_cupy, module)
     module.set_order(order)
     try:
         yield fake_cupy
     finally:
         module.set_order("forward")
-        _devices._cuda = before
+        _gpu._loaded = before

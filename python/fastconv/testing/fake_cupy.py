@@ -15,14 +15,20 @@ __all__ = ["asarray", "cuda", "empty", "may_share_memory", "ndarray", "zeros"]
 _ALIGNMENT = 16  # CuPy's own allocations are aligned to 512
 
 
-class _Device:
-    id = 0
+class _Context:
+    ptr = 0
 
-    def __enter__(self) -> _Device:
+    def __init__(self, device: int = 0, non_blocking: bool = False) -> None:
+        self.id = device
+
+    def __enter__(self) -> _Context:
         return self
 
     def __exit__(self, *unused: Any) -> None:
         pass
+
+    def synchronize(self) -> None:
+        """Everything has run already."""
 
 
 class ndarray:
@@ -30,7 +36,7 @@ class ndarray:
 
     def __init__(self, host: np.ndarray) -> None:
         self._host = host
-        self.device = _Device()
+        self.device = _Context()
 
     shape = property(lambda self: self._host.shape)
     dtype = property(lambda self: self._host.dtype)
@@ -54,11 +60,16 @@ class ndarray:
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`.")
 
-    def get(self) -> np.ndarray:
+    def get(self, stream: Any = None, out: np.ndarray | None = None) -> np.ndarray:
         """A copy on the host."""
-        return self._host.copy()
+        if out is None:
+            return self._host.copy()
+        if type(out) is not np.ndarray or out.dtype != self.dtype or out.shape != self.shape:
+            raise ValueError("get(out=) takes a host array of the same shape and dtype")
+        out[...] = self._host
+        return out
 
-    def set(self, values: np.ndarray) -> None:
+    def set(self, values: np.ndarray, stream: Any = None) -> None:
         """Copies an array of the host here."""
         if type(values) is not np.ndarray or values.dtype != self.dtype or values.shape != self.shape:
             raise ValueError("set() takes a host array of the same shape and dtype")
@@ -149,6 +160,8 @@ class _OutOfMemoryError(MemoryError):
 
 
 cuda = SimpleNamespace(
+    Device=_Context,
+    Stream=_Context,
     get_current_stream=lambda: SimpleNamespace(ptr=0),
     memory=SimpleNamespace(OutOfMemoryError=_OutOfMemoryError),
 )

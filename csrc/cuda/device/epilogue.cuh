@@ -1,0 +1,83 @@
+// epilogue.cuh — what happens to a sum on its way to memory.
+//
+// Math       gate's map of act((sum + bias − mean)·scale + shift + addend), each where there is one; gates
+//            and their edges are those of csrc/cpu/kernels/gate.h: f'(gate) ⊙ sum, where gate = f(…)
+// Numerics   float32 up to the one rounding at the store
+#pragma once
+
+#include "cuda/device/activation.cuh"
+#include "cuda/device/chunk.cuh"
+
+namespace fc::cuda {
+
+template <class T>
+struct Epilogue {
+  const T *bias = nullptr, *mean = nullptr, *scale = nullptr, *shift = nullptr;  // per column
+  const T *addend = nullptr, *gate = nullptr;                                    // laid out like the results
+  Activated activation{Activation{}};                                            // of the sum
+  Activated gated{Activation{}};                                                 // gate = gated(…)
+
+  // Whether chunks of the results are chunks of all that goes into them.
+  bool aligned(const T* out) const { return aligned_for_packs(out, bias, mean, scale, shift, addend, gate); }
+
+  // V neighbouring sums, from `column` on, become the results that go to out[offset...].
+  template <int V>
+  __device__ __forceinline__ void apply(float (&v)[V], int64_t column, int64_t offset) const {
+    if (bias != nullptr) add<V>(v, bias + column);
+    if (scale != nullptr) normalize<V>(v, column);
+    if (addend != nullptr) add<V>(v, addend + offset);
+    if (activation.kind == ActivationKind::relu) {
+#pragma unroll
+      for (int i = 0; i < V; ++i) v[i] = v[i] < 0 ? 0.0f : v[i];
+    } else if (activation.kind != ActivationKind::linear) {
+      activate_each<V>(v);
+    }
+    if (gate != nullptr) {
+      const Chunk<T, V> at = load_chunk<V>(gate + offset);
+#pragma unroll
+      for (int i = 0; i < V; ++i) v[i] = pass_gate(v[i], widen(at.v[i]));
+    }
+  }
+
+ private:
+  template <int V>
+  __device__ __forceinline__ static void add(float (&v)[V], const T* terms) {
+    const Chunk<T, V> chunk = load_chunk<V>(terms);
+#pragma unroll
+    for (int i = 0; i < V; ++i) v[i] += widen(chunk.v[i]);
+  }
+
+  template <int V>
+  __device__ __forceinline__ void normalize(float (&v)[V], int64_t column) const {
+    const Chunk<T, V> m = load_chunk<V>(mean + column), s = load_chunk<V>(scale + column);
+    Chunk<T, V> b = zero_chunk<T, V>();
+    if (shift != nullptr) b = load_chunk<V>(shift + column);
+#pragma unroll
+    for (int i = 0; i < V; ++i) v[i] = fmaf(v[i] - widen(m.v[i]), widen(s.v[i]), widen(b.v[i]));
+  }
+
+  // One copy of the many activations in the code, whatever V: the numbers go by it in turn.
+  template <int V>
+  __device__ __forceinline__ void activate_each(float (&v)[V]) const {
+#pragma unroll 1
+    for (int turn = 0; turn < V; ++turn) {
+      const float first = activate(activation, v[0]);
+#pragma unroll
+      for (int i = 0; i + 1 < V; ++i) v[i] = v[i + 1];
+      v[V - 1] = first;
+    }
+  }
+
+  __device__ __forceinline__ float pass_gate(float v, float at) const {
+    switch (gated.kind) {
+      case ActivationKind::relu6:
+        return at > 0 && at < 6.0f ? v : 0.0f;
+      case ActivationKind::leaky_relu:
+        return at > 0 ? v : gated.alpha * v;
+      default:  // relu, or dropout of relu: alpha is 1 / (1 - rate)
+        return at > 0 ? gated.alpha * v : 0.0f;
+    }
+  }
+};
+
+}  // namespace fc::cuda

@@ -1,0 +1,46 @@
+// tile_store.cuh — the sums of a block, on their way from registers to memory.
+//
+// A block's accumulators are spread over its threads as the products want them, not as memory does. They
+// pass through shared memory a slice of rows at a time, and leave as whole chunks of 16 bytes.
+//
+// Sums is what a kernel gives: kSlices, kSliceRows; stage<slice>(float* stage, int pitch) writes the
+// thread's part of a slice; row(slice, i) is the row of the tile that row i of the slice stands for.
+#pragma once
+
+#include "cuda/device/igemm.cuh"
+
+namespace fc::cuda {
+
+inline constexpr int kStagePad = 4;  // floats, against bank conflicts
+
+template <class Sums, int kColumns>
+constexpr size_t stage_bytes() {
+  return sizeof(float) * Sums::kSliceRows * (kColumns + kStagePad);
+}
+
+// Calls store(row, column, chunk of V sums) for every chunk of a kRows x kColumns tile. All threads of the
+// block call it; `stage` is shared memory that nobody reads any more.
+template <int V, int kColumns, int kThreads, int kSlice = 0, class Sums, class Store>
+__device__ __forceinline__ void store_tile(const Sums& sums, float* stage, const Store& store) {
+  constexpr int kPitch = kColumns + kStagePad, kPerRow = kColumns / V;
+  if constexpr (kSlice < Sums::kSlices) {
+    __syncthreads();
+    sums.template stage<kSlice>(stage, kPitch);
+    __syncthreads();
+#pragma unroll 1
+    for (int i = static_cast<int>(threadIdx.x); i < Sums::kSliceRows * kPerRow; i += kThreads) {
+      const int row = i / kPerRow, column = i % kPerRow * V;
+      float v[V];
+#pragma unroll
+      for (int k = 0; k < V; k += 4) {
+        const Chunk<float, 4> four = load_chunk<4>(stage + row * kPitch + column + k);
+#pragma unroll
+        for (int l = 0; l < 4; ++l) v[k + l] = four.v[l];
+      }
+      store(Sums::row(kSlice, row), column, v);
+    }
+    store_tile<V, kColumns, kThreads, kSlice + 1>(sums, stage, store);
+  }
+}
+
+}  // namespace fc::cuda

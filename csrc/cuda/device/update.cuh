@@ -1,0 +1,73 @@
+// update.cuh — applies a rule to every weight with its gradient and state, in one pass.
+//
+// Grid/Block   a thread has two packs of 16 bytes of every array, 256 packs apart
+// Registers    all packs of a thread are on their way while its block prepares the rule's coefficients
+// Edges        the last pack, and arrays that are not 16-byte aligned, are moved element by element; a
+// refused step
+//              writes nothing
+#pragma once
+
+#include "cuda/device/rounded.cuh"
+#include "cuda/device/storage.cuh"
+
+namespace fc::cuda {
+
+inline constexpr int kUpdateThreads = 256, kUpdatePacks = 2;
+
+template <class T, int kStates>
+struct UpdateArrays {
+  const T* gradient;
+  T* state[kStates];  // the weight first
+};
+
+// rule.prepare(hyper) makes coefficients; rule(g, s) updates the state s of one weight.
+template <class Rule, class T, int kStates>
+__global__ void __launch_bounds__(kUpdateThreads)
+    update_kernel(UpdateArrays<T, kStates> arrays, const double* hyper, int64_t n, bool packed,
+                  const int32_t* proceed) {
+  constexpr int kSize = Pack<T>::kSize;
+  FC_SHARED(Rule, shared);
+  FC_SHARED(bool, refused);
+  const int64_t first = (int64_t{blockIdx.x} * kUpdateThreads * kUpdatePacks + threadIdx.x) * kSize;
+  constexpr int64_t kStep = int64_t{kUpdateThreads} * kSize;
+  float g[kUpdatePacks][kSize], s[kUpdatePacks][kStates][kSize];
+#pragma unroll
+  for (int k = 0; k < kUpdatePacks; ++k) {
+    load_present(arrays.gradient, first + k * kStep, n, packed, g[k]);
+#pragma unroll
+    for (int i = 0; i < kStates; ++i) load_present(arrays.state[i], first + k * kStep, n, packed, s[k][i]);
+  }
+  if (threadIdx.x == 0) {
+    refused = proceed != nullptr && *proceed == 0;
+    shared.prepare(hyper);
+  }
+  __syncthreads();
+  if (refused) return;
+  const Rule rule = shared;
+#pragma unroll
+  for (int k = 0; k < kUpdatePacks; ++k) {
+#pragma unroll
+    for (int j = 0; j < kSize; ++j) {
+      Rounded state[kStates];
+#pragma unroll
+      for (int i = 0; i < kStates; ++i) state[i] = s[k][i][j];
+      rule(g[k][j], state);
+#pragma unroll
+      for (int i = 0; i < kStates; ++i) s[k][i][j] = state[i].value;
+    }
+#pragma unroll
+    for (int i = 0; i < kStates; ++i) store_present(arrays.state[i], first + k * kStep, n, packed, s[k][i]);
+  }
+}
+
+template <class Rule, class T, class... State>
+void update(const Context& context, int64_t n, const T* gradient, const double* hyper, State*... state) {
+  if (n == 0) return;
+  const int64_t packs = ceil_div(n, Pack<T>::kSize);
+  launch(update_kernel<Rule, T, sizeof...(State)>,
+         dim3(static_cast<unsigned>(ceil_div(packs, kUpdateThreads * kUpdatePacks))), dim3(kUpdateThreads), 0,
+         context, UpdateArrays<T, sizeof...(State)>{gradient, {state...}}, hyper, n,
+         aligned_for_packs(gradient, state...), context.proceed);
+}
+
+}  // namespace fc::cuda

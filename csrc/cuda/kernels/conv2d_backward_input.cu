@@ -1,0 +1,65 @@
+// conv2d_backward_input.cu — gradient of the input; also the forward pass of a transposed convolution.
+//
+// Math       dx[n,h,w,c] = Σ_{r,s,k} dy[n,p,q,k] · w[r,s,c,k]
+//            over the (r,s) with h = p·sh−pt+r·dh and w = q·sw−pl+s·dw; then + addend, and the gate's map
+//            (epilogue.cuh)
+// Shapes     dy (N,P,Q,K)  w (R,S,C/g,K)  gate, addend (N,H,W,C) or null  dx (N,H,W,C)     C-contiguous
+// Grid/Block a product of pixels and channels per phase (gather.cuh), four phases a launch; depthwise and
+//            narrow groups: conv2d_direct.cu
+// Numerics   as conv2d_forward.cu, ascending in (r,s,k)
+// Workspace  none
+// Edges      pixels that no tap reaches are sums of nothing: fill_unreached_kernel comes first
+#include "cuda/kernels/conv2d.h"
+#include "cuda/kernels/conv2d_choice.h"
+#include "cuda/table.h"
+
+namespace fc::cuda {
+namespace {
+
+template <class T>
+__global__ void __launch_bounds__(256) fill_unreached_kernel(const Epilogue<T> epilogue, T* dx, int64_t n) {
+  const int64_t i = global_thread();
+  if (i >= n) return;
+  float zero[1] = {0.0f};
+  epilogue.template apply<1>(zero, 0, i);
+  store(dx + i, zero[0]);
+}
+
+}  // namespace
+
+template <class T>
+void conv2d_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const T* gate, const T* addend,
+                           T* dx, const Context& context) {
+  Epilogue<T> epilogue;
+  epilogue.addend = addend, epilogue.gate = gate, epilogue.gated = Activated(s.activation);
+  if (s.N == 0) return;
+  if (suits_direct(s)) return direct_backward_input(s, dy, w, epilogue, dx, context);
+  if (!for_each_phase(s, [](const Gather&) {})) {
+    const int64_t n = s.N * s.H * s.W * s.C;
+    launch(fill_unreached_kernel<T>, dim3(static_cast<unsigned>(ceil_div(n, 256))), dim3(256), 0, context,
+           epilogue, dx, n);
+  }
+  Igemm<T> product = backward_input_product(s, dy, w, epilogue, dx);
+  const auto run = [&] {
+    if (product.phases > 0) run_product<Pass::backward_input>(product, {}, context);
+    product.phases = 0;
+  };
+  for_each_phase(s, [&](const Gather& phase) {
+    product.phase[product.phases++] = phase;
+    if (product.phases == kPhasesPerLaunch) run();
+  });
+  run();
+}
+
+template void conv2d_backward_input(const Conv2dSpec&, const float*, const float*, const float*, const float*,
+                                    float*, const Context&);
+template void conv2d_backward_input(const Conv2dSpec&, const half*, const half*, const half*, const half*,
+                                    half*, const Context&);
+template void conv2d_backward_input(const Conv2dSpec&, const bfloat16*, const bfloat16*, const bfloat16*,
+                                    const bfloat16*, bfloat16*, const Context&);
+
+void add_conv2d_backward_input(KernelTable& table) {
+  FC_ADD(table, conv2d_backward_input);
+}
+
+}  // namespace fc::cuda

@@ -1,0 +1,73 @@
+// conv2d_backward_weight.cu — gradients of the filter and of the bias.
+//
+// Math       dw[r,s,c,k] = Σ_{n,p,q} x[n, p·sh−pt+r·dh, q·sw−pl+s·dw, c] · dy[n,p,q,k]
+//            dbias[k] = Σ_{n,p,q} dy[n,p,q,k]
+// Shapes     x (N,H,W,C)  dy (N,P,Q,K)  dw (R,S,C/g,K)  dbias (K) or null     C-contiguous
+// Grid/Block a product of (taps x channels) and filters, as deep as there are pixels: cut into parts where
+//            its tiles alone would leave a GPU idle (igemm_kernel.cuh, partial_sums.cuh); depthwise and
+//            narrow groups: conv2d_direct.cu; dbias: bias_sums.cuh
+// Numerics   float32, ascending in (n,p,q) within a part, then the parts in order. Parts depend on the shape
+//            alone
+// Workspace  conv2d_backward_weight_workspace(spec) bytes: a dw per part, and bias_sums' partial sums
+// Edges      an empty batch gives zeros
+#include "cuda/device/bias_sums.cuh"
+#include "cuda/kernels/conv2d.h"
+#include "cuda/kernels/conv2d_choice.h"
+#include "cuda/table.h"
+
+namespace fc::cuda {
+namespace {
+
+// The parts that a problem is cut into.
+struct Parts {
+  int64_t count, depth, dw_elements;
+  BiasSums bias_sums;
+
+  explicit Parts(const Conv2dSpec& s)
+      : dw_elements(s.R * s.S * s.group_channels() * s.K), bias_sums(s.N * s.P * s.Q, s.K) {
+    constexpr int64_t kTile = 64, kLeastDepth = 256;
+    const int64_t pixels = s.N * s.P * s.Q;
+    const int64_t tiles =
+        ceil_div(s.R * s.S * s.group_channels(), kTile) * ceil_div(s.group_filters(), kTile) * s.groups;
+    depth = ceil_div(ceil_div(pixels, parts_for(tiles, pixels, kLeastDepth)), kTile) * kTile;
+    count = pixels > 0 ? ceil_div(pixels, depth) : 1;
+  }
+  size_t dw_bytes() const { return count > 1 ? sizeof(float) * count * dw_elements : 0; }
+};
+
+}  // namespace
+
+template <class T>
+size_t conv2d_backward_weight_workspace(const Conv2dSpec& s, int) {
+  const Parts parts(s);
+  return std::max(suits_direct(s) ? direct_backward_weight_workspace(s) : parts.dw_bytes(),
+                  parts.bias_sums.workspace());
+}
+
+template <class T>
+void conv2d_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* dw, T* dbias,
+                            const Context& context) {
+  const Parts parts(s);
+  if (dbias != nullptr) parts.bias_sums.run(context, dy, context.workspace, dbias);
+  if (suits_direct(s)) return direct_backward_weight(s, x, dy, dw, context);
+  const PartialSums<T> sums(context.workspace, parts.count, parts.dw_elements, dw);
+  run_product<Pass::backward_weight>(backward_weight_product(s, x, dy, dw),
+                                     {sums, static_cast<int>(parts.depth)}, context);
+  sums.add(context);
+}
+
+template size_t conv2d_backward_weight_workspace<float>(const Conv2dSpec&, int);
+template size_t conv2d_backward_weight_workspace<half>(const Conv2dSpec&, int);
+template size_t conv2d_backward_weight_workspace<bfloat16>(const Conv2dSpec&, int);
+template void conv2d_backward_weight(const Conv2dSpec&, const float*, const float*, float*, float*,
+                                     const Context&);
+template void conv2d_backward_weight(const Conv2dSpec&, const half*, const half*, half*, half*,
+                                     const Context&);
+template void conv2d_backward_weight(const Conv2dSpec&, const bfloat16*, const bfloat16*, bfloat16*,
+                                     bfloat16*, const Context&);
+
+void add_conv2d_backward_weight(KernelTable& table) {
+  FC_ADD_WITH_WORKSPACE(table, conv2d_backward_weight);
+}
+
+}  // namespace fc::cuda

@@ -1,0 +1,34 @@
+// dense_forward.cu — fully connected layer.
+//
+// Math       y[m,n] = act(bias[n] + Σ_k x[m,k] · w[k,n])
+// Shapes     x (M,K)  w (K,N)  bias (N) or null  y (M,N)     C-contiguous
+// Grid/Block a convolution of one tap over images of one pixel: conv2d_forward.cu. dense_forward_streamed is
+//            the same here: the tiles stream w once for a few rows, too
+// Workspace  none
+// Edges      an empty batch writes nothing
+#include "cuda/kernels/conv2d.h"
+#include "cuda/table.h"
+
+namespace fc::cuda {
+namespace {
+
+template <class T>
+void dense_forward(const GemmSpec& s, const T* x, const T* w, const T* bias, T* y, const Context& context) {
+  const T* const none = nullptr;
+  conv2d_forward(as_convolution(s), x, w, bias, none, none, none, none, y, context);
+}
+
+template <class T>
+void dense_forward_streamed(const GemmSpec& s, const T* x, const T* w, const T* bias, T* y,
+                            const Context& context) {
+  dense_forward(s, x, w, bias, y, context);
+}
+
+}  // namespace
+
+void add_dense_forward(KernelTable& table) {
+  FC_ADD(table, dense_forward);
+  FC_ADD(table, dense_forward_streamed);
+}
+
+}  // namespace fc::cuda

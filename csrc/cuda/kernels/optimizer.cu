@@ -1,0 +1,180 @@
+// optimizer.cu — one update of a weight by its gradient, and of the optimizer's state: Keras 3's rules.
+//
+// Math       every rule first decays, w = w − w·weight_decay·η (Loshchilov, Hutter, 2019), η = learning_rate
+//   sgd      v = μ·v − η·g      w = w + v, with Nesterov's look-ahead w + μ·v − η·g
+//            no velocity: w = w − η·g
+//   adam     m = m + (g − m)(1−β₁)      v = v + (g² − v)(1−β₂)      w = w − α·m/(√v + ε)
+//            α = η·√(1−β₂ᵗ)/(1−β₁ᵗ), t = step, counted from 1
+//   rmsprop  v = ρ·v + (1−ρ)g²      centered: a = ρ·a + (1−ρ)g, d = v − a² + ε, else d = v + ε
+//            u = η·g/√d      with momentum: u = b = μ·b + u      w = w − u
+//   adagrad  s = s + g²      w = w − η·g/√(s + ε)
+// Hyper      double[8], read on the device:  sgd {η, μ, nesterov, weight_decay}
+//            adam {η, β₁, β₂, ε, weight_decay, step}   rmsprop {η, ρ, μ, ε, centered, weight_decay}
+//            adagrad {η, ε, weight_decay}
+// Shapes     everything else (n)
+// Grid/Block update.cuh
+// Numerics   coefficients in float64, rounded once; the update in float32, operation by operation what
+//            csrc/cpu/kernels/optimizer.cpp computes (rounded.cuh), so that both walk the same path.
+//            State that has decayed below settled()'s limit is 0, and so is the square of a gradient in
+//            squared()
+// Workspace  none
+// Edges      a refused step writes nothing
+// Source     Kingma, Ba, 2015; Tieleman, Hinton, 2012; Duchi, Hazan, Singer, 2011; Keras 3,
+//            keras/src/optimizers
+#include "core/elementwise_spec.h"
+#include "cuda/device/update.cuh"
+#include "cuda/table.h"
+
+namespace fc::cuda {
+namespace {
+
+__device__ __forceinline__ Rounded rounded(double coefficient) {
+  return static_cast<float>(coefficient);
+}
+
+// State, with 0 for what is below the smallest normal number divided by the rounding unit: then its products
+// with coefficients down to that unit, such as 1 - beta, are normal numbers or 0. NaN stays.
+__device__ __forceinline__ Rounded settled(Rounded state) {
+  return fabsf(state.value) < 0x1p-103f ? 0.0f : state.value;
+}
+
+// g * g, with 0 for what would be below settled()'s limit.
+__device__ __forceinline__ Rounded squared(Rounded g) {
+  const Rounded kept = fabsf(g.value) < 0x1p-52f ? 0.0f : g.value;
+  return kept * kept;
+}
+
+struct Sgd {
+  Rounded rate, decay;
+  __device__ void prepare(const double* hyper) {
+    rate = rounded(hyper[0]);
+    decay = rounded(hyper[3] * hyper[0]);
+  }
+  __device__ void operator()(Rounded g, Rounded (&s)[1]) const { s[0] = s[0] - s[0] * decay - rate * g; }
+};
+
+struct Momentum {
+  Rounded rate, momentum, decay;
+  bool nesterov;
+  __device__ void prepare(const double* hyper) {
+    rate = rounded(hyper[0]);
+    momentum = rounded(hyper[1]);
+    nesterov = hyper[2] != 0;
+    decay = rounded(hyper[3] * hyper[0]);
+  }
+  __device__ void operator()(Rounded g, Rounded (&s)[2]) const {
+    const Rounded weight = s[0], step = rate * g;
+    s[1] = settled(momentum * s[1] - step);
+    s[0] = weight - weight * decay + (nesterov ? momentum * s[1] - step : s[1]);
+  }
+};
+
+struct Adam {
+  Rounded alpha, rest_1, rest_2, epsilon, decay;
+  __device__ void prepare(const double* hyper) {
+    const double beta_1 = hyper[1], beta_2 = hyper[2], step = hyper[5];
+    alpha = rounded(hyper[0] * sqrt(1 - pow(beta_2, step)) / (1 - pow(beta_1, step)));
+    rest_1 = rounded(1 - beta_1);
+    rest_2 = rounded(1 - beta_2);
+    epsilon = rounded(hyper[3]);
+    decay = rounded(hyper[4] * hyper[0]);
+  }
+  __device__ void operator()(Rounded g, Rounded (&s)[3]) const {
+    const Rounded weight = s[0];
+    s[1] = settled(s[1] + (g - s[1]) * rest_1);
+    s[2] = settled(s[2] + (squared(g) - s[2]) * rest_2);
+    s[0] = weight - weight * decay - alpha * s[1] / (square_root(s[2]) + epsilon);
+  }
+};
+
+// State: w, velocity, then the buffers of momentum and of the average gradient, as far as there are any.
+template <bool kMomentum, bool kAverage>
+struct RmsProp {
+  static constexpr int kStates = 2 + kMomentum + kAverage;
+  Rounded rate, rho, rest, friction, epsilon, decay;
+  bool with_momentum, centered;
+  __device__ void prepare(const double* hyper) {
+    rate = rounded(hyper[0]);
+    rho = rounded(hyper[1]);
+    rest = rounded(1 - hyper[1]);
+    friction = rounded(hyper[2]);
+    epsilon = rounded(hyper[3]);
+    decay = rounded(hyper[5] * hyper[0]);
+    with_momentum = hyper[2] > 0;
+    centered = hyper[4] != 0;
+  }
+  __device__ void operator()(Rounded g, Rounded (&s)[kStates]) const {
+    const Rounded weight = s[0];
+    s[1] = settled(rho * s[1] + rest * squared(g));
+    Rounded spread = s[1];
+    if (kAverage && centered) {
+      Rounded& average = s[kStates - 1];
+      average = settled(rho * average + rest * g);
+      spread = spread - average * average;
+    }
+    Rounded update = rate * g / square_root(spread + epsilon);
+    if (kMomentum && with_momentum) {
+      update = settled(update + friction * s[2]);
+      s[2] = update;
+    }
+    s[0] = weight - weight * decay - update;
+  }
+};
+
+struct Adagrad {
+  Rounded rate, epsilon, decay;
+  __device__ void prepare(const double* hyper) {
+    rate = rounded(hyper[0]);
+    epsilon = rounded(hyper[1]);
+    decay = rounded(hyper[2] * hyper[0]);
+  }
+  __device__ void operator()(Rounded g, Rounded (&s)[2]) const {
+    const Rounded weight = s[0];
+    s[1] = s[1] + squared(g);
+    s[0] = weight - weight * decay - rate * g / square_root(s[1] + epsilon);
+  }
+};
+
+template <class T>
+void sgd_update(const VectorSpec& s, const T* gradient, const double* hyper, T* w, T* velocity,
+                const Context& context) {
+  if (velocity == nullptr) return update<Sgd>(context, s.n, gradient, hyper, w);
+  update<Momentum>(context, s.n, gradient, hyper, w, velocity);
+}
+
+template <class T>
+void adam_update(const VectorSpec& s, const T* gradient, const double* hyper, T* w, T* m, T* v,
+                 const Context& context) {
+  update<Adam>(context, s.n, gradient, hyper, w, m, v);
+}
+
+template <class T>
+void rmsprop_update(const VectorSpec& s, const T* gradient, const double* hyper, T* w, T* velocity,
+                    T* momentum, T* average_gradient, const Context& context) {
+  if (momentum != nullptr && average_gradient != nullptr) {
+    update<RmsProp<true, true>>(context, s.n, gradient, hyper, w, velocity, momentum, average_gradient);
+  } else if (momentum != nullptr) {
+    update<RmsProp<true, false>>(context, s.n, gradient, hyper, w, velocity, momentum);
+  } else if (average_gradient != nullptr) {
+    update<RmsProp<false, true>>(context, s.n, gradient, hyper, w, velocity, average_gradient);
+  } else {
+    update<RmsProp<false, false>>(context, s.n, gradient, hyper, w, velocity);
+  }
+}
+
+template <class T>
+void adagrad_update(const VectorSpec& s, const T* gradient, const double* hyper, T* w, T* accumulator,
+                    const Context& context) {
+  update<Adagrad>(context, s.n, gradient, hyper, w, accumulator);
+}
+
+}  // namespace
+
+void add_optimizer(KernelTable& table) {
+  FC_ADD(table, sgd_update);
+  FC_ADD(table, adam_update);
+  FC_ADD(table, rmsprop_update);
+  FC_ADD(table, adagrad_update);
+}
+
+}  // namespace fc::cuda

@@ -1,0 +1,135 @@
+// vector.cu — kernels on all elements of one tensor at once: inner product and gradient clipping.
+//
+// Math       dot              total[0] = Σ a[i]·b[i]
+//            gradient_clip    limits = {clipvalue, clipnorm}, infinity for none, read on the device
+//                             g = min(max(g, −clipvalue), clipvalue), then g = g·clipnorm/‖g‖ where ‖g‖ >
+//                             clipnorm
+// Shapes     a, b, gradient (n)   total (1)   limits (2) float64
+// Grid/Block sums: row_sums.cuh, one cell; clipping: 16 bytes per thread
+// Numerics   products and sums in float64; one rounding at the end
+// Workspace  that of row_sums.cuh; gradient_clip: the sum of squares before it
+// Edges      NaN passes through clipvalue; a NaN norm makes every gradient NaN, an infinite one zero (inf·0
+//            is NaN); a refused step writes nothing
+// Source     Keras 3, keras/src/optimizers/base_optimizer.py (clip_by_norm)
+#include "core/elementwise_spec.h"
+#include "cuda/device/row_sums.cuh"
+#include "cuda/table.h"
+
+namespace fc::cuda {
+namespace {
+
+template <class T>
+struct Products {
+  const T *a, *b;
+  int64_t n;
+  bool packed;
+
+  template <int kSize>
+  __device__ __forceinline__ double sum(int64_t, int64_t i) const {
+    float va[kSize], vb[kSize];
+    load_present(a, i, n, packed, va);
+    load_present(b, i, n, packed, vb);
+    double total = 0;
+#pragma unroll
+    for (int j = 0; j < kSize; ++j) total += static_cast<double>(va[j]) * static_cast<double>(vb[j]);
+    return total;
+  }
+};
+
+// What clipvalue leaves of g, as it is stored; NaN stays.
+template <class T>
+__device__ __forceinline__ float clipped(float g, float limit) {
+  return widen(Narrow<T>::from(g < -limit ? -limit : g > limit ? limit : g));
+}
+
+// Squares of what clipvalue leaves; nothing is read where no norm is limited.
+template <class T>
+struct Squares {
+  const T* gradient;
+  const double* limits;
+  int64_t n;
+  bool packed;
+
+  template <int kSize>
+  __device__ __forceinline__ double sum(int64_t, int64_t i) const {
+    if (limits[1] == INFINITY) return 0;
+    const auto limit = static_cast<float>(limits[0]);
+    float g[kSize];
+    load_present(gradient, i, n, packed, g);
+    double total = 0;
+#pragma unroll
+    for (int j = 0; j < kSize; ++j) {
+      const auto v = static_cast<double>(clipped<T>(g[j], limit));
+      total += v * v;
+    }
+    return total;
+  }
+};
+
+struct Clip {
+  float limit, scale;
+  bool changes;
+};
+
+template <class T>
+__global__ void __launch_bounds__(kSumThreads)
+    clip_kernel(const double* limits, const double* squares, T* gradient, int64_t n, bool packed,
+                const int32_t* proceed) {
+  constexpr int kSize = Pack<T>::kSize;
+  FC_SHARED(Clip, shared);
+  const int64_t first = global_thread() * kSize;
+  float g[kSize];
+  load_present(gradient, first, n, packed, g);
+  if (threadIdx.x == 0) {  // one root and one division in float64 for a block
+    const double norm = sqrt(*squares);
+    const bool shrinks = limits[1] != INFINITY && !(norm <= limits[1]);
+    shared.limit = static_cast<float>(limits[0]);
+    shared.scale = shrinks ? static_cast<float>(limits[1] / norm) : 1.0f;
+    shared.changes = (shrinks || limits[0] != INFINITY) && (proceed == nullptr || *proceed != 0);
+  }
+  __syncthreads();
+  if (!shared.changes) return;
+#pragma unroll
+  for (int j = 0; j < kSize; ++j) g[j] = clipped<T>(g[j], shared.limit) * shared.scale;
+  store_present(gradient, first, n, packed, g);
+}
+
+template <class T>
+size_t dot_workspace(const VectorSpec& s, int) {
+  return RowParts(1, s.n).workspace();
+}
+
+template <class T>
+void dot(const VectorSpec& s, const T* a, const T* b, T* total, const Context& context) {
+  const Products<T> products{a, b, s.n, aligned_for_packs(a, b)};
+  sum_rows<Pack<T>::kSize>(context, 1, s.n, products, total, context.workspace);
+}
+
+constexpr size_t kSquares = 64;  // bytes before the workspace of the sum
+
+template <class T>
+size_t gradient_clip_workspace(const VectorSpec& s, int) {
+  return kSquares + RowParts(1, s.n).workspace();
+}
+
+template <class T>
+void gradient_clip(const VectorSpec& s, const double* limits, T* gradient, const Context& context) {
+  if (s.n == 0) return;
+  constexpr int kSize = Pack<T>::kSize;
+  const bool packed = aligned_for_packs(gradient);
+  auto* squares = static_cast<double*>(context.workspace);
+  sum_rows<kSize>(context, 1, s.n, Squares<T>{gradient, limits, s.n, packed}, squares,
+                  static_cast<char*>(context.workspace) + kSquares);
+  const int64_t blocks = ceil_div(ceil_div(s.n, kSize), kSumThreads);
+  launch(clip_kernel<T>, dim3(static_cast<unsigned>(blocks)), dim3(kSumThreads), 0, context, limits,
+         static_cast<const double*>(squares), gradient, s.n, packed, context.proceed);
+}
+
+}  // namespace
+
+void add_vector(KernelTable& table) {
+  FC_ADD_WITH_WORKSPACE(table, dot);
+  FC_ADD_WITH_WORKSPACE(table, gradient_clip);
+}
+
+}  // namespace fc::cuda

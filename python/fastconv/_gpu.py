@@ -1,0 +1,54 @@
+"""Finds what a GPU needs: the CUDA module of this build, CuPy, a driver, a device."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from fastconv.errors import DeviceError
+
+__all__ = ["load"]
+
+_loaded: tuple[Any, Any] | None = None  # remembered once everything has been found
+
+
+def load(where: str) -> tuple[Any, Any]:
+    """``(cupy, fastconv._cuda)``.
+
+    Args:
+        where: what the message of an error begins with, e.g. "[conv2d] x is on a GPU".
+
+    Raises:
+        DeviceError: says what is missing and how to get it.
+    """
+    global _loaded
+    if _loaded is None:
+        _loaded = _find(where)
+    return _loaded
+
+
+def _find(where: str) -> tuple[Any, Any]:
+    try:
+        module = importlib.import_module("fastconv._cuda")  # not in every build
+    except ImportError as error:
+        raise DeviceError(
+            f"{where}: expected a fastconv with its CUDA module, got a build without ({error}). Install from source where "
+            "nvcc is found (pip install . --config-settings=cmake.define.FASTCONV_CUDA=ON), or use arrays on the host "
+            "(cupy.asnumpy)."
+        ) from None
+    try:
+        import cupy
+    except ImportError as error:
+        raise DeviceError(
+            f"{where}: expected CuPy, which allocates memory there, beside the CUDA module, got {error}. pip install "
+            "'fastconv[cuda]'."
+        ) from None
+    try:
+        found = module.devices()
+    except RuntimeError as error:
+        raise DeviceError(
+            f"{where}: the CUDA module expected a GPU and its driver, got an error. {error} Check nvidia-smi."
+        ) from None
+    if not found:
+        raise DeviceError(f"{where}: the CUDA module expected a visible GPU, got none. Check CUDA_VISIBLE_DEVICES.")
+    return cupy, module

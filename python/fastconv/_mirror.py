@@ -1,0 +1,48 @@
+"""Memory on the host with a copy on a GPU; whichever side was written last has the truth.
+
+The copy is made when a plan on a GPU first asks for it. Python code sees the host's side: asking for it brings the latest
+contents back, and counts as a change, since what is done with the array then cannot be seen.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Mirror"]
+
+
+class Mirror:
+    """One flat array with two places.
+
+    Args:
+        host: contiguous memory, kept for good.
+    """
+
+    def __init__(self, host: np.ndarray) -> None:
+        self._host = host
+        self._copies: dict[int, Any] = {}  # by device
+        self._latest: int | None = None  # the device that was written last; None: the host
+
+    def host(self) -> np.ndarray:
+        """The host's side, with the latest contents; copies on GPUs are out of date from now on."""
+        if self._latest is not None:
+            self._copies[self._latest].get(out=self._host)
+            self._latest = None
+        return self._host
+
+    def on(self, cupy: Any, device: int) -> Any:
+        """The array on a GPU, at an address that stays the same. Current only after :meth:`upload`."""
+        if device not in self._copies:
+            self._copies[device] = cupy.empty(self._host.shape, self._host.dtype)
+        return self._copies[device]
+
+    def upload(self, device: int) -> None:
+        """Brings a GPU's copy up to date, on the current stream."""
+        if self._latest != device:
+            self._copies[device].set(self.host())
+
+    def written(self, device: int) -> None:
+        """Says that kernels have changed, or may have, what the GPU holds."""
+        self._latest = device

@@ -122,26 +122,25 @@ __global__ void __launch_bounds__(kRowThreads) long_row_gradient_kernel(RowShape
 }
 
 // Σ dy and Σ dy·x̂ of long rows; a division per pack finds the row.
-template <class T>
+template <class T, int kWide_>
 struct LongRowTerms {
-  static constexpr int kSize = Pack<T>::kSize;
+  static constexpr int kWide = kWide_;
   struct Loaded {
-    Pack<T> dy, x;
-    float mean[kSize], rstd[kSize];
+    Items<T, kWide> dy, x;
+    float mean[kWide], rstd[kWide];
   };
   struct PerColumn {};
   Operands<T> o;
   int64_t width;
-  bool packed;
 
-  __device__ PerColumn columns(const ColumnIds<kSize>&) const { return {}; }
+  __device__ PerColumn columns(const ColumnIds<kWide>&) const { return {}; }
   __device__ Loaded load(int64_t at, int count) const {
-    Loaded loaded;
-    loaded.dy = load_pack(o.dy + at, packed, count);
-    loaded.x = load_pack(o.x + at, packed, count);
+    Loaded loaded = {};
+    loaded.dy = load_first<kWide>(o.dy + at, count);
+    loaded.x = load_first<kWide>(o.x + at, count);
     const int64_t row = at / width, next = (row + 1) * width;
 #pragma unroll
-    for (int j = 0; j < kSize; ++j) {
+    for (int j = 0; j < kWide; ++j) {
       const int64_t of = at + j < next || j >= count ? row : row + 1;
       loaded.mean[j] = fc::cuda::load(o.row_mean + of);
       loaded.rstd[j] = fc::cuda::load(o.row_rstd + of);
@@ -149,9 +148,9 @@ struct LongRowTerms {
     return loaded;
   }
   __device__ void add(const Loaded& loaded, const PerColumn&, int64_t, int count,
-                      float (&sums)[2][kSize]) const {
+                      float (&sums)[2][kWide]) const {
 #pragma unroll
-    for (int j = 0; j < kSize; ++j) {
+    for (int j = 0; j < kWide; ++j) {
       if (j >= count) break;
       const float g = widen(loaded.dy.v[j]);
       sums[0][j] += g;
@@ -198,9 +197,7 @@ void run_wide(const NormSpec& spec, const Operands<T>& o, T* dgamma, T* dbeta, c
         launch(long_row_gradient_kernel<T, kWide>, dim3(static_cast<unsigned>(spec.rows)), shape.block(), 0,
                context, shape, o);
       }
-      const bool packed = aligned_for_packs(o.dy, o.x);
-      column_sums<T, 2>(context, spec.rows, spec.width, packed, LongRowTerms<T>{o, spec.width, packed},
-                        partial, finish);
+      column_sums<2>(context, spec.rows, spec.width, LongRowTerms<T, kWide>{o, spec.width}, partial, finish);
     }
   });
 }

@@ -41,7 +41,7 @@ class Problem:
                 array = self.given[name]
             else:
                 drawn = rng.uniform(0.05, 0.95, spec.shape(name)) + (name == "velocity")  # above average_gradient²
-                array = drawn.astype(NAMED[named] if named else DTYPES[dtype])
+                array = np.asarray(drawn, NAMED[named] if named else DTYPES[dtype])
             tensors.append((array, role))
         return tensors
 

@@ -32,19 +32,28 @@ struct Divider {
   }
 };
 
-// The same of dividends in [0, limit), whatever the limit.
+// The same of dividends in [0, limit), limit < 2^62: as a product of 128 bits where 31 are too few. Division
+// itself would be a call, for which the caller spills its registers.
 struct WideDivider {
   int64_t divisor;
   Divider narrow;
   bool wide;
+  uint32_t shift;
+  uint64_t magic;  // ceil(2^(63+shift) / divisor)
 
   WideDivider() = default;
-  WideDivider(int64_t d, int64_t limit) : divisor(d), wide(d > INT32_MAX || limit > INT32_MAX) {
+  WideDivider(int64_t d, int64_t limit)
+      : divisor(d), wide(d > INT32_MAX || limit > INT32_MAX), shift(0), magic(uint64_t{1} << 63) {
     if (!wide && d > 0) narrow = Divider(d);
+    if (!wide || d < 2) return;
+    const auto unsigned_d = static_cast<uint64_t>(d);
+    shift = static_cast<uint32_t>(std::bit_width(unsigned_d - 1));
+    magic = static_cast<uint64_t>((((__uint128_t{1} << (63 + shift)) + unsigned_d - 1) / unsigned_d));
   }
 
   __device__ __forceinline__ int64_t quotient(int64_t n) const {
-    return wide ? n / divisor : narrow.quotient(static_cast<int>(n));
+    if (!wide) return narrow.quotient(static_cast<int>(n));
+    return static_cast<int64_t>(__umul64hi(static_cast<uint64_t>(n) << 1, magic) >> shift);
   }
 };
 

@@ -55,7 +55,8 @@ __global__ void __launch_bounds__(kSumThreads)
   FC_SHARED(double[kSumThreads * kSize], shared);
   const int lane = static_cast<int>(threadIdx.x) % t.lanes,
             row_lane = static_cast<int>(threadIdx.x) / t.lanes;
-  const int64_t k = blockIdx.x / t.tiles, tile = blockIdx.x - k * t.tiles, part = blockIdx.y;
+  const unsigned tiles = static_cast<unsigned>(t.tiles), outer = blockIdx.x / tiles;
+  const int64_t k = outer, tile = blockIdx.x - outer * tiles, part = blockIdx.y;
   const int64_t column = (tile * t.lanes + lane) * kSize, step = t.rows_at_once;
   const int64_t last = (part + 1) * t.rows_per_part, end = last < t.rows ? last : t.rows;
   const bool busy = row_lane < t.rows_at_once && column < t.width;

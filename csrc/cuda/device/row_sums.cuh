@@ -33,9 +33,9 @@ template <int kGroup, int kSize, class Term, class Out>
 __global__ void __launch_bounds__(kSumThreads)
     row_sums_kernel(const __grid_constant__ Term term, RowParts s, Out* out) {
   constexpr int kAtOnce = 4;
-  const int64_t task = global_thread() / kGroup, part = task / s.cells, cell = task - part * s.cells;
-  const int64_t last = (part + 1) * s.terms_per_part,
-                end = part < s.parts ? (last < s.terms ? last : s.terms) : 0;
+  const int64_t cell = global_thread() / kGroup, part = blockIdx.y;
+  const bool present = cell < s.cells;
+  const int64_t last = (part + 1) * s.terms_per_part, end = !present ? 0 : last < s.terms ? last : s.terms;
   constexpr int64_t kStep = kGroup * kSize;
   double total = 0;
   int64_t t = part * s.terms_per_part + threadIdx.x % kGroup * kSize;
@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(kSumThreads)
   } else {
     total = lane_sum<kGroup>(total);
   }
-  if (part < s.parts && threadIdx.x % kGroup == 0) put_sum(out + task, total);
+  if (present && threadIdx.x % kGroup == 0) put_sum(out + part * s.cells + cell, total);
 }
 
 template <int kSize, class Term, class Out>
@@ -61,9 +61,10 @@ void sum_rows(const Context& context, int64_t cells, int64_t terms, const Term& 
   const RowParts s(cells, terms);
   const auto with_group = [&](auto group, auto* to) {
     constexpr int kGroup = decltype(group)::value;
-    const int64_t blocks = ceil_div(s.cells * s.parts, kSumThreads / kGroup);
+    const int64_t blocks = ceil_div(s.cells, kSumThreads / kGroup);
     launch(row_sums_kernel<kGroup, kSize, Term, std::remove_reference_t<decltype(*to)>>,
-           dim3(static_cast<unsigned>(blocks)), dim3(kSumThreads), 0, context, term, s, to);
+           dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(s.parts)), dim3(kSumThreads), 0, context,
+           term, s, to);
   };
   if (s.parts > 1) {
     auto* partial = static_cast<double*>(workspace);

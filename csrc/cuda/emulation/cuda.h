@@ -129,6 +129,9 @@ inline float __fdiv_rn(float a, float b) {
 inline float __fsqrt_rn(float a) {
   return std::sqrt(a);
 }
+inline uint64_t __umul64hi(uint64_t a, uint64_t b) {
+  return static_cast<uint64_t>(static_cast<__uint128_t>(a) * b >> 64);
+}
 inline float rsqrtf(float x) {
   return 1.0f / std::sqrt(x);
 }

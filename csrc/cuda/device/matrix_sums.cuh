@@ -48,8 +48,9 @@ __device__ __forceinline__ void put_sum(T* p, double v) {
 
 // term.template add<kSize>(k, r, c, sums) adds the terms of the columns c to c + kSize - 1 to `sums`, of type
 // Term::Sum. Every (k, r, c) is asked for once.
+// Two blocks of a multiprocessor suffice; for more, ptxas would spill.
 template <int kSize, class Term, class Out>
-__global__ void __launch_bounds__(kSumThreads)
+__global__ void __launch_bounds__(kSumThreads, 2)
     matrix_sums_kernel(const __grid_constant__ Term term, ColumnTiles t, Out* out) {
   constexpr int kAtOnce = 4, kRounds = 16;
   FC_SHARED(double[kSumThreads * kSize], shared);

@@ -1,10 +1,10 @@
 // update.cuh — applies a rule to every weight with its gradient and state, in one pass.
 //
-// Grid/Block   a thread has two packs of 16 bytes of every array, 256 packs apart
+// Grid/Block   a thread has eight elements of every array, in packs of 16 bytes that lie 256 packs apart
 // Registers    all packs of a thread are on their way while its block prepares the rule's coefficients
 // Edges        the last pack, and arrays that are not 16-byte aligned, are moved element by element; a
-// refused step
-//              writes nothing
+// refused
+//              step writes nothing
 #pragma once
 
 #include "cuda/device/rounded.cuh"
@@ -12,7 +12,10 @@
 
 namespace fc::cuda {
 
-inline constexpr int kUpdateThreads = 256, kUpdatePacks = 2;
+inline constexpr int kUpdateThreads = 256;
+
+template <class T>
+inline constexpr int kUpdatePacks = 8 / Pack<T>::kSize;
 
 template <class T, int kStates>
 struct UpdateArrays {
@@ -25,14 +28,14 @@ template <class Rule, class T, int kStates>
 __global__ void __launch_bounds__(kUpdateThreads)
     update_kernel(UpdateArrays<T, kStates> arrays, const double* hyper, int64_t n, bool packed,
                   const int32_t* proceed) {
-  constexpr int kSize = Pack<T>::kSize;
+  constexpr int kSize = Pack<T>::kSize, kPacks = kUpdatePacks<T>;
   FC_SHARED(Rule, shared);
   FC_SHARED(bool, refused);
-  const int64_t first = (int64_t{blockIdx.x} * kUpdateThreads * kUpdatePacks + threadIdx.x) * kSize;
+  const int64_t first = (int64_t{blockIdx.x} * kUpdateThreads * kPacks + threadIdx.x) * kSize;
   constexpr int64_t kStep = int64_t{kUpdateThreads} * kSize;
-  float g[kUpdatePacks][kSize], s[kUpdatePacks][kStates][kSize];
+  float g[kPacks][kSize], s[kPacks][kStates][kSize];
 #pragma unroll
-  for (int k = 0; k < kUpdatePacks; ++k) {
+  for (int k = 0; k < kPacks; ++k) {
     load_present(arrays.gradient, first + k * kStep, n, packed, g[k]);
 #pragma unroll
     for (int i = 0; i < kStates; ++i) load_present(arrays.state[i], first + k * kStep, n, packed, s[k][i]);
@@ -45,7 +48,7 @@ __global__ void __launch_bounds__(kUpdateThreads)
   if (refused) return;
   const Rule rule = shared;
 #pragma unroll
-  for (int k = 0; k < kUpdatePacks; ++k) {
+  for (int k = 0; k < kPacks; ++k) {
 #pragma unroll
     for (int j = 0; j < kSize; ++j) {
       Rounded state[kStates];
@@ -65,8 +68,8 @@ void update(const Context& context, int64_t n, const T* gradient, const double* 
   if (n == 0) return;
   const int64_t packs = ceil_div(n, Pack<T>::kSize);
   launch(update_kernel<Rule, T, sizeof...(State)>,
-         dim3(static_cast<unsigned>(ceil_div(packs, kUpdateThreads * kUpdatePacks))), dim3(kUpdateThreads), 0,
-         context, UpdateArrays<T, sizeof...(State)>{gradient, {state...}}, hyper, n,
+         dim3(static_cast<unsigned>(ceil_div(packs, kUpdateThreads * kUpdatePacks<T>))), dim3(kUpdateThreads),
+         0, context, UpdateArrays<T, sizeof...(State)>{gradient, {state...}}, hyper, n,
          aligned_for_packs(gradient, state...), context.proceed);
 }
 

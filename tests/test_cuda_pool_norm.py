@@ -260,7 +260,9 @@ def test_pooling_of_sixteen_bits_and_unaligned_arrays(op, channels, aligned, dty
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("window", ({"pool_size": 2}, {"pool_size": 3, "stride": 2, "padding": 1}, {"pool_size": (1, 9)}))
+@pytest.mark.parametrize(
+    "window", ({"pool_size": 2}, {"pool_size": 3, "stride": 2, "padding": 1}, {"pool_size": (1, 9)})
+)
 def test_nan_wins_and_infinity_beats_no_pad(window, dtype, gpu):
     rng = np.random.default_rng(0)
     x = rng.choice(np.array([np.nan, np.inf, -np.inf, 1.0, -1.0]), (2, 10, 9, 8)).astype(dtype)

@@ -1,7 +1,7 @@
 // axes.cuh — a loop nest over strided operands, with as few axes as the strides allow.
 #pragma once
 
-#include "cuda/device/divide.cuh"
+#include "cuda/device/divider.cuh"
 
 namespace fc::cuda {
 
@@ -13,7 +13,7 @@ template <int kOperands>
 struct Axes {
   int rank = 0;
   int64_t stride[kMaxAxes][kOperands];  // in elements; 0 repeats the operand along the axis
-  Divider extent[kMaxAxes];
+  WideDivider extent[kMaxAxes];
 
   void append(int64_t e, const int64_t (&s)[kOperands]) {
     if (e == 1) return;
@@ -31,7 +31,7 @@ struct Axes {
   // After the last append.
   void prepare_division() {
     const int64_t n = count();
-    for (int i = 0; i < rank; ++i) extent[i] = Divider(extent[i].divisor, n);
+    for (int i = 0; i < rank; ++i) extent[i] = WideDivider(extent[i].divisor, n);
   }
 
   int64_t count(int first_axis = 0) const {

@@ -37,12 +37,12 @@ struct Exponentials {
 };
 
 // Of the matrix `input` of a row.
-template <int input, class T, class Shape, int kInputs>
-__device__ __forceinline__ Exponentials exponentials(const Rows<T, Shape, kInputs>& rows) {
+template <int input, class T, class Layout, int kInputs>
+__device__ __forceinline__ Exponentials exponentials(const RowValues<T, Layout, kInputs>& rows) {
   Exponentials own;
-  if constexpr (Shape::kInRegisters) {
+  if constexpr (Layout::kInRegisters) {
     rows.each([&](const float (&v)[kInputs], int64_t) { own.largest = fmaxf(own.largest, v[input]); });
-    own.largest = row_max<Shape>(own.largest);
+    own.largest = row_max<Layout>(own.largest);
     rows.each([&](const float (&v)[kInputs], int64_t) {
       const bool is_largest = v[input] == own.largest;
       own.count += is_largest ? 1.0f : 0.0f;
@@ -50,15 +50,15 @@ __device__ __forceinline__ Exponentials exponentials(const Rows<T, Shape, kInput
     });
   } else {
     rows.each([&](const float (&v)[kInputs], int64_t) { own.add(v[input]); });
-    const float largest = row_max<Shape>(own.largest);
+    const float largest = row_max<Layout>(own.largest);
     if (own.largest != largest) {
       own.others = (own.others + own.count) * expf(own.largest - largest);
       own.count = 0;
       own.largest = largest;
     }
   }
-  own.others = row_sum<Shape>(own.others);
-  own.count = row_sum<Shape>(own.count) * expf(own.largest - own.largest);  // infinite: NaN
+  own.others = row_sum<Layout>(own.others);
+  own.count = row_sum<Layout>(own.count) * expf(own.largest - own.largest);  // infinite: NaN
   return own;
 }
 

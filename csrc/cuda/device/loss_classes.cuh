@@ -11,8 +11,8 @@
 
 namespace fc::cuda {
 
-template <class T, class Shape, int kInputs, class Weight>
-__device__ __forceinline__ float crossentropy_of_logits(const Rows<T, Shape, kInputs>& row,
+template <class T, class Layout, int kInputs, class Weight>
+__device__ __forceinline__ float crossentropy_of_logits(const RowValues<T, Layout, kInputs>& row,
                                                         const Weight& weight) {
   const Exponentials e = exponentials<0>(row);
   const float log_total = e.log_total();
@@ -20,18 +20,18 @@ __device__ __forceinline__ float crossentropy_of_logits(const Rows<T, Shape, kIn
   row.each([&](const float (&v)[kInputs], int64_t c) {
     total += weight(v, c) * (log_total - (v[0] - e.largest));  // no term is negative
   });
-  return row_sum<Shape>(total);
+  return row_sum<Layout>(total);
 }
 
 // p Σt − t as p (Σt − t) − t (1 − p): of a confident row 1 − p keeps its digits.
-template <class T, class Shape, int kInputs, class Weight>
-__device__ __forceinline__ void crossentropy_of_logits_slope(const Rows<T, Shape, kInputs>& row,
+template <class T, class Layout, int kInputs, class Weight>
+__device__ __forceinline__ void crossentropy_of_logits_slope(const RowValues<T, Layout, kInputs>& row,
                                                              const Weight& weight, float dloss, T* dz,
                                                              int64_t width) {
   const Exponentials e = exponentials<0>(row);
   float weights = 0;
   row.each([&](const float (&v)[kInputs], int64_t c) { weights += weight(v, c); });
-  weights = row_sum<Shape>(weights);
+  weights = row_sum<Layout>(weights);
   const float scale = dloss / e.total();
   row.write(dz, width, [&](const float (&v)[kInputs], int64_t c) {
     const float t = weight(v, c);
@@ -39,33 +39,34 @@ __device__ __forceinline__ void crossentropy_of_logits_slope(const Rows<T, Shape
   });
 }
 
-template <class T, class Shape, int kInputs>
-__device__ __forceinline__ float sum_of_predictions(const Rows<T, Shape, kInputs>& row) {
+template <class T, class Layout, int kInputs>
+__device__ __forceinline__ float sum_of_predictions(const RowValues<T, Layout, kInputs>& row) {
   float total = 0;
   row.each([&](const float (&v)[kInputs], int64_t) { total += v[0]; });
-  return row_sum<Shape>(total);
+  return row_sum<Layout>(total);
 }
 
-template <class T, class Shape, int kInputs, class Weight>
-__device__ __forceinline__ float crossentropy(const Rows<T, Shape, kInputs>& row, const Weight& weight) {
+template <class T, class Layout, int kInputs, class Weight>
+__device__ __forceinline__ float crossentropy(const RowValues<T, Layout, kInputs>& row,
+                                              const Weight& weight) {
   const float all = sum_of_predictions(row);
   float total = 0;
   row.each([&](const float (&v)[kInputs], int64_t c) {
     total -= weight(v, c) * logf(probabilities()(v[0] / all));
   });
-  return row_sum<Shape>(total);
+  return row_sum<Layout>(total);
 }
 
-template <class T, class Shape, int kInputs, class Weight>
-__device__ __forceinline__ void crossentropy_slope(const Rows<T, Shape, kInputs>& row, const Weight& weight,
-                                                   float dloss, T* dx, int64_t width) {
+template <class T, class Layout, int kInputs, class Weight>
+__device__ __forceinline__ void crossentropy_slope(const RowValues<T, Layout, kInputs>& row,
+                                                   const Weight& weight, float dloss, T* dx, int64_t width) {
   const float all = sum_of_predictions(row);
   const auto kept = [&](const float (&v)[kInputs], int64_t c) {
     return probabilities().change(v[0] / all) ? 0.0f : weight(v, c);
   };
   float common = 0;
   row.each([&](const float (&v)[kInputs], int64_t c) { common += kept(v, c); });
-  common = row_sum<Shape>(common);
+  common = row_sum<Layout>(common);
   row.write(dx, width, [&](const float (&v)[kInputs], int64_t c) {
     const float p = probabilities()(v[0] / all);  // NaN stays, so that a row with one is NaN throughout
     return dloss * (common - kept(v, c) / p) / all;

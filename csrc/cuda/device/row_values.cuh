@@ -1,11 +1,9 @@
-// row_values.cuh — rows of a matrix, each shared out over a few lanes, a warp or a block.
+// row_values.cuh — the elements of a matrix's rows, each row shared out over a few lanes, a warp or a block.
 //
-// Grid/Block   RowShape: kGroup threads have a row together, kVec neighbours of it at a time; a block of at
-// least
-//              256 threads has kRows rows
+// Grid/Block   RowLayout: kGroup threads have a row, kVec neighbours of it at a time; a block of at least 256
+//              threads has kRows rows
 // Registers    a row of up to kGroup * kChunks * kVec elements is read once and stays in registers; a longer
-// one
-//              stays in memory and is read as often as it is walked (kChunks = 0)
+//              one stays in memory and is read as often as it is walked (kChunks = 0)
 // Edges        a row beyond the last is one of no elements: its threads take part in every reduction
 #pragma once
 
@@ -17,48 +15,49 @@
 namespace fc::cuda {
 
 template <int kGroup_, int kChunks_, int kVec_>
-struct RowShape {
+struct RowLayout {
   static constexpr int kGroup = kGroup_, kChunks = kChunks_, kVec = kVec_;
   static constexpr bool kInRegisters = kChunks > 0;
   static constexpr int kThreads = kGroup < 256 ? 256 : kGroup, kRows = kThreads / kGroup;
+  static constexpr int kBlocks = kInRegisters ? 1 : 2;  // that a multiprocessor must hold; else ptxas spills
 };
 
-template <class Shape, class Op, class T>
+template <class Layout, class Op, class T>
 __device__ __forceinline__ T reduce_row(T v, Op op) {
-  if constexpr (Shape::kGroup <= 32) {
-    return reduce_lanes<Shape::kGroup>(v, op);
+  if constexpr (Layout::kGroup <= 32) {
+    return reduce_lanes<Layout::kGroup>(v, op);
   } else {
-    return reduce_block<Shape::kGroup>(v, op);
+    return reduce_block<Layout::kGroup>(v, op);
   }
 }
-template <class Shape, class T>
+template <class Layout, class T>
 __device__ __forceinline__ T row_sum(T v) {
-  return reduce_row<Shape>(v, Sum());
+  return reduce_row<Layout>(v, Sum());
 }
-template <class Shape, class T>
+template <class Layout, class T>
 __device__ __forceinline__ T row_max(T v) {
-  return reduce_row<Shape>(v, Largest());
+  return reduce_row<Layout>(v, Largest());
 }
 
 // The running thread's row of kInputs matrices alike.
-template <class T, class Shape, int kInputs>
-class Rows {
-  static constexpr int kVec = Shape::kVec, kChunks = Shape::kChunks, kHeld = kChunks > 0 ? kChunks : 1;
-  using Index = std::conditional_t<Shape::kInRegisters, int, int64_t>;  // of a column
-  static constexpr int kStep = Shape::kGroup * kVec;
+template <class T, class Layout, int kInputs>
+class RowValues {
+  static constexpr int kVec = Layout::kVec, kChunks = Layout::kChunks, kHeld = kChunks > 0 ? kChunks : 1;
+  using Index = std::conditional_t<Layout::kInRegisters, int, int64_t>;  // of a column
+  static constexpr int kStep = Layout::kGroup * kVec;
 
  public:
   int64_t row;
   bool present;
 
   template <class... P>
-  __device__ __forceinline__ Rows(int64_t rows, int64_t width, const P*... in)
-      : row(int64_t{blockIdx.x} * Shape::kRows + threadIdx.x / Shape::kGroup),
+  __device__ __forceinline__ RowValues(int64_t rows, int64_t width, const P*... in)
+      : row(int64_t{blockIdx.x} * Layout::kRows + threadIdx.x / Layout::kGroup),
         present(row < rows),
         width_(present ? static_cast<Index>(width) : 0),
-        first_(static_cast<Index>(threadIdx.x % Shape::kGroup) * kVec),
+        first_(static_cast<Index>(threadIdx.x % Layout::kGroup) * kVec),
         at_{in + (present ? row * width : 0)...} {
-    if constexpr (Shape::kInRegisters) {
+    if constexpr (Layout::kInRegisters) {
 #pragma unroll
       for (int k = 0; k < kChunks; ++k) {
 #pragma unroll
@@ -105,7 +104,7 @@ class Rows {
  private:
   template <class F>
   __device__ __forceinline__ void each_chunk(const F& f) const {
-    if constexpr (Shape::kInRegisters) {
+    if constexpr (Layout::kInRegisters) {
 #pragma unroll
       for (int k = 0; k < kChunks; ++k) {
         if (first_ + k * kStep < width_) f(held_[k], first_ + k * kStep);
@@ -126,29 +125,42 @@ class Rows {
   float held_[kHeld][kInputs][kVec];
 };
 
-// Calls f(RowShape) with the shape for rows of `width`; `aligned` where every matrix may be read as packs.
+// Calls f(RowLayout) with the layout for rows of `width`; `aligned` where every matrix may be read as packs.
 template <class T, class F>
-void with_row_shape(int64_t width, bool aligned, const F& f) {
+void with_row_layout(int64_t width, bool aligned, const F& f) {
   constexpr int kPack = Pack<T>::kSize;
+  if (width <= 16) return f(RowLayout<8, 2, 1>());
+  if (aligned && width % kPack == 0) {
+    if (width <= 64) return f(RowLayout<8, 8 / kPack, kPack>());
+    if (width <= 1024) return f(RowLayout<32, 32 / kPack, kPack>());
+    if (width <= 8192) return f(RowLayout<256, 32 / kPack, kPack>());
+    return f(RowLayout<512, 0, kPack>());
+  }
+  if (width <= 64) return f(RowLayout<8, 8, 1>());
+  if (width <= 1024) return f(RowLayout<32, 32, 1>());
+  f(RowLayout<512, 0, 1>());
+}
+
+// The same for kernels that walk a row once: nothing has to be held.
+template <class T, class F>
+void with_walked_row_layout(int64_t width, bool aligned, const F& f) {
   const auto with_vec = [&](auto vec) {
     constexpr int kVec = decltype(vec)::value;
-    if (width <= 64) return f(RowShape<8, 8 / kVec, kVec>());
-    if (width <= 1024) return f(RowShape<32, 32 / kVec, kVec>());
-    if (width <= 8192) return f(RowShape<256, 32 / kVec, kVec>());
-    f(RowShape<512, 0, kVec>());
+    if (width <= 64) return f(RowLayout<8, 0, kVec>());
+    if (width <= 2048) return f(RowLayout<32, 0, kVec>());
+    f(RowLayout<512, 0, kVec>());
   };
-  if (width <= 16) return f(RowShape<8, 2, 1>());
-  if (aligned && width % kPack == 0) return with_vec(std::integral_constant<int, kPack>());
+  if (aligned && width % Pack<T>::kSize == 0) return with_vec(std::integral_constant<int, Pack<T>::kSize>());
   with_vec(std::integral_constant<int, 1>());
 }
 
-// Queues kernel<Shape>, which has to be a function template over RowShape alone.
-template <class Shape, class... Parameters, class... Arguments>
-void launch_rows(void (*kernel)(Parameters...), Shape, const Context& context, int64_t rows,
+// Queues kernel<Layout>, which has to be a function template over RowLayout alone.
+template <class Layout, class... Parameters, class... Arguments>
+void launch_rows(void (*kernel)(Parameters...), Layout, const Context& context, int64_t rows,
                  Arguments... arguments) {
   if (rows == 0) return;
-  launch(kernel, dim3(static_cast<unsigned>(ceil_div(rows, Shape::kRows))), dim3(Shape::kThreads), 0, context,
-         arguments...);
+  launch(kernel, dim3(static_cast<unsigned>(ceil_div(rows, Layout::kRows))), dim3(Layout::kThreads), 0,
+         context, arguments...);
 }
 
 }  // namespace fc::cuda

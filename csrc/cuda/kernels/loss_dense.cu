@@ -10,7 +10,7 @@
 // Workspace  hinge: how many targets are neither 0 nor 1, as row_sums.cuh counts them
 // Edges      a NaN among a row's predictions makes its loss NaN
 // Source     Keras 3, keras/src/losses/losses.py (formulas and clipping)
-#include "cuda/device/divide.cuh"
+#include "cuda/device/divider.cuh"
 #include "cuda/device/loss_classes.cuh"
 #include "cuda/device/loss_terms.cuh"
 #include "cuda/device/row_sums.cuh"
@@ -85,22 +85,22 @@ float divisor_of(const LossSpec& s) {
   return s.kind == LossKind::kl_divergence ? 1.0f : static_cast<float>(s.width);
 }
 
-template <class T, class Shape>
-__global__ void __launch_bounds__(Shape::kThreads)
+template <class T, class Layout>
+__global__ void __launch_bounds__(Layout::kThreads, Layout::kBlocks)
     terms_kernel(LossTerm term, Targets targets, float divisor, const T* target, const T* prediction, T* loss,
                  int64_t rows, int64_t width) {
-  const Rows<T, Shape, 2> row(rows, width, target, prediction);
+  const RowValues<T, Layout, 2> row(rows, width, target, prediction);
   const TargetMap map = targets.resolve();
   double total = 0;
   row.each([&](const float (&v)[2], int64_t) { total += static_cast<double>(term.value(map(v[0]), v[1])); });
-  total = row_sum<Shape>(total);
+  total = row_sum<Layout>(total);
   if (row.leads()) store(loss + row.row, static_cast<float>(total / divisor));
 }
 
 template <class T>
 __global__ void __launch_bounds__(kSumThreads)
     terms_slope_kernel(LossTerm term, Targets targets, float divisor, const T* dloss, const T* target,
-                       const T* prediction, T* dprediction, int64_t n, Divider width, bool packed) {
+                       const T* prediction, T* dprediction, int64_t n, WideDivider width, bool packed) {
   constexpr int kSize = Pack<T>::kSize;
   const int64_t first = global_thread() * kSize;
   if (first >= n) return;
@@ -121,21 +121,21 @@ __global__ void __launch_bounds__(kSumThreads)
   store_present(dprediction, first, n, packed, result);
 }
 
-template <class T, class Shape>
-__global__ void __launch_bounds__(Shape::kThreads)
+template <class T, class Layout>
+__global__ void __launch_bounds__(Layout::kThreads, Layout::kBlocks)
     classes_kernel(bool from_logits, TargetMap map, const T* target, const T* prediction, T* loss,
                    int64_t rows, int64_t width) {
-  const Rows<T, Shape, 2> row(rows, width, prediction, target);
+  const RowValues<T, Layout, 2> row(rows, width, prediction, target);
   const auto weight = [&](const float (&v)[2], int64_t) { return map(v[1]); };
   const float value = from_logits ? crossentropy_of_logits(row, weight) : crossentropy(row, weight);
   if (row.leads()) store(loss + row.row, value);
 }
 
-template <class T, class Shape>
-__global__ void __launch_bounds__(Shape::kThreads)
+template <class T, class Layout>
+__global__ void __launch_bounds__(Layout::kThreads, Layout::kBlocks)
     classes_slope_kernel(bool from_logits, TargetMap map, const T* dloss, const T* target,
                          const T* prediction, T* dprediction, int64_t rows, int64_t width) {
-  const Rows<T, Shape, 2> row(rows, width, prediction, target);
+  const RowValues<T, Layout, 2> row(rows, width, prediction, target);
   const auto weight = [&](const float (&v)[2], int64_t) { return map(v[1]); };
   const float slope = row.present ? load(dloss + row.row) : 0.0f;
   if (from_logits) {
@@ -148,14 +148,16 @@ __global__ void __launch_bounds__(Shape::kThreads)
 template <class T>
 void loss_forward(const LossSpec& s, const T* target, const T* prediction, T* loss, const Context& context) {
   const Targets to = targets(s, target, context);
-  with_row_shape<T>(s.width, aligned_for_packs(target, prediction), [&](auto shape) {
-    if (s.kind == LossKind::categorical_crossentropy) {
-      launch_rows(classes_kernel<T, decltype(shape)>, shape, context, s.rows, s.from_logits, to.map, target,
+  const bool aligned = aligned_for_packs(target, prediction);
+  if (s.kind == LossKind::categorical_crossentropy) {
+    return with_row_layout<T>(s.width, aligned, [&](auto layout) {
+      launch_rows(classes_kernel<T, decltype(layout)>, layout, context, s.rows, s.from_logits, to.map, target,
                   prediction, loss, s.rows, s.width);
-    } else {
-      launch_rows(terms_kernel<T, decltype(shape)>, shape, context, s.rows, LossTerm(s), to, divisor_of(s),
-                  target, prediction, loss, s.rows, s.width);
-    }
+    });
+  }
+  with_walked_row_layout<T>(s.width, aligned, [&](auto layout) {
+    launch_rows(terms_kernel<T, decltype(layout)>, layout, context, s.rows, LossTerm(s), to, divisor_of(s),
+                target, prediction, loss, s.rows, s.width);
   });
 }
 
@@ -165,8 +167,8 @@ void loss_backward(const LossSpec& s, const T* dloss, const T* target, const T* 
   const Targets to = targets(s, target, context);
   const bool packed = aligned_for_packs(target, prediction, dprediction);
   if (s.kind == LossKind::categorical_crossentropy) {
-    return with_row_shape<T>(s.width, packed, [&](auto shape) {
-      launch_rows(classes_slope_kernel<T, decltype(shape)>, shape, context, s.rows, s.from_logits, to.map,
+    return with_row_layout<T>(s.width, packed, [&](auto layout) {
+      launch_rows(classes_slope_kernel<T, decltype(layout)>, layout, context, s.rows, s.from_logits, to.map,
                   dloss, target, prediction, dprediction, s.rows, s.width);
     });
   }
@@ -174,7 +176,7 @@ void loss_backward(const LossSpec& s, const T* dloss, const T* target, const T* 
   if (n == 0) return;
   const int64_t blocks = ceil_div(ceil_div(n, Pack<T>::kSize), kSumThreads);
   launch(terms_slope_kernel<T>, dim3(static_cast<unsigned>(blocks)), dim3(kSumThreads), 0, context,
-         LossTerm(s), to, divisor_of(s), dloss, target, prediction, dprediction, n, Divider(s.width, n),
+         LossTerm(s), to, divisor_of(s), dloss, target, prediction, dprediction, n, WideDivider(s.width, n),
          packed);
 }
 

@@ -19,18 +19,18 @@ namespace {
 
 constexpr int64_t kNoClass = -1;
 
-template <class T, class Shape>
-__device__ __forceinline__ int64_t label_of(const Rows<T, Shape, 1>& row, const int64_t* labels,
+template <class T, class Layout>
+__device__ __forceinline__ int64_t label_of(const RowValues<T, Layout, 1>& row, const int64_t* labels,
                                             int64_t width) {
   const int64_t label = row.present ? labels[row.row] : kNoClass;
   return label >= 0 && label < width ? label : kNoClass;
 }
 
-template <class T, class Shape>
-__global__ void __launch_bounds__(Shape::kThreads)
+template <class T, class Layout>
+__global__ void __launch_bounds__(Layout::kThreads, Layout::kBlocks)
     forward_kernel(bool from_logits, const int64_t* labels, const T* prediction, T* loss, int64_t rows,
                    int64_t width) {
-  const Rows<T, Shape, 1> row(rows, width, prediction);
+  const RowValues<T, Layout, 1> row(rows, width, prediction);
   const int64_t label = label_of(row, labels, width);
   const float own = label == kNoClass ? NAN : load(prediction + row.row * width + label);
   float value;
@@ -43,11 +43,11 @@ __global__ void __launch_bounds__(Shape::kThreads)
   if (row.leads()) store(loss + row.row, value);
 }
 
-template <class T, class Shape>
-__global__ void __launch_bounds__(Shape::kThreads)
+template <class T, class Layout>
+__global__ void __launch_bounds__(Layout::kThreads, Layout::kBlocks)
     backward_kernel(bool from_logits, const T* dloss, const int64_t* labels, const T* prediction,
                     T* dprediction, int64_t rows, int64_t width) {
-  const Rows<T, Shape, 1> row(rows, width, prediction);
+  const RowValues<T, Layout, 1> row(rows, width, prediction);
   const int64_t label = label_of(row, labels, width);
   const float slope = label == kNoClass ? NAN : load(dloss + row.row);
   if (from_logits) {
@@ -65,17 +65,17 @@ __global__ void __launch_bounds__(Shape::kThreads)
 template <class T>
 void sparse_loss_forward(const LossSpec& s, const int64_t* labels, const T* prediction, T* loss,
                          const Context& context) {
-  with_row_shape<T>(s.width, aligned_for_packs(prediction), [&](auto shape) {
-    launch_rows(forward_kernel<T, decltype(shape)>, shape, context, s.rows, s.from_logits, labels, prediction,
-                loss, s.rows, s.width);
+  with_row_layout<T>(s.width, aligned_for_packs(prediction), [&](auto layout) {
+    launch_rows(forward_kernel<T, decltype(layout)>, layout, context, s.rows, s.from_logits, labels,
+                prediction, loss, s.rows, s.width);
   });
 }
 
 template <class T>
 void sparse_loss_backward(const LossSpec& s, const T* dloss, const int64_t* labels, const T* prediction,
                           T* dprediction, const Context& context) {
-  with_row_shape<T>(s.width, aligned_for_packs(prediction, dprediction), [&](auto shape) {
-    launch_rows(backward_kernel<T, decltype(shape)>, shape, context, s.rows, s.from_logits, dloss, labels,
+  with_row_layout<T>(s.width, aligned_for_packs(prediction, dprediction), [&](auto layout) {
+    launch_rows(backward_kernel<T, decltype(layout)>, layout, context, s.rows, s.from_logits, dloss, labels,
                 prediction, dprediction, s.rows, s.width);
   });
 }

@@ -3,6 +3,7 @@
 
 #include "cuda/device/igemm_kernel.cuh"
 #include "cuda/device/simt_tile.cuh"
+#include "cuda/device/tensor_tile.cuh"
 
 namespace fc::cuda {
 

@@ -41,7 +41,7 @@ void conv2d_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const T
   }
   Igemm<T> product = backward_input_product(s, dy, w, epilogue, dx);
   const auto run = [&] {
-    if (product.phases > 0) run_product<Pass::backward_input>(product, {}, context);
+    if (product.phases > 0) run_product<Pass::backward_input>(s, product, {}, context);
     product.phases = 0;
   };
   for_each_phase(s, [&](const Gather& phase) {

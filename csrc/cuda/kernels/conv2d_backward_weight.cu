@@ -51,7 +51,7 @@ void conv2d_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* dw,
   if (dbias != nullptr) parts.bias_sums.run(context, dy, context.workspace, dbias);
   if (suits_direct(s)) return direct_backward_weight(s, x, dy, dw, context);
   const PartialSums<T> sums(context.workspace, parts.count, parts.dw_elements, dw);
-  run_product<Pass::backward_weight>(backward_weight_product(s, x, dy, dw),
+  run_product<Pass::backward_weight>(s, backward_weight_product(s, x, dy, dw),
                                      {sums, static_cast<int>(parts.depth)}, context);
   sums.add(context);
 }

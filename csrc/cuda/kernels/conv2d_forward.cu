@@ -22,7 +22,7 @@ void conv2d_forward(const Conv2dSpec& s, const T* x, const T* w, const T* bias, 
   epilogue.bias = bias, epilogue.mean = mean, epilogue.scale = scale, epilogue.shift = shift;
   epilogue.addend = residual, epilogue.activation = Activated(s.activation);
   if (suits_direct(s)) return direct_forward(s, x, w, epilogue, y, context);
-  run_product<Pass::forward>(forward_product(s, x, w, epilogue, y), {}, context);
+  run_product<Pass::forward>(s, forward_product(s, x, w, epilogue, y), {}, context);
 }
 
 template void conv2d_forward(const Conv2dSpec&, const float*, const float*, const float*, const float*,

@@ -152,7 +152,8 @@ struct TensorSums {
  private:
   // Two neighbouring fragments of sums; the small terms first.
   static __device__ __forceinline__ void multiply_two(float (&left)[4], float (&right)[4],
-                                                      const SplitFragment<T>& row, const SplitFragment<T>& column) {
+                                                      const SplitFragment<T>& row,
+                                                      const SplitFragment<T>& column) {
     const auto by = [&](int of_row, int of_column) {
       const uint32_t (&b)[4] = column.part[of_column];
       mma<T>(left, row.part[of_row], {b[0], b[1]});
@@ -204,7 +205,7 @@ struct TensorEngine {
   using T = T_;
   using Shape = Shape_;
   using Sums = TensorSums<T, Shape>;
-  static constexpr int kBlocks = Shape::kThreads == 256 ? 2 : 3;  // per multiprocessor, at least
+  static constexpr int kBlocks = 2;  // per multiprocessor, at least
   struct Memory {
     alignas(128) T a[Shape::kStages][Shape::kRows * Shape::kDepth],
         b[Shape::kStages][Shape::kColumns * Shape::kDepth];

@@ -10,6 +10,7 @@ batch on the host to the loss on the host. PyTorch runs channels_last with cudnn
 from __future__ import annotations
 
 import argparse
+import functools
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ import environment
 import fastconv
 import networks
 from fastconv import ops
+from fastconv.testing.case import Case
 from fastconv.testing.cases import cases
 from peers import torch_nets
 
@@ -66,8 +68,7 @@ def in_turn(runs: dict[str, Run], seconds: Callable[[Run], float], turns: int) -
 
 
 def check_agreement(name: str, ours: Any, theirs: torch.Tensor, tolerance: float) -> None:
-    """AssertionError unless the relative 2-norm of the difference is small."""
-    theirs = theirs.permute(0, 2, 3, 1) if theirs.ndim == 4 else theirs
+    """AssertionError unless the relative 2-norm of the difference is small; ``theirs`` in fastconv's layout."""
     mine = torch.as_tensor(ours.astype("float32"), device="cuda").double()
     error = float((mine - theirs.double()).norm() / theirs.double().norm())
     assert error <= tolerance, f"{name}: differs by {error:.2e} of its norm"
@@ -88,75 +89,71 @@ def filled(shape: tuple[int, ...], dtype: str, scale: float = 1.0) -> tuple[Any,
     return array, tensor
 
 
-def convolutions(dtype: str, batch: int | None) -> Iterator[tuple[str, dict[str, Run], dict[str, float]]]:
+class Convolution:
+    """One convolution of a network in one type: both sides' calls, and what they cost."""
+
+    def __init__(self, case: Case, dtype: str) -> None:
+        self.keywords = case.kwargs
+        numbers = {"stride": 1, "padding": 0, "groups": 1, **case.kwargs}
+        self._geometry = [numbers["stride"]] * 2, [numbers["padding"]] * 2, [1, 1], False, [0, 0], numbers["groups"]
+        taps = int(np.prod(case.shapes["w"][:3]))
+        self.x, self._tx = filled(case.shapes["x"], dtype)
+        self.w, tw = filled(case.shapes["w"], dtype, taps**-0.5)
+        # filled() has turned (R, S, C, K) as if it were images: (R, K, S, C), to be (K, C, R, S)
+        self._tw = tw.permute(1, 3, 0, 2).contiguous(memory_format=torch.channels_last)
+        self.y = ops.conv2d(self.x, self.w, **self.keywords)
+        self.dy, self._tdy = filled(self.y.shape, dtype)
+        self.flops = 2.0 * float(np.prod(self.y.shape)) * taps
+
+    def directions(self) -> list[str]:
+        """A network's first layer has no gradient for its input."""
+        first = self.x.shape[-1] <= 3
+        return ["forward", "backward_weight"] if first else ["forward", "backward_input", "backward_weight"]
+
+    def ours(self, direction: str) -> Any:
+        if direction == "forward":
+            return ops.conv2d(self.x, self.w, **self.keywords)
+        needs = (direction == "backward_input", direction == "backward_weight", False)
+        return ops.conv2d_backward(self.dy, self.x, self.w, **self.keywords, needs=needs)[needs.index(True)]
+
+    def theirs(self, direction: str) -> torch.Tensor:
+        stride, padding, *_, groups = self._geometry
+        if direction == "forward":
+            return torch.conv2d(self._tx, self._tw, None, stride, padding, 1, groups)
+        mask = [direction == "backward_input", direction == "backward_weight", False]
+        found = torch.ops.aten.convolution_backward(self._tdy, self._tx, self._tw, None, *self._geometry, mask)
+        return found[mask.index(True)]
+
+
+def convolutions(dtype: str) -> Iterator[tuple[str, dict[str, Run], dict[str, float]]]:
     """``(name, contestants, facts)`` of every direction of the networks' convolutions."""
     for case in cases("conv2d", tag="bench"):
-        numbers = {"stride": 1, "padding": 0, "groups": 1, **case.kwargs}
-        shape = (batch or case.shapes["x"][0], *case.shapes["x"][1:])
-        fan = int(np.prod(case.shapes["w"][:3]))
-        x, tx = filled(shape, dtype)
-        w, tw = filled(case.shapes["w"], dtype, fan**-0.5)
-        tw = torch.as_tensor(w.astype("float32"), device="cuda").to(TYPES[dtype]).permute(3, 2, 0, 1)
-        tw = tw.contiguous(memory_format=torch.channels_last)
-        y = ops.conv2d(x, w, **case.kwargs)
-        dy, tdy = filled(y.shape, dtype)
-        geometry = ([numbers["stride"]] * 2, [numbers["padding"]] * 2, [1, 1], False, [0, 0], numbers["groups"])
-        facts = {"flops": 2.0 * float(np.prod(y.shape)) * fan}
-
-        def gradient(mask: list[bool], dy=tdy, x=tx, w=tw, geometry=geometry) -> Run:  # type: ignore[no-untyped-def]
-            return lambda: torch.ops.aten.convolution_backward(dy, x, w, None, *geometry, mask)
-
-        def forward(x=tx, w=tw, n=numbers) -> torch.Tensor:  # type: ignore[no-untyped-def]
-            return torch.conv2d(x, w, None, n["stride"], n["padding"], 1, n["groups"])
-
-        name = f"{case.name.removeprefix('bench.')} n{shape[0]} {dtype}"
-        check_agreement(name, y, forward(), AGREE[dtype])
-        yield (
-            f"{name} forward",
-            {"fastconv": lambda x=x, w=w, k=case.kwargs: ops.conv2d(x, w, **k), "PyTorch": forward},
-            facts,
-        )
-        for i, direction in enumerate(("backward_input", "backward_weight")):
-            if direction == "backward_input" and shape[-1] <= 3:
-                continue
-            needs = (i == 0, i == 1, False)
-
-            def mine(dy=dy, x=x, w=w, k=case.kwargs, needs=needs) -> Any:  # type: ignore[no-untyped-def]
-                return ops.conv2d_backward(dy, x, w, **k, needs=needs)
-
-            theirs = gradient([*needs])
-            expected = theirs()[i]
-            expected = expected if i == 0 else expected.permute(2, 3, 1, 0)
-            check_agreement(
-                f"{name} {direction}", mine()[i], expected if i == 0 else expected.reshape(-1), AGREE[dtype]
-            ) if i == 0 else None
-            yield f"{name} {direction}", {"fastconv": mine, "PyTorch": theirs}, facts
+        problem = Convolution(case, dtype)
+        for direction in problem.directions():
+            name = f"{case.name.removeprefix('bench.')} {direction} {dtype}"
+            images = (2, 3, 1, 0) if direction == "backward_weight" else (0, 2, 3, 1)
+            check_agreement(name, problem.ours(direction), problem.theirs(direction).permute(*images), AGREE[dtype])
+            runs = {
+                "fastconv": functools.partial(problem.ours, direction),
+                "PyTorch": functools.partial(problem.theirs, direction),
+            }
+            yield name, runs, {"flops": problem.flops}
 
 
 def memory_bound(dtype: str) -> Iterator[tuple[str, dict[str, Run], dict[str, float]]]:
-    """Operations that move bytes: 256 MB and more."""
+    """Operations that move bytes: arrays of 128 MB and more."""
     x, tx = filled((256, 64, 64, 64), dtype)
     dy, tdy = filled(x.shape, dtype)
-    size = float(x.nbytes)
-    for name in ("relu", "gelu", "tanh"):
-        theirs = getattr(functional, name) if name != "tanh" else torch.tanh
-        yield (
-            f"{name} {dtype}",
-            {
-                "fastconv": lambda f=getattr(ops, name): f(x),
-                "PyTorch": lambda f=theirs: f(tx),
-            },
-            {"bytes": 2 * size},
-        )
-    yield f"add {dtype}", {"fastconv": lambda: ops.add(x, dy), "PyTorch": lambda: tx + tdy}, {"bytes": 3 * size}
-    yield (
-        f"max_pool2d {dtype}",
-        {
-            "fastconv": lambda: ops.max_pool2d(x),
-            "PyTorch": lambda: functional.max_pool2d(tx, 2),
-        },
-        {"bytes": 1.25 * size},
-    )
+    contestants: dict[str, tuple[Run, Run, float]] = {  # ours, theirs, passes over x
+        "relu": (lambda: ops.relu(x), lambda: torch.relu(tx), 2),
+        "gelu": (lambda: ops.gelu(x), lambda: functional.gelu(tx), 2),
+        "tanh": (lambda: ops.tanh(x), lambda: torch.tanh(tx), 2),
+        "add": (lambda: ops.add(x, dy), lambda: tx + tdy, 3),
+        "max_pool2d": (lambda: ops.max_pool2d(x), lambda: functional.max_pool2d(tx, 2), 1.25),
+    }
+    for name, (ours, theirs, passes) in contestants.items():
+        check_agreement(f"{name} {dtype}", ours(), theirs().permute(0, 2, 3, 1), AGREE[dtype])
+        yield f"{name} {dtype}", {"fastconv": ours, "PyTorch": theirs}, {"bytes": passes * float(x.nbytes)}
 
 
 def training_steps(name: str, batch: int) -> dict[str, Run]:
@@ -213,7 +210,7 @@ def main() -> None:
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
             for name, runs, facts in memory_bound(dtype):
                 add("memory", name, runs, device_seconds, facts)
-            for name, runs, facts in convolutions(dtype, None):
+            for name, runs, facts in convolutions(dtype):
                 add("convolution", name, runs, device_seconds, facts)
     fastconv.set_device("cuda")
     for name, batch in (

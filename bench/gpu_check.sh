@@ -26,13 +26,13 @@ build() {
 export -f build
 
 step machine 20 nvidia-smi
-step build 240 bash -c build
-step tests 120 python3 -m pytest tests/test_cuda*.py -q -k "device" -p no:cacheprovider -W ignore
+step build 200 bash -c build
+step tests 90 python3 -m pytest tests/test_cuda*.py -q -k "device" -p no:cacheprovider -W ignore
 for tool in memcheck racecheck; do
-  step "$tool" 90 compute-sanitizer --tool "$tool" --error-exitcode 9 \
+  step "$tool" 60 compute-sanitizer --tool "$tool" --error-exitcode 9 \
     python3 -m pytest tests/test_cuda_emulated.py -q -x -p no:cacheprovider -W ignore \
     -k "device and (tail or 3x3 or c17 or stride) and not random and not half"
 done
-step bench 200 python3 bench/gpu.py
+step bench 120 python3 bench/gpu.py
 cp bench/results/gpu_*.json "$out/" 2>/dev/null
 exit $failed

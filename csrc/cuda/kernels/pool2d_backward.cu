@@ -53,10 +53,10 @@ struct ToAll {
 
   __device__ __forceinline__ Share load(int64_t at, int divisor) const {
     const Items<T, kWide> g = load_items<kWide>(dy + at);
-    const float d = static_cast<float>(divisor);
+    const Mean mean(divisor);
     Share share;
 #pragma unroll
-    for (int j = 0; j < kWide; ++j) share.g[j] = average ? widen(g.v[j]) / d : widen(g.v[j]);
+    for (int j = 0; j < kWide; ++j) share.g[j] = average ? mean.of(widen(g.v[j])) : widen(g.v[j]);
     return share;
   }
 };
@@ -173,7 +173,7 @@ size_t pool2d_backward_workspace(const Pool2dSpec& s, int) {
 template <int kWide, class T>
 void find_and_spread(const Pool2dSpec& s, const T* dy, const T* x, T* dx, const Context& context) {
   auto* winners = static_cast<uint32_t*>(context.workspace);
-  find_winners<kWide>(context, s, x, static_cast<T*>(nullptr), winners);
+  find_extremes<kWide, true>(context, s, x, static_cast<T*>(nullptr), winners);
   spread_to_winners<kWide>(context, s, dy, static_cast<const uint32_t*>(winners), dx);
 }
 

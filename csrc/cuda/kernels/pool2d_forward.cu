@@ -24,11 +24,9 @@ void run_wide(const Pool2dSpec& s, const T* x, T* y, uint8_t* index, const Conte
     return for_windows<kWide>(context, s, x,
                               [=](int64_t n) { return Total<T, kWide>{y + n * image, average}; });
   }
-  if (index != nullptr) return find_winners<kWide>(context, s, x, y, index);
-  const float sign = s.kind == PoolKind::max ? 1.0f : -1.0f;
-  for_windows<kWide>(context, s, x, [=](int64_t n) {
-    return Extreme<T, kWide, uint8_t, false>{y + n * image, nullptr, sign};
-  });
+  const auto run =
+      index != nullptr ? find_extremes<kWide, true, uint8_t, T> : find_extremes<kWide, false, uint8_t, T>;
+  run(context, s, x, y, index);
 }
 
 template <class T>

@@ -8,8 +8,8 @@
 
 namespace fc::cuda {
 
-// Maximum, or minimum as the maximum of -x. kIndexed: which tap won, r * S + s.
-template <class T, int kWide, class Index, bool kIndexed>
+// Maximum, or minimum as the maximum of -x (kSign = -1). kIndexed: which tap won, r * S + s.
+template <class T, int kWide, int kSign, class Index, bool kIndexed>
 struct Extreme {
   struct State {
     float best[kWide];
@@ -17,7 +17,6 @@ struct Extreme {
   };
   T* y;
   Index* index;
-  float sign;
 
   __device__ __forceinline__ State state(unsigned first_tap) const {
     State s;
@@ -33,7 +32,7 @@ struct Extreme {
                                       unsigned tap) const {
 #pragma unroll
     for (int j = 0; j < kWide; ++j) {
-      const float v = sign * widen(items.v[j]), best = s.best[j];
+      const float v = kSign * widen(items.v[j]), best = s.best[j];
       const bool better = inside && !(v <= best) && best == best;
       s.best[j] = better ? v : best;
       if constexpr (kIndexed) s.winner[j] = better ? static_cast<Index>(tap) : s.winner[j];
@@ -54,7 +53,7 @@ struct Extreme {
     if (y != nullptr) {
       Items<T, kWide> result;
 #pragma unroll
-      for (int j = 0; j < kWide; ++j) result.v[j] = Narrow<T>::from(sign * s.best[j]);
+      for (int j = 0; j < kWide; ++j) result.v[j] = Narrow<T>::from(kSign * s.best[j]);
       store_items(y + at, result);
     }
     if constexpr (kIndexed) {
@@ -67,6 +66,18 @@ struct Extreme {
         store_items(index + at + j, won);
       }
     }
+  }
+};
+
+// sum / count, rounded once (Markstein, IBM Journal of Research and Development 34, 1990): a division per
+// count instead of one per sum.
+struct Mean {
+  float count, inverse;
+  __device__ __forceinline__ explicit Mean(int n)
+      : count(static_cast<float>(n)), inverse(1.0f / static_cast<float>(n)) {}
+  __device__ __forceinline__ float of(float sum) const {
+    const float near = sum * inverse, rest = fmaf(-near, count, sum);
+    return rest == rest ? fmaf(rest, inverse, near) : near;  // of infinity there is no rest
   }
 };
 
@@ -89,9 +100,9 @@ struct Total {
   }
   __device__ __forceinline__ void finish(const State& s, int64_t at, int divisor) const {
     Items<T, kWide> result;
-    const float d = static_cast<float>(divisor);
+    const Mean mean(divisor);
 #pragma unroll
-    for (int j = 0; j < kWide; ++j) result.v[j] = Narrow<T>::from(average ? s.sum[j] / d : s.sum[j]);
+    for (int j = 0; j < kWide; ++j) result.v[j] = Narrow<T>::from(average ? mean.of(s.sum[j]) : s.sum[j]);
     store_items(y + at, result);
   }
 };

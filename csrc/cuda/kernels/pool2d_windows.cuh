@@ -71,14 +71,18 @@ void for_windows(const Context& context, const Pool2dSpec& s, const T* x, const 
   });
 }
 
-// The winners of a maximum or minimum; y may be null.
-template <int kWide, class Index, class T>
-void find_winners(const Context& context, const Pool2dSpec& s, const T* x, T* y, Index* index) {
-  const float sign = s.kind == PoolKind::max ? 1.0f : -1.0f;
+// The extreme of a kind, and its winners where kIndexed; y may be null.
+template <int kWide, bool kIndexed, class Index, class T>
+void find_extremes(const Context& context, const Pool2dSpec& s, const T* x, T* y, Index* index) {
   const int64_t image = s.P * s.Q * s.C;
-  for_windows<kWide>(context, s, x, [=](int64_t n) {
-    return Extreme<T, kWide, Index, true>{y == nullptr ? nullptr : y + n * image, index + n * image, sign};
-  });
+  const auto run = [&](auto sign) {
+    for_windows<kWide>(context, s, x, [=](int64_t n) {
+      return Extreme<T, kWide, decltype(sign)::value, Index, kIndexed>{
+          y == nullptr ? nullptr : y + n * image, kIndexed ? index + n * image : nullptr};
+    });
+  };
+  if (s.kind == PoolKind::max) return run(std::integral_constant<int, 1>());
+  run(std::integral_constant<int, -1>());
 }
 
 }  // namespace fc::cuda

@@ -78,7 +78,7 @@ def _all_layer_norm(gpu, shape, dtype):
 def _all_pools(gpu, shape, dtype):
     rng = np.random.default_rng(0)
     x = gpu.asarray(_normal(rng, shape, dtype))
-    results = []
+    results = [ops.global_avg_pool2d(x), ops.global_max_pool2d(x)]
     for op in POOLS:
         for window in ({"pool_size": 2}, {"pool_size": 3, "stride": 2, "padding": 1}):
             y = getattr(ops, op)(x, **window)
@@ -257,7 +257,9 @@ def test_pooling_of_sixteen_bits_and_unaligned_arrays(op, channels, aligned, dty
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("window", ({"pool_size": 2}, {"pool_size": 3, "stride": 2, "padding": 1}, {"pool_size": (1, 9)}))
+@pytest.mark.parametrize(
+    "window", ({"pool_size": 2}, {"pool_size": 3, "stride": 2, "padding": 1}, {"pool_size": (1, 9)})
+)
 def test_nan_wins_and_infinity_beats_no_pad(window, dtype, gpu):
     rng = np.random.default_rng(0)
     x = rng.choice(np.array([np.nan, np.inf, -np.inf, 1.0, -1.0]), (2, 10, 9, 8)).astype(dtype)
@@ -292,3 +294,8 @@ def test_global_pooling(shape, dtype, gpu):
     total = wide.sum((1, 2)) / (shape[1] * shape[2])
     _assert_near(ops.global_avg_pool2d(gpu.asarray(x)), total, dtype, 1)
     np.testing.assert_array_equal(ops.global_max_pool2d(gpu.asarray(x)).get(), x.max((1, 2)))
+    dy = rng.integers(-3, 4, (shape[0], shape[3])).astype(dtype)
+    (dx,) = ops.global_max_pool2d_backward(*_on(gpu, dy, x))  # of equals the first cell gets all
+    np.testing.assert_array_equal(
+        dx.get(), ref.global_max_pool2d_backward(dy.astype(np.float64), wide)[0].astype(dtype)
+    )

@@ -19,10 +19,9 @@ __global__ void __launch_bounds__(kPoolThreads, 4)
   const PoolPlace<kWide> place(g, thread);
   const int p = place.row, q = place.column, h = g.h.start(p), w = g.w.start(q);
   const T* image = x + static_cast<int64_t>(place.n) * g.h.extent * g.w.extent * g.channels + place.channel;
-  const TapRange rows = g.h.taps_inside(h, g.h.extent), columns = g.w.taps_inside(w, g.w.extent);
-  const auto first = static_cast<unsigned>(rows.first * g.w.taps + columns.first);
-  typename Kind::State state = kind.state(first);
+  typename Kind::State state;
   if constexpr (kTaps > 0) {
+    state = kind.state(static_cast<unsigned>((h < 0 ? -h : 0) * kTaps + (w < 0 ? -w : 0)));
     Items<T, kWide> cells[kTaps][kTaps];
 #pragma unroll
     for (int r = 0; r < kTaps; ++r) {
@@ -40,6 +39,8 @@ __global__ void __launch_bounds__(kPoolThreads, 4)
       }
     }
   } else {
+    const TapRange rows = g.h.taps_inside(h, g.h.extent), columns = g.w.taps_inside(w, g.w.extent);
+    state = kind.state(static_cast<unsigned>(rows.first * g.w.taps + columns.first));
     const int64_t step = g.w.dilation * g.channels;
     for (int r = rows.first; r < rows.end; ++r) {
       const int64_t row = static_cast<int64_t>(h + r * g.h.dilation) * g.w.extent;

@@ -115,7 +115,8 @@ struct TensorSums {
   template <class TileA, class TileB>
   __device__ __forceinline__ void multiply(const TileA& a, const TileB& b) {
     constexpr int kStep = 2 * TileA::kChunk;
-#pragma unroll
+    constexpr int kUnroll = sizeof(T) == 4 ? 1 : Shape::kDepth / kStep;  // float32 is short of registers
+#pragma unroll kUnroll
     for (int depth = 0; depth < Shape::kDepth; depth += kStep) {
       uint32_t words[4], of_b[kFragmentsN / 2][4];
 #pragma unroll

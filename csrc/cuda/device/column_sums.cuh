@@ -4,12 +4,12 @@
 // warp per column adds the parts and gives the totals to `finish`. One pass over memory; where the terms also
 // write something that needs no sum, that is done on the way.
 //
-// Terms     struct Loaded; struct PerColumn;  Loaded load(at, count);  PerColumn columns(ColumnIds);
-//           add(Loaded, PerColumn, at, count, float (&sums)[K][pack])  adds the terms of `count` neighbours
+// Terms     kWide; struct Loaded; struct PerColumn;  Loaded load(at, count);  PerColumn columns(ColumnIds);
+//           add(Loaded, PerColumn, at, count, float (&sums)[K][kWide])  adds the terms of `count` neighbours
 // Finish    operator()(column, const double (&totals)[K]), called once per column
 // Grid      shape alone decides it, and with it the order of the sums
 // Numerics  a thread sums up to some hundred rows in float32, a block a tree of these, parts in float64
-// Workspace column_sums_bytes<T, K>(rows, width)
+// Workspace column_sums_bytes<T, K>(rows, width), enough for packs and for single elements
 #pragma once
 
 #include "cuda/device/columns.cuh"
@@ -21,15 +21,18 @@ inline constexpr unsigned kWarpsPerBlock = 8;  // of the pass that adds parts, a
 inline constexpr int64_t kSumBlocks = 512;     // enough to fill a large device
 inline constexpr int64_t kSumRows = 128;       // of a thread: what is summed in float32 without a tree
 
-template <class T>
-Columns sum_columns_grid(int64_t rows, int64_t width, bool packed) {
-  return Columns(rows, width, Pack<T>::kSize, packed, kSumRows, kSumBlocks);
+inline Columns sum_columns_grid(int64_t rows, int64_t width, int wide) {
+  return Columns(rows, width, wide, kSumRows, kSumBlocks);
 }
 
 template <class T, int K>
 size_t column_sums_bytes(int64_t rows, int64_t width) {
-  const Columns m = sum_columns_grid<T>(rows, width, true);
-  return static_cast<size_t>(m.parts) * K * static_cast<size_t>(m.folded_width) * sizeof(float);
+  int64_t most = 0;
+  for (const int wide : {1, Pack<T>::kSize}) {
+    const Columns m = sum_columns_grid(rows, width, wide);
+    most = std::max(most, m.parts * m.folded_width);
+  }
+  return static_cast<size_t>(most) * K * sizeof(float);
 }
 
 // A thread's values of its columns, to partial[part][k][folded column].
@@ -39,19 +42,22 @@ __device__ __forceinline__ void store_partial(const Columns& m, const ColumnWalk
   if (!walk.active || threadIdx.y != 0) return;
 #pragma unroll
   for (int k = 0; k < K; ++k) {
-    auto* to = reinterpret_cast<Pack<float>*>(partial + (part * K + k) * m.folded_width + walk.pack * kSize);
+    float* to = partial + (part * K + k) * m.folded_width + walk.pack * kSize;
+    constexpr int kStore = kSize < 4 ? kSize : 4;
 #pragma unroll
-    for (int j = 0; j < kSize; j += 4) {
-      const float* v = values + k * kSize + j;
-      to[j / 4] = {v[0], v[1], v[2], v[3]};
+    for (int j = 0; j < kSize; j += kStore) {
+      Items<float, kStore> some;
+#pragma unroll
+      for (int i = 0; i < kStore; ++i) some.v[i] = values[k * kSize + j + i];
+      store_items(to + j, some);
     }
   }
 }
 
-template <class T, int K, class Terms>
-__global__ void __launch_bounds__(kColumnThreads)
+template <int K, class Terms>
+__global__ void __launch_bounds__(kColumnThreads, 2)
     column_partials_kernel(Columns m, Terms terms, float* partial) {
-  constexpr int kSize = Pack<T>::kSize;
+  constexpr int kSize = Terms::kWide;
   const int64_t part = blockIdx.y;
   const ColumnWalk walk(m, part);
   float sums[K * kSize] = {};
@@ -113,13 +119,12 @@ void column_totals(const Context& context, const Partials& partials, const Finis
          0, context, partials, finish);
 }
 
-// `partial` has column_sums_bytes<T, K>(); `packed`: aligned_for_packs of the arrays that Terms reads and
-// writes.
-template <class T, int K, class Terms, class Finish>
-void column_sums(const Context& context, int64_t rows, int64_t width, bool packed, const Terms& terms,
-                 float* partial, const Finish& finish) {
-  const Columns m = sum_columns_grid<T>(rows, width, packed);
-  launch(column_partials_kernel<T, K, Terms>, m.grid(), m.block(), 0, context, m, terms, partial);
+// `partial` has column_sums_bytes<T, K>(); Terms::kWide is 1 or a pack.
+template <int K, class Terms, class Finish>
+void column_sums(const Context& context, int64_t rows, int64_t width, const Terms& terms, float* partial,
+                 const Finish& finish) {
+  const Columns m = sum_columns_grid(rows, width, Terms::kWide);
+  launch(column_partials_kernel<K, Terms>, m.grid(), m.block(), 0, context, m, terms, partial);
   column_totals<K>(context, Partials{partial, m.parts, m.width, m.folded_width, m.factor}, finish);
 }
 

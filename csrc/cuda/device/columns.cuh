@@ -1,4 +1,5 @@
-// columns.cuh — a (rows, width) matrix whose threads walk down columns, 16 bytes of neighbours each.
+// columns.cuh — a (rows, width) matrix whose threads walk down columns, kWide neighbours each: 16 bytes of
+// them, or one element where arrays are not aligned to that.
 //
 // What belongs to a column (a mean, a sum) stays in the registers of the threads that walk it. Where a pack
 // does not end with the row, rows are folded: with 3 columns and packs of 4, four rows are one folded row of
@@ -6,14 +7,13 @@
 //
 // Grid      x: tiles of neighbouring packs, y: parts of the folded rows
 // Block     x: packs of a tile, y: rows, a power of two; together at most 256 threads
-// Edges     rows that are too few for a last folded row are its beginning: the tail. Arrays that are not
-//           16-byte aligned are moved element by element
+// Edges     rows that are too few for a last folded row are its beginning: the tail
 #pragma once
 
 #include <algorithm>
 #include <bit>
 
-#include "cuda/device/storage.cuh"
+#include "cuda/device/items.cuh"
 
 namespace fc::cuda {
 
@@ -28,11 +28,10 @@ struct Columns {
   int64_t tail;                       // elements behind the last whole folded row
   int factor;                         // rows in a folded row
   unsigned tiles, parts, block_x, block_y;
-  bool packed;  // whether arrays may be read as packs
 
   // Threads take kWalkRows to `rows_each` rows, as few as `blocks` blocks allow.
-  Columns(int64_t rows, int64_t width, int pack, bool packed, int64_t rows_each, int64_t blocks)
-      : rows(rows), width(width), packed(packed) {
+  Columns(int64_t rows, int64_t width, int pack, int64_t rows_each, int64_t blocks)
+      : rows(rows), width(width) {
     constexpr int64_t kMostTilePacks = 64, kMostParts = 65535;
     factor = pack / static_cast<int>(std::min<int64_t>(width & -width, pack));
     folded_width = width * factor;
@@ -84,25 +83,22 @@ struct ColumnIds {
   }
 };
 
-// The first `count` elements at p; the others are 0.
-template <class T>
-__device__ __forceinline__ Pack<T> load_pack(const T* p, bool packed, int count) {
-  if (packed && count == Pack<T>::kSize) return *reinterpret_cast<const Pack<T>*>(p);
-  Pack<T> pack;
+// The first `count` elements at p; the others are 0. All but tails know that count is kWide.
+template <int kWide, class T>
+__device__ __forceinline__ Items<T, kWide> load_first(const T* p, int count) {
+  if (count == kWide) return load_items<kWide>(p);
+  Items<T, kWide> items;
 #pragma unroll
-  for (int j = 0; j < Pack<T>::kSize; ++j) pack.v[j] = j < count ? p[j] : Narrow<T>::from(0.0f);
-  return pack;
+  for (int j = 0; j < kWide; ++j) items.v[j] = j < count ? p[j] : Narrow<T>::from(0.0f);
+  return items;
 }
 
-template <class T>
-__device__ __forceinline__ void store_pack(T* p, const Pack<T>& pack, bool packed, int count) {
-  if (packed && count == Pack<T>::kSize) {
-    *reinterpret_cast<Pack<T>*>(p) = pack;
-    return;
-  }
+template <int kWide, class T>
+__device__ __forceinline__ void store_first(T* p, const Items<T, kWide>& items, int count) {
+  if (count == kWide) return store_items(p, items);
 #pragma unroll
-  for (int j = 0; j < Pack<T>::kSize; ++j) {
-    if (j < count) p[j] = pack.v[j];
+  for (int j = 0; j < kWide; ++j) {
+    if (j < count) p[j] = items.v[j];
   }
 }
 

@@ -20,49 +20,48 @@ namespace fc::cuda {
 namespace {
 
 // dy as the activation lets it through, and x.
-template <class T, bool kRelu>
+template <class T, int kWide, bool kRelu>
 struct Gated {
   struct Loaded {
-    Pack<T> dy, x, y;
+    Items<T, kWide> dy, x, y;
     __device__ float g(int j) const {
       if constexpr (kRelu) return widen(y.v[j]) > 0 ? widen(dy.v[j]) : 0.0f;
       return widen(dy.v[j]);
     }
   };
   const T *dy, *x, *y;
-  bool packed;
 
   __device__ Loaded load(int64_t at, int count) const {
-    Loaded loaded;
-    loaded.dy = load_pack(dy + at, packed, count);
-    loaded.x = load_pack(x + at, packed, count);
-    if constexpr (kRelu) loaded.y = load_pack(y + at, packed, count);
+    Loaded loaded = {};
+    loaded.dy = load_first<kWide>(dy + at, count);
+    loaded.x = load_first<kWide>(x + at, count);
+    if constexpr (kRelu) loaded.y = load_first<kWide>(y + at, count);
     return loaded;
   }
 };
 
 // Σ g and Σ g·(x − mean)
-template <class T, bool kRelu>
+template <class T, int kWide_, bool kRelu>
 struct GradientTerms {
-  static constexpr int kSize = Pack<T>::kSize;
-  using Loaded = typename Gated<T, kRelu>::Loaded;
+  static constexpr int kWide = kWide_;
+  using Loaded = typename Gated<T, kWide, kRelu>::Loaded;
   struct PerColumn {
-    float mean[kSize];
+    float mean[kWide];
   };
-  Gated<T, kRelu> gated;
+  Gated<T, kWide, kRelu> gated;
   const T* mean;
 
-  __device__ PerColumn columns(const ColumnIds<kSize>& ids) const {
+  __device__ PerColumn columns(const ColumnIds<kWide>& ids) const {
     PerColumn columns;
 #pragma unroll
-    for (int j = 0; j < kSize; ++j) columns.mean[j] = fc::cuda::load(mean + ids.c[j]);
+    for (int j = 0; j < kWide; ++j) columns.mean[j] = fc::cuda::load(mean + ids.c[j]);
     return columns;
   }
   __device__ Loaded load(int64_t at, int count) const { return gated.load(at, count); }
   __device__ void add(const Loaded& loaded, const PerColumn& columns, int64_t, int count,
-                      float (&sums)[2][kSize]) const {
+                      float (&sums)[2][kWide]) const {
 #pragma unroll
-    for (int j = 0; j < kSize; ++j) {
+    for (int j = 0; j < kWide; ++j) {
       if (j >= count) break;
       const float g = loaded.g(j);
       sums[0][j] += g;
@@ -94,21 +93,21 @@ struct FinishTraining {
   }
 };
 
-template <class T, bool kRelu>
+template <class T, int kWide_, bool kRelu>
 struct WriteGradient {
-  static constexpr int kSize = Pack<T>::kSize;
-  using Loaded = typename Gated<T, kRelu>::Loaded;
+  static constexpr int kWide = kWide_;
+  using Loaded = typename Gated<T, kWide, kRelu>::Loaded;
   struct PerColumn {
-    float mean[kSize], scale[kSize], slope[kSize], offset[kSize];
+    float mean[kWide], scale[kWide], slope[kWide], offset[kWide];
   };
-  Gated<T, kRelu> gated;
+  Gated<T, kWide, kRelu> gated;
   GradientNumbers numbers;
   T *dx, *dresidual;
 
-  __device__ PerColumn columns(const ColumnIds<kSize>& ids) const {
+  __device__ PerColumn columns(const ColumnIds<kWide>& ids) const {
     PerColumn columns;
 #pragma unroll
-    for (int j = 0; j < kSize; ++j) {
+    for (int j = 0; j < kWide; ++j) {
       const int64_t c = ids.c[j];
       columns.mean[j] = numbers.mean[c];
       columns.scale[j] = numbers.scale[c];
@@ -119,15 +118,15 @@ struct WriteGradient {
   }
   __device__ Loaded load(int64_t at, int count) const { return gated.load(at, count); }
   __device__ void write(const Loaded& loaded, const PerColumn& c, int64_t at, int count) const {
-    Pack<T> result, passed;
+    Items<T, kWide> result, passed;
 #pragma unroll
-    for (int j = 0; j < kSize; ++j) {
+    for (int j = 0; j < kWide; ++j) {
       const float g = loaded.g(j), d = widen(loaded.x.v[j]) - c.mean[j];
       result.v[j] = Narrow<T>::from(fmaf(g, c.scale[j], fmaf(d, c.slope[j], c.offset[j])));
       passed.v[j] = Narrow<T>::from(g);
     }
-    store_pack(dx + at, result, gated.packed, count);
-    if (dresidual != nullptr) store_pack(dresidual + at, passed, gated.packed, count);
+    store_first(dx + at, result, count);
+    if (dresidual != nullptr) store_first(dresidual + at, passed, count);
   }
 };
 
@@ -136,19 +135,18 @@ size_t batch_norm_training_backward_workspace(const NormSpec& spec, int) {
   return column_sums_bytes<T, 2>(spec.rows, spec.width) + static_cast<size_t>(4 * spec.width) * sizeof(float);
 }
 
-template <class T, bool kRelu>
+template <class T, int kWide, bool kRelu>
 void training_backward(const NormSpec& spec, const T* dy, const T* x, const T* y, const T* gamma,
                        const T* batch_mean, const T* batch_rstd, T* dx, T* dgamma, T* dbeta, T* dresidual,
                        const Context& context) {
   const int64_t rows = spec.rows, width = spec.width;
   float* columns = static_cast<float*>(context.workspace);
   const GradientNumbers numbers{columns, columns + width, columns + 2 * width, columns + 3 * width};
-  const bool packed = aligned_for_packs(dy, x, kRelu ? y : nullptr, dx, dresidual);
-  const Gated<T, kRelu> gated{dy, x, y, packed};
-  column_sums<T, 2>(
-      context, rows, width, packed, GradientTerms<T, kRelu>{gated, batch_mean}, columns + 4 * width,
+  const Gated<T, kWide, kRelu> gated{dy, x, y};
+  column_sums<2>(
+      context, rows, width, GradientTerms<T, kWide, kRelu>{gated, batch_mean}, columns + 4 * width,
       FinishTraining<T>{gamma, batch_mean, batch_rstd, dgamma, dbeta, static_cast<double>(rows), numbers});
-  map_columns<T>(context, spec, packed, WriteGradient<T, kRelu>{gated, numbers, dx, dresidual});
+  map_columns(context, spec, WriteGradient<T, kWide, kRelu>{gated, numbers, dx, dresidual});
 }
 
 template <class T>
@@ -156,27 +154,30 @@ void batch_norm_training_backward(const NormSpec& spec, const T* dy, const T* x,
                                   const T* batch_mean, const T* batch_rstd, T* dx, T* dgamma, T* dbeta,
                                   T* dresidual, const Context& context) {
   const bool relu = spec.activation.kind == ActivationKind::relu;
-  const auto run = relu ? training_backward<T, true> : training_backward<T, false>;
+  constexpr int kSize = Pack<T>::kSize;
+  const auto run = aligned_for_packs(dy, x, relu ? y : nullptr, dx, dresidual)
+                       ? (relu ? training_backward<T, kSize, true> : training_backward<T, kSize, false>)
+                       : (relu ? training_backward<T, 1, true> : training_backward<T, 1, false>);
   run(spec, dy, x, y, gamma, batch_mean, batch_rstd, dx, dgamma, dbeta, dresidual, context);
 }
 
 // The sums of fixed statistics; dx on the way.
-template <class T>
+template <class T, int kWide_>
 struct InferenceTerms {
-  static constexpr int kSize = Pack<T>::kSize;
-  using Loaded = typename Gated<T, false>::Loaded;
+  static constexpr int kWide = kWide_;
+  using Loaded = typename Gated<T, kWide, false>::Loaded;
   struct PerColumn {
-    float mean[kSize], scale[kSize];
+    float mean[kWide], scale[kWide];
   };
-  Gated<T, false> gated;
+  Gated<T, kWide, false> gated;
   const T *gamma, *mean, *variance;
   T* dx;
   float epsilon;
 
-  __device__ PerColumn columns(const ColumnIds<kSize>& ids) const {
+  __device__ PerColumn columns(const ColumnIds<kWide>& ids) const {
     PerColumn columns;
 #pragma unroll
-    for (int j = 0; j < kSize; ++j) {
+    for (int j = 0; j < kWide; ++j) {
       columns.mean[j] = fc::cuda::load(mean + ids.c[j]);
       columns.scale[j] = inference_scale(gamma, variance, epsilon, ids.c[j]);
     }
@@ -184,17 +185,17 @@ struct InferenceTerms {
   }
   __device__ Loaded load(int64_t at, int count) const { return gated.load(at, count); }
   __device__ void add(const Loaded& loaded, const PerColumn& columns, int64_t at, int count,
-                      float (&sums)[2][kSize]) const {
-    Pack<T> result;
+                      float (&sums)[2][kWide]) const {
+    Items<T, kWide> result;
 #pragma unroll
-    for (int j = 0; j < kSize; ++j) {
+    for (int j = 0; j < kWide; ++j) {
       if (j >= count) break;
       const float g = loaded.g(j);
       sums[0][j] += g;
       sums[1][j] = fmaf(g, widen(loaded.x.v[j]) - columns.mean[j], sums[1][j]);
       result.v[j] = Narrow<T>::from(g * columns.scale[j]);
     }
-    store_pack(dx + at, result, gated.packed, count);
+    store_first(dx + at, result, count);
   }
 };
 
@@ -218,11 +219,17 @@ template <class T>
 void batch_norm_inference_backward(const NormSpec& spec, const T* dy, const T* x, const T* gamma,
                                    const T* mean, const T* variance, T* dx, T* dgamma, T* dbeta,
                                    const Context& context) {
-  const bool packed = aligned_for_packs(dy, x, dx);
-  const InferenceTerms<T> terms{{dy, x, nullptr, packed},        gamma, mean, variance, dx,
-                                static_cast<float>(spec.epsilon)};
-  column_sums<T, 2>(context, spec.rows, spec.width, packed, terms, static_cast<float*>(context.workspace),
-                    FinishInference<T>{variance, dgamma, dbeta, spec.epsilon});
+  const auto run = [&](auto terms) {
+    column_sums<2>(context, spec.rows, spec.width, terms, static_cast<float*>(context.workspace),
+                   FinishInference<T>{variance, dgamma, dbeta, spec.epsilon});
+  };
+  constexpr int kSize = Pack<T>::kSize;
+  const auto epsilon = static_cast<float>(spec.epsilon);
+  if (aligned_for_packs(dy, x, dx)) {
+    run(InferenceTerms<T, kSize>{{dy, x, nullptr}, gamma, mean, variance, dx, epsilon});
+  } else {
+    run(InferenceTerms<T, 1>{{dy, x, nullptr}, gamma, mean, variance, dx, epsilon});
+  }
 }
 
 }  // namespace

@@ -25,14 +25,13 @@ namespace fc::cuda {
 namespace {
 
 // The moments of a thread's columns.
-template <class T>
+template <int kSize>
 struct ThreadMoments {
-  static constexpr int kSize = Pack<T>::kSize;
   float origin[kSize] = {}, offset[kSize] = {}, squares[kSize] = {};
   int count = 0;
 
-  template <int kRows>
-  __device__ __forceinline__ void add(const Pack<T> (&rows)[kRows]) {
+  template <class T, int kRows>
+  __device__ __forceinline__ void add(const Items<T, kSize> (&rows)[kRows]) {
     constexpr float kWeight = 1.0f / kRows;
     const float share = static_cast<float>(kRows) / static_cast<float>(count + kRows);
     const float spread = static_cast<float>(count) * share;
@@ -60,14 +59,13 @@ struct ThreadMoments {
   }
 };
 
-template <class T>
+template <int kSize, class T>
 __global__ void __launch_bounds__(kColumnThreads) moments_kernel(Columns m, const T* x, float* partial) {
-  constexpr int kSize = Pack<T>::kSize;
   const int64_t part = blockIdx.y;
   const ColumnWalk walk(m, part);
-  ThreadMoments<T> own;
+  ThreadMoments<kSize> own;
   walk_rows<kSize>(
-      m, walk, [&](int64_t at) { return load_pack(x + at, m.packed, kSize); },
+      m, walk, [&](int64_t at) { return load_items<kSize>(x + at); },
       [&](const auto& rows, int64_t, int64_t) { own.add(rows); });
 
   float values[3 * kSize];
@@ -168,11 +166,14 @@ template <class T>
 void batch_norm_training(const NormSpec& spec, const T* x, const T* gamma, const T* beta, const T* mean,
                          const T* variance, const T* residual, T* y, T* new_mean, T* new_variance,
                          T* batch_mean, T* batch_rstd, const Context& context) {
-  const Columns m = sum_columns_grid<T>(spec.rows, spec.width, aligned_for_packs(x));
+  constexpr int kSize = Pack<T>::kSize;
+  const bool packs = aligned_for_packs(x);
+  const Columns m = sum_columns_grid(spec.rows, spec.width, packs ? kSize : 1);
   float* partial = static_cast<float*>(context.workspace);
   float* numbers = partial + partial_size<T>(spec);
   const TrainingNumbers columns{numbers, numbers + spec.width, numbers + 2 * spec.width};
-  launch(moments_kernel<T>, m.grid(), m.block(), 0, context, m, x, partial);
+  launch(packs ? moments_kernel<kSize, T> : moments_kernel<1, T>, m.grid(), m.block(), 0, context, m, x,
+         partial);
   launch(statistics_kernel<T>, dim3(static_cast<unsigned>(ceil_div(spec.width, kWarpsPerBlock))),
          dim3(kWarp, kWarpsPerBlock), 0, context, m, x, static_cast<const float*>(partial),
          Statistics<T>{gamma, beta, mean, variance, new_mean, new_variance, batch_mean, batch_rstd,

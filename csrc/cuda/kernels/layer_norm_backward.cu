@@ -84,7 +84,7 @@ __device__ __forceinline__ void row_gradient(const RowShape& shape, const Operan
 
 // One pass: dx, and the block's column sums to partial[block][2][width].
 template <class T, int kWide, int kKept, bool kInWarp>
-__global__ void __launch_bounds__(kRowThreads)
+__global__ void __launch_bounds__(kRowThreads, kKept* kWide < 32 ? 2 : 1)
     layer_norm_gradient_kernel(RowShape shape, Operands<T> o, float* partial) {
   float sums[2 * kKept * kWide] = {};
   for (int64_t first = static_cast<int64_t>(blockIdx.x) * blockDim.y; first < shape.rows;
@@ -122,40 +122,44 @@ __global__ void __launch_bounds__(kRowThreads) long_row_gradient_kernel(RowShape
 }
 
 // Σ dy and Σ dy·x̂ of long rows; a division per pack finds the row.
-template <class T>
+template <class T, int kWide_>
 struct LongRowTerms {
-  static constexpr int kSize = Pack<T>::kSize;
+  static constexpr int kWide = kWide_;
   struct Loaded {
-    Pack<T> dy, x;
-    float mean[kSize], rstd[kSize];
+    Items<T, kWide> dy, x;
+    float mean[2], rstd[2];  // of the row and of the next one, where the items go over to it
+    int next;
   };
   struct PerColumn {};
   Operands<T> o;
   int64_t width;
-  bool packed;
 
-  __device__ PerColumn columns(const ColumnIds<kSize>&) const { return {}; }
+  __device__ PerColumn columns(const ColumnIds<kWide>&) const { return {}; }
   __device__ Loaded load(int64_t at, int count) const {
-    Loaded loaded;
-    loaded.dy = load_pack(o.dy + at, packed, count);
-    loaded.x = load_pack(o.x + at, packed, count);
-    const int64_t row = at / width, next = (row + 1) * width;
+    Loaded loaded = {};
+    loaded.dy = load_first<kWide>(o.dy + at, count);
+    loaded.x = load_first<kWide>(o.x + at, count);
+    const int64_t row = at / width, left = (row + 1) * width - at;
+    loaded.next = left < count ? static_cast<int>(left) : kWide;
 #pragma unroll
-    for (int j = 0; j < kSize; ++j) {
-      const int64_t of = at + j < next || j >= count ? row : row + 1;
-      loaded.mean[j] = fc::cuda::load(o.row_mean + of);
-      loaded.rstd[j] = fc::cuda::load(o.row_rstd + of);
+    for (int i = 0; i < (kWide > 1 ? 2 : 1); ++i) {
+      const int64_t of = i == 0 || loaded.next == kWide ? row : row + 1;
+      loaded.mean[i] = fc::cuda::load(o.row_mean + of);
+      loaded.rstd[i] = fc::cuda::load(o.row_rstd + of);
     }
     return loaded;
   }
   __device__ void add(const Loaded& loaded, const PerColumn&, int64_t, int count,
-                      float (&sums)[2][kSize]) const {
+                      float (&sums)[2][kWide]) const {
 #pragma unroll
-    for (int j = 0; j < kSize; ++j) {
+    for (int j = 0; j < kWide; ++j) {
       if (j >= count) break;
       const float g = widen(loaded.dy.v[j]);
+      const bool next = j >= loaded.next;
+      const float centred = widen(loaded.x.v[j]) - (next ? loaded.mean[1] : loaded.mean[0]);
+      const float normal = centred * (next ? loaded.rstd[1] : loaded.rstd[0]);
       sums[0][j] += g;
-      sums[1][j] = fmaf(g, (widen(loaded.x.v[j]) - loaded.mean[j]) * loaded.rstd[j], sums[1][j]);
+      sums[1][j] = fmaf(g, normal, sums[1][j]);
     }
   }
 };
@@ -198,9 +202,7 @@ void run_wide(const NormSpec& spec, const Operands<T>& o, T* dgamma, T* dbeta, c
         launch(long_row_gradient_kernel<T, kWide>, dim3(static_cast<unsigned>(spec.rows)), shape.block(), 0,
                context, shape, o);
       }
-      const bool packed = aligned_for_packs(o.dy, o.x);
-      column_sums<T, 2>(context, spec.rows, spec.width, packed, LongRowTerms<T>{o, spec.width, packed},
-                        partial, finish);
+      column_sums<2>(context, spec.rows, spec.width, LongRowTerms<T, kWide>{o, spec.width}, partial, finish);
     }
   });
 }

@@ -84,7 +84,7 @@ struct Total {
 
 // kTaps: the known extent of a square window without gaps; 0: any window.
 template <int kTaps, class T, int kWide, class Kind>
-__global__ void __launch_bounds__(kPoolThreads)
+__global__ void __launch_bounds__(kPoolThreads, 4)
     windows_kernel(PoolShape g, const T* x, Kind kind, unsigned threads) {
   const unsigned thread = blockIdx.x * kPoolThreads + threadIdx.x;
   if (thread >= threads) return;

@@ -13,6 +13,7 @@ from fastconv.plan.joins import join_gradients
 from fastconv.plan.normalization import fuse_normalization, normalize_convolutions
 from fastconv.plan.pooling import keep_winners
 from fastconv.plan.rewrite import Rewriting, derived
+from fastconv.plan.statistics import gather_statistics
 
 __all__ = ["fuse", "fuse_output_activation_into_loss"]
 
@@ -51,6 +52,7 @@ def fuse(nodes: Sequence[Node], kept: Iterable[Value]) -> list[Node]:
     move_activation_gradients(graph)
     fuse_normalization(graph)
     normalize_convolutions(graph)
+    gather_statistics(graph)
     keep_winners(graph)
     return graph.nodes
 

@@ -12,7 +12,7 @@ using SmallSimt = SimtShape<4, 4, 16>;
 // Lines of 64 bytes along the depth; float32 has two parts of everything to keep in registers.
 template <class T>
 using LargeTensor =
-    std::conditional_t<sizeof(T) == 4, TensorShape<128, 64, 16, 2, 2, 4>, TensorShape<128, 128, 32, 2, 4, 4>>;
+    std::conditional_t<sizeof(T) == 4, TensorShape<128, 64, 16, 4, 2, 4>, TensorShape<128, 128, 32, 2, 4, 4>>;
 template <class T>
 using SmallTensor = TensorShape<64, 64, 64 / sizeof(T), 2, 2, 4>;
 template <class T>

@@ -8,7 +8,7 @@
 //                operands that cannot be moved by chunks go through registers, as in simt_tile.cuh
 // Numerics       float16, bfloat16: exact products, float32 sums. float32: each number is split into two of
 //                TF32, x = big + small, and big·big + big·small + small·big is summed in float32: what is
-//                left out is below 3 · 2^-22 of a product
+//                left out is below 3 · 2^-22 of a product. Infinity times infinity gives NaN
 // Source         3xTF32: Ootomo and Yokota, Recovering single precision accuracy from Tensor Cores while
 //                surpassing the FP32 theoretical peak performance, 2022, https://arxiv.org/abs/2203.03341
 #pragma once
@@ -82,9 +82,12 @@ struct SplitFragment {
         part[0][i] = words[i];
       } else {
         const float x = __uint_as_float(words[i]);
-        part[0][i] = round_to_tf32(x);
-        const float rest = x - __uint_as_float(part[0][i]);
-        part[1][i] = rest == rest ? round_to_tf32(rest) : 0u;  // infinity less itself is NaN
+        const uint32_t big = round_to_tf32(x);
+        const float rest = x - __uint_as_float(big);
+        // Infinity and NaN (rest is NaN) are small parts only: the other operand's small part is often 0, and
+        // infinity times that would be NaN.
+        part[0][i] = rest == rest ? big : 0u;
+        part[1][i] = rest == rest ? round_to_tf32(rest) : big;
       }
     }
   }
@@ -115,7 +118,9 @@ struct TensorSums {
   template <class TileA, class TileB>
   __device__ __forceinline__ void multiply(const TileA& a, const TileB& b) {
     constexpr int kStep = 2 * TileA::kChunk;
-#pragma unroll
+    [[maybe_unused]] constexpr int kUnroll =
+        sizeof(T) == 4 ? 1 : Shape::kDepth / kStep;  // float32 is short of registers
+#pragma unroll kUnroll
     for (int depth = 0; depth < Shape::kDepth; depth += kStep) {
       uint32_t words[4], of_b[kFragmentsN / 2][4];
 #pragma unroll

@@ -77,7 +77,8 @@ inline void store_sums(const SumRows& rows, int64_t column, int64_t tail, const 
                        Gather& gather) {
   int64_t i = 0;  // some rows at a time, which share what the epilogue reads per column
   for (; i + 8 <= rows.count; i += 8) store_vectors<8, V>(rows, i, column, tail, epilogue, gather);
-  for (; i < rows.count; ++i) store_vectors<1, V>(rows, i, column, tail, epilogue, gather);
+  for (; i + 2 <= rows.count; i += 2) store_vectors<2, V>(rows, i, column, tail, epilogue, gather);
+  if (i < rows.count) store_vectors<1, V>(rows, i, column, tail, epilogue, gather);
 }
 
 // gather.add(results, …) sees the results of epilogues that fit registers.

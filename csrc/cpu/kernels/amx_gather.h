@@ -48,18 +48,15 @@ class PanelGather {
     for (int v = 0; v < V; ++v) {
       const int64_t at = v * kTileLines, count = v == V - 1 ? tail : kTileLines;
       const Vec<float> centre = load(centre_ + at);
-      Vec<float> first = load(block_[0] + at), second = load(block_[1] + at);
+      Vec<float> first[2] = {}, second[2] = {};  // two chains each hide the latency of the additions
 #pragma GCC unroll 8
       for (int m = 0; m < M; ++m) {
-        if (x == nullptr) {
-          const Vec<float> d = tile[m][v] - centre;
-          first += d, second = fma<float>(d, d, second);
-        } else {
-          const Vec<float> d = load_up_to(x + m * step + at, count) - centre;
-          first += tile[m][v], second = fma<float>(tile[m][v], d, second);
-        }
+        const Vec<float> d = (x == nullptr ? tile[m][v] : load_up_to(x + m * step + at, count)) - centre;
+        const Vec<float> term = x == nullptr ? d : tile[m][v];
+        first[m % 2] += term, second[m % 2] = fma<float>(term, d, second[m % 2]);
       }
-      store(block_[0] + at, first), store(block_[1] + at, second);
+      store(block_[0] + at, load(block_[0] + at) + (first[0] + first[1]));
+      store(block_[1] + at, load(block_[1] + at) + (second[0] + second[1]));
     }
   }
 

@@ -5,7 +5,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from fastconv import ops
+from fastconv import _cpu, _gpu, ops
 from fastconv import reference as ref
 from fastconv.ops import norm
 from fastconv.ops.registry import apply, backward
@@ -78,7 +78,7 @@ def _all_layer_norm(gpu, shape, dtype):
 def _all_pools(gpu, shape, dtype):
     rng = np.random.default_rng(0)
     x = gpu.asarray(_normal(rng, shape, dtype))
-    results = []
+    results = [ops.global_avg_pool2d(x), ops.global_max_pool2d(x)]
     for op in POOLS:
         for window in ({"pool_size": 2}, {"pool_size": 3, "stride": 2, "padding": 1}):
             y = getattr(ops, op)(x, **window)
@@ -116,13 +116,14 @@ def test_the_same_bits_in_any_order(run, shape, dtype, cuda_module):
 @pytest.mark.parametrize("aligned", (True, False))
 @pytest.mark.parametrize("shape", ((3000, 1), (2049, 3), (700, 64), (9, 1037), (2, 4100), (3, 7)))
 def test_batch_norm_of_narrow_and_wide_rows(shape, aligned, dtype, gpu):
-    x, gamma, beta, mean, variance, _, dy = operands = _batch_norm_operands(shape, dtype)
+    operands = _batch_norm_operands(shape, dtype)
     put = gpu.asarray if aligned else lambda a: _unaligned(gpu, a)
     on = [put(a) for a in operands]
     wide = [a.astype(np.float64) for a in operands]
+    x, gamma, dy = wide[0], wide[1], wide[6]
     y, new_mean, new_variance = ops.batch_norm(*on[:5], training=True, momentum=0.5)
     w_y, w_mean, w_variance = ref.batch_norm(*wide[:5], training=True, momentum=0.5)
-    _assert_near(y, w_y, dtype, 64, 1.0 + np.abs(gamma).max().astype(float))
+    _assert_near(y, w_y, dtype, 64, 1.0 + np.abs(gamma).max())
     _assert_near(new_mean, w_mean, dtype, 16, 1.0)
     _assert_near(new_variance, w_variance, dtype, 16, 1.0)
     _assert_near(ops.batch_norm(*on[:5]), ref.batch_norm(*wide[:5]), dtype, 16, 4.0)
@@ -132,6 +133,16 @@ def test_batch_norm_of_narrow_and_wide_rows(shape, aligned, dtype, gpu):
     rows = shape[0]
     _assert_near(dx, w_dx, dtype, 16)
     _assert_near(dgamma, w_dgamma, dtype, 16, rows)
+    _assert_near(dbeta, w_dbeta, dtype, 16, rows)
+
+    dx, dgamma, dbeta = ops.batch_norm_backward(on[6], *on[:5], training=True)[:3]
+    w_dx, w_dgamma, w_dbeta = ref.batch_norm_backward(wide[6], *wide[:5], training=True)[:3]
+    # batch_mean and batch_rstd are stored: x̂ = (x - mean) * rstd is off by a rounding of either
+    rstd = 1 / np.sqrt(x.var(0) + 1e-3)
+    off = 8 * _unit(dtype) / 2.0**-23 * (1 + np.abs(x.mean(0)) * rstd)
+    largest = np.abs(dy).max(0)
+    _assert_near(dx, w_dx, dtype, off, 8 * largest * np.abs(gamma) * rstd)
+    _assert_near(dgamma, w_dgamma, dtype, off, rows * largest)
     _assert_near(dbeta, w_dbeta, dtype, 16, rows)
 
 
@@ -170,7 +181,7 @@ def test_statistics_do_not_cancel(channels, gpu):
         y, mean, variance = ops.batch_norm(*_on(gpu, x, one, zero, zero, one), training=True, momentum=0.0)
         exact = x.astype(np.longdouble)
         u = np.finfo(np.float32).eps
-        assert (np.abs(mean.get() - exact.mean(0)) <= u * (np.abs(exact.mean(0)) + exact.std(0))).all()
+        assert (np.abs(mean.get() - exact.mean(0)) <= 4 * u * (np.abs(exact.mean(0)) + exact.std(0))).all()
         np.testing.assert_allclose(variance.get(), exact.var(0).astype(np.float32), rtol=16 * u)
         normal = (exact - exact.mean(0)) / np.sqrt(exact.var(0) + 1e-3)
         np.testing.assert_allclose(y.get(), normal.astype(np.float32), rtol=16 * u, atol=16 * u)
@@ -189,18 +200,15 @@ def test_sixteen_bits_store_what_float32_computes(dtype, gpu):
     _assert_near(y, (exact - exact.mean(0)) / np.sqrt(exact.var(0) + 1e-3), dtype, 64, 1.0)
 
 
-def test_moving_statistics_may_be_renewed_in_place(gpu, cuda_module):
+def test_moving_statistics_may_be_renewed_in_place(gpu):
+    _, module = _gpu.load("[tests]")
     x, gamma, beta, mean, variance, _, _ = _on(gpu, *_batch_norm_operands((70, 5), np.float32))
     wanted = [a.get() for a in ops.batch_norm(x, gamma, beta, mean, variance, training=True, momentum=0.9)]
-    spec = norm.TRAINING.lower if False else None  # the spec comes from the op's own lowering
-    del spec
-    from fastconv import _cpu
-
-    plan = _cpu.NormSpec.make("float32", "batch_norm", (70, 5), 1e-3, 0.9, ("linear", 1.0, 0.0))
+    spec = _cpu.NormSpec.make("float32", "batch_norm", (70, 5), 1e-3, 0.9, ("linear", 1.0, 0.0))
     y, batch_mean, batch_rstd = gpu.empty((70, 5), np.float32), gpu.empty((5,), np.float32), gpu.empty((5,), np.float32)
-    workspace = gpu.empty((cuda_module.workspace_bytes("batch_norm_training", plan),), np.uint8)
+    workspace = gpu.empty((module.workspace_bytes("batch_norm_training", spec),), np.uint8)
     tensors = [x, gamma, beta, mean, variance, None, y, mean, variance, batch_mean, batch_rstd]
-    cuda_module.run("batch_norm_training", plan, tensors, workspace.data.ptr, 0)
+    module.run("batch_norm_training", spec, tensors, workspace.data.ptr, 0)
     for actual, expected in zip((y, mean, variance), wanted, strict=True):
         np.testing.assert_array_equal(actual.get(), expected)
 
@@ -260,13 +268,15 @@ def test_pooling_of_sixteen_bits_and_unaligned_arrays(op, channels, aligned, dty
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("window", ({"pool_size": 2}, {"pool_size": 3, "stride": 2, "padding": 1}, {"pool_size": (1, 9)}))
+@pytest.mark.parametrize(
+    "window", ({"pool_size": 2}, {"pool_size": 3, "stride": 2, "padding": 1}, {"pool_size": (1, 9)})
+)
 def test_nan_wins_and_infinity_beats_no_pad(window, dtype, gpu):
     rng = np.random.default_rng(0)
     x = rng.choice(np.array([np.nan, np.inf, -np.inf, 1.0, -1.0]), (2, 10, 9, 8)).astype(dtype)
     for op in POOLS[:2]:
         wanted = getattr(ref, op)(x.astype(np.float32), **window)
-        np.testing.assert_array_equal(getattr(ops, op)(gpu.asarray(x), **window).get(), wanted.astype(dtype))
+        np.testing.assert_array_equal(getattr(ops, op)(gpu.asarray(x), **window).get().astype(np.float32), wanted)
         dy = rng.integers(1, 5, wanted.shape).astype(dtype)
         (dx,) = getattr(ops, f"{op}_backward")(gpu.asarray(dy), gpu.asarray(x), **window)
         (exact,) = getattr(ref, f"{op}_backward")(dy.astype(np.float32), x.astype(np.float32), **window)
@@ -295,3 +305,8 @@ def test_global_pooling(shape, dtype, gpu):
     total = wide.sum((1, 2)) / (shape[1] * shape[2])
     _assert_near(ops.global_avg_pool2d(gpu.asarray(x)), total, dtype, 1)
     np.testing.assert_array_equal(ops.global_max_pool2d(gpu.asarray(x)).get(), x.max((1, 2)))
+    dy = rng.integers(-3, 4, (shape[0], shape[3])).astype(dtype)
+    (dx,) = ops.global_max_pool2d_backward(*_on(gpu, dy, x))  # of equals the first cell gets all
+    np.testing.assert_array_equal(
+        dx.get(), ref.global_max_pool2d_backward(dy.astype(np.float64), wide)[0].astype(dtype)
+    )

@@ -53,6 +53,7 @@ struct Axes {
                                          int first_axis = 0) const {
 #pragma unroll
     for (int k = 0; k < kOperands; ++k) offset[k] = 0;
+#pragma unroll 1  // inlined in many places: unrolling costs minutes to compile, and few arrays have four axes
     for (int i = first_axis; i < rank; ++i) {
       int64_t cell = index;
       if (i + 1 < rank) {  // the outermost axis needs no division

@@ -55,7 +55,7 @@ __device__ __forceinline__ void store_partial(const Columns& m, const ColumnWalk
 }
 
 template <int K, class Terms>
-__global__ void __launch_bounds__(kColumnThreads)
+__global__ void __launch_bounds__(kColumnThreads, 2)
     column_partials_kernel(Columns m, Terms terms, float* partial) {
   constexpr int kSize = Terms::kWide;
   const int64_t part = blockIdx.y;

@@ -17,6 +17,16 @@ __device__ __forceinline__ Items<T, kWide> load_items(const T* p) {
 }
 template <int kWide, class T>
 __device__ __forceinline__ void store_items(T* p, const Items<T, kWide>& items) {
+#if defined(__CUDA_ARCH__)
+  if constexpr (sizeof(items) == 16) {  // left to itself the compiler sometimes writes four words
+    uint4 w;
+    memcpy(&w, &items, sizeof(w));
+    asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(p)), "r"(w.x),
+                 "r"(w.y), "r"(w.z), "r"(w.w)
+                 : "memory");
+    return;
+  }
+#endif
   *reinterpret_cast<Items<T, kWide>*>(p) = items;
 }
 

@@ -84,7 +84,7 @@ __device__ __forceinline__ void row_gradient(const RowShape& shape, const Operan
 
 // One pass: dx, and the block's column sums to partial[block][2][width].
 template <class T, int kWide, int kKept, bool kInWarp>
-__global__ void __launch_bounds__(kRowThreads)
+__global__ void __launch_bounds__(kRowThreads, kKept* kWide < 32 ? 2 : 1)
     layer_norm_gradient_kernel(RowShape shape, Operands<T> o, float* partial) {
   float sums[2 * kKept * kWide] = {};
   for (int64_t first = static_cast<int64_t>(blockIdx.x) * blockDim.y; first < shape.rows;
@@ -127,7 +127,8 @@ struct LongRowTerms {
   static constexpr int kWide = kWide_;
   struct Loaded {
     Items<T, kWide> dy, x;
-    float mean[kWide], rstd[kWide];
+    float mean[2], rstd[2];  // of the row and of the next one, where the items go over to it
+    int next;
   };
   struct PerColumn {};
   Operands<T> o;
@@ -138,12 +139,13 @@ struct LongRowTerms {
     Loaded loaded = {};
     loaded.dy = load_first<kWide>(o.dy + at, count);
     loaded.x = load_first<kWide>(o.x + at, count);
-    const int64_t row = at / width, next = (row + 1) * width;
+    const int64_t row = at / width, left = (row + 1) * width - at;
+    loaded.next = left < count ? static_cast<int>(left) : kWide;
 #pragma unroll
-    for (int j = 0; j < kWide; ++j) {
-      const int64_t of = at + j < next || j >= count ? row : row + 1;
-      loaded.mean[j] = fc::cuda::load(o.row_mean + of);
-      loaded.rstd[j] = fc::cuda::load(o.row_rstd + of);
+    for (int i = 0; i < (kWide > 1 ? 2 : 1); ++i) {
+      const int64_t of = i == 0 || loaded.next == kWide ? row : row + 1;
+      loaded.mean[i] = fc::cuda::load(o.row_mean + of);
+      loaded.rstd[i] = fc::cuda::load(o.row_rstd + of);
     }
     return loaded;
   }
@@ -153,8 +155,11 @@ struct LongRowTerms {
     for (int j = 0; j < kWide; ++j) {
       if (j >= count) break;
       const float g = widen(loaded.dy.v[j]);
+      const bool next = j >= loaded.next;
+      const float centred = widen(loaded.x.v[j]) - (next ? loaded.mean[1] : loaded.mean[0]);
+      const float normal = centred * (next ? loaded.rstd[1] : loaded.rstd[0]);
       sums[0][j] += g;
-      sums[1][j] = fmaf(g, (widen(loaded.x.v[j]) - loaded.mean[j]) * loaded.rstd[j], sums[1][j]);
+      sums[1][j] = fmaf(g, normal, sums[1][j]);
     }
   }
 };

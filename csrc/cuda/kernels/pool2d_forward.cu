@@ -3,10 +3,12 @@
 // Math       y[n,p,q,c] = reduce over r,s of x[n, p·sh−pt+r·dh, q·sw−pl+s·dw, c]; cells outside are left out
 //            index[n,p,q,c] = r·S + s of the cell that won a maximum or minimum
 // Shapes     x (N,H,W,C)  y (N,P,Q,C)  index (N,P,Q,C) of bytes; y or index may be null   C-contiguous
-// Grid/Block pool2d_windows.cuh: a thread per window and 16 bytes of channels, or one channel where the
-//            channels are not whole packs
-// Numerics   sums in row-major order of the window in float32; an average divides once
-// Edges      NaN wins a maximum or minimum; equals, and NaNs among themselves, go to the first cell in
+// Grid/Block a thread per window and 16 bytes of channels (pool2d_windows.cuh), or one channel where the
+// channels
+//            are not whole packs; the threads of a block share a window over the whole image
+//            (pool2d_image.cuh)
+// Numerics   sums in float32, in row-major order of the window, or a tree over the image; an average divides
+// once Edges      NaN wins a maximum or minimum; equals, and NaNs among themselves, go to the first cell in
 //            row-major order
 #include "cuda/kernels/pool2d_windows.cuh"
 #include "cuda/table.h"
@@ -22,11 +24,9 @@ void run_wide(const Pool2dSpec& s, const T* x, T* y, uint8_t* index, const Conte
     return for_windows<kWide>(context, s, x,
                               [=](int64_t n) { return Total<T, kWide>{y + n * image, average}; });
   }
-  if (index != nullptr) return find_winners<kWide>(context, s, x, y, index);
-  const float sign = s.kind == PoolKind::max ? 1.0f : -1.0f;
-  for_windows<kWide>(context, s, x, [=](int64_t n) {
-    return Extreme<T, kWide, uint8_t, false>{y + n * image, nullptr, sign};
-  });
+  const auto run =
+      index != nullptr ? find_extremes<kWide, true, uint8_t, T> : find_extremes<kWide, false, uint8_t, T>;
+  run(context, s, x, y, index);
 }
 
 template <class T>

@@ -1,100 +1,27 @@
 // pool2d_windows.cuh — one thread per window and pack of channels: what forward kernels, and gradients that
 // look for the winners again, have in common.
 //
-// Kind      State state(first tap);  add(State&, items, inside, tap);  finish(State, where, divisor)
 // Registers the cells of a 2x2 or 3x3 window are all loaded before the first is used
 #pragma once
 
 #include "cuda/device/pool2d_window.cuh"
+#include "cuda/kernels/pool2d_image.cuh"
+#include "cuda/kernels/pool2d_kinds.cuh"
 
 namespace fc::cuda {
 
-// Maximum, or minimum as the maximum of -x. kIndexed: which tap won, r * S + s.
-template <class T, int kWide, class Index, bool kIndexed>
-struct Extreme {
-  struct State {
-    float best[kWide];
-    Index winner[kWide];
-  };
-  T* y;
-  Index* index;
-  float sign;
-
-  __device__ __forceinline__ State state(unsigned first_tap) const {
-    State s;
-#pragma unroll
-    for (int j = 0; j < kWide; ++j) {
-      s.best[j] = -INFINITY;  // beaten by all but itself: then the first cell has won
-      s.winner[j] = static_cast<Index>(first_tap);
-    }
-    return s;
-  }
-  // NaN first, then the larger, then the one that came first. What is not inside beats nothing.
-  __device__ __forceinline__ void add(State& s, const Items<T, kWide>& items, bool inside,
-                                      unsigned tap) const {
-#pragma unroll
-    for (int j = 0; j < kWide; ++j) {
-      const float v = sign * widen(items.v[j]), best = s.best[j];
-      const bool better = inside && !(v <= best) && best == best;
-      s.best[j] = better ? v : best;
-      if constexpr (kIndexed) s.winner[j] = better ? static_cast<Index>(tap) : s.winner[j];
-    }
-  }
-  __device__ __forceinline__ void finish(const State& s, int64_t at, int) const {
-    if (y != nullptr) {
-      Items<T, kWide> result;
-#pragma unroll
-      for (int j = 0; j < kWide; ++j) result.v[j] = Narrow<T>::from(sign * s.best[j]);
-      store_items(y + at, result);
-    }
-    if constexpr (kIndexed) {
-      constexpr int kStore = kWide * sizeof(Index) > 16 ? 16 / sizeof(Index) : kWide;
-#pragma unroll
-      for (int j = 0; j < kWide; j += kStore) {
-        Items<Index, kStore> won;
-#pragma unroll
-        for (int i = 0; i < kStore; ++i) won.v[i] = s.winner[j + i];
-        store_items(index + at + j, won);
-      }
-    }
-  }
-};
-
-template <class T, int kWide>
-struct Total {
-  struct State {
-    float sum[kWide];
-  };
-  T* y;
-  bool average;
-
-  __device__ __forceinline__ State state(unsigned) const { return {}; }
-  __device__ __forceinline__ void add(State& s, const Items<T, kWide>& items, bool inside, unsigned) const {
-#pragma unroll
-    for (int j = 0; j < kWide; ++j) s.sum[j] += inside ? widen(items.v[j]) : 0.0f;
-  }
-  __device__ __forceinline__ void finish(const State& s, int64_t at, int divisor) const {
-    Items<T, kWide> result;
-    const float d = static_cast<float>(divisor);
-#pragma unroll
-    for (int j = 0; j < kWide; ++j) result.v[j] = Narrow<T>::from(average ? s.sum[j] / d : s.sum[j]);
-    store_items(y + at, result);
-  }
-};
-
 // kTaps: the known extent of a square window without gaps; 0: any window.
 template <int kTaps, class T, int kWide, class Kind>
-__global__ void __launch_bounds__(kPoolThreads)
+__global__ void __launch_bounds__(kPoolThreads, 4)
     windows_kernel(PoolShape g, const T* x, Kind kind, unsigned threads) {
   const unsigned thread = blockIdx.x * kPoolThreads + threadIdx.x;
   if (thread >= threads) return;
   const PoolPlace<kWide> place(g, thread);
   const int p = place.row, q = place.column, h = g.h.start(p), w = g.w.start(q);
   const T* image = x + static_cast<int64_t>(place.n) * g.h.extent * g.w.extent * g.channels + place.channel;
-  const TapRange rows = g.h.taps_inside(h, g.h.extent), columns = g.w.taps_inside(w, g.w.extent);
-  const auto first = static_cast<unsigned>(rows.first * g.w.taps + columns.first);
-  typename Kind::State state = kind.state(first);
+  typename Kind::State state;
   if constexpr (kTaps > 0) {
+    state = kind.state(static_cast<unsigned>((h < 0 ? -h : 0) * kTaps + (w < 0 ? -w : 0)));
     Items<T, kWide> cells[kTaps][kTaps];
 #pragma unroll
     for (int r = 0; r < kTaps; ++r) {
@@ -112,6 +39,8 @@ __global__ void __launch_bounds__(kPoolThreads)
       }
     }
   } else {
+    const TapRange rows = g.h.taps_inside(h, g.h.extent), columns = g.w.taps_inside(w, g.w.extent);
+    state = kind.state(static_cast<unsigned>(rows.first * g.w.taps + columns.first));
     const int64_t step = g.w.dilation * g.channels;
     for (int r = rows.first; r < rows.end; ++r) {
       const int64_t row = static_cast<int64_t>(h + r * g.h.dilation) * g.w.extent;
@@ -130,6 +59,7 @@ __global__ void __launch_bounds__(kPoolThreads)
 template <int kWide, class T, class MakeKind>
 void for_windows(const Context& context, const Pool2dSpec& s, const T* x, const MakeKind& kind) {
   using Kind = decltype(kind(int64_t{}));
+  if (covers_image(s)) return over_image<kWide>(context, s, x, kind(0));
   const int64_t packs = s.C / kWide;
   const PoolShape shape(s, s.P, s.Q, packs);
   const bool dense = s.R == s.S && s.dilation_h == 1 && s.dilation_w == 1;
@@ -142,14 +72,18 @@ void for_windows(const Context& context, const Pool2dSpec& s, const T* x, const 
   });
 }
 
-// The winners of a maximum or minimum; y may be null.
-template <int kWide, class Index, class T>
-void find_winners(const Context& context, const Pool2dSpec& s, const T* x, T* y, Index* index) {
-  const float sign = s.kind == PoolKind::max ? 1.0f : -1.0f;
+// The extreme of a kind, and its winners where kIndexed; y may be null.
+template <int kWide, bool kIndexed, class Index, class T>
+void find_extremes(const Context& context, const Pool2dSpec& s, const T* x, T* y, Index* index) {
   const int64_t image = s.P * s.Q * s.C;
-  for_windows<kWide>(context, s, x, [=](int64_t n) {
-    return Extreme<T, kWide, Index, true>{y == nullptr ? nullptr : y + n * image, index + n * image, sign};
-  });
+  const auto run = [&](auto sign) {
+    for_windows<kWide>(context, s, x, [=](int64_t n) {
+      return Extreme<T, kWide, decltype(sign)::value, Index, kIndexed>{
+          y == nullptr ? nullptr : y + n * image, kIndexed ? index + n * image : nullptr};
+    });
+  };
+  if (s.kind == PoolKind::max) return run(std::integral_constant<int, 1>());
+  run(std::integral_constant<int, -1>());
 }
 
 }  // namespace fc::cuda

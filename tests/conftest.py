@@ -109,25 +109,3 @@ def gpu(request):
 
     with emulated_gpu(request.getfixturevalue("cuda_module"), request.param) as cupy:
         yield cupy
-
-
-@pytest.fixture(autouse=True)
-def _skip_what_has_no_cuda_kernel_yet(request, monkeypatch):
-    if "gpu" in request.fixturenames:
-        from fastconv.errors import DeviceError
-        from fastconv.ops._cuda import Cuda
-
-        run = Cuda.run
-
-        def run_or_skip(self, kernel, spec, tensors):
-            try:
-                run(self, kernel, spec, tensors)
-            except DeviceError as error:
-                if "there must be a CUDA kernel" in str(error):
-                    pytest.skip(f"{kernel} has no CUDA kernel yet")
-                raise
-
-        monkeypatch.setattr(Cuda, "run", run_or_skip)
-        missing = request.getfixturevalue("cuda_module").missing_kernels("float32")
-        if "test_cuda_models" in request.node.nodeid and missing:
-            pytest.skip(f"no CUDA kernel yet for {', '.join(missing)}")

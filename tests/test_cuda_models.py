@@ -20,7 +20,7 @@ def on_gpu(gpu):
 
 
 def mlp():
-    return [layers.Flatten(), layers.Dense(10, activation="relu"), layers.Dropout(0.3, seed=3), layers.Dense(4)]
+    return [layers.Flatten(), layers.Dense(10, activation="relu"), layers.Dropout(0.3), layers.Dense(4)]
 
 
 def cnn():
@@ -67,12 +67,12 @@ def test_weights_follow_a_model_from_device_to_device(on_gpu):
     model, _ = trained("cuda", cnn)
     there = model.predict(IMAGES, verbose=0)
     fastconv.set_device("cpu")
-    np.testing.assert_allclose(model.predict(IMAGES, verbose=0), there, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model.predict(IMAGES, verbose=0), there, rtol=1e-4, atol=1e-5)
     model.fit(IMAGES, LABELS, batch_size=4, epochs=1, verbose=0)
     here = model.predict(IMAGES, verbose=0)
     assert not np.allclose(here, there, atol=1e-3)
     fastconv.set_device("cuda")
-    np.testing.assert_allclose(model.predict(IMAGES, verbose=0), here, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model.predict(IMAGES, verbose=0), here, rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_assigned_on_the_host_arrives(on_gpu):

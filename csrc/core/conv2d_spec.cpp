@@ -120,12 +120,18 @@ Conv2dSpec Conv2dSpec::make_transpose(DType dtype, const Shape& x, const Shape& 
 }
 
 bool Conv2dSpec::find_shape(std::string_view name, Shape& out) const {
-  if (name == "x" || name == "gate" || name == "addend") {
+  if (name == "x" || name == "gate" || name == "addend" || name == "normalized") {
     out = {N, H, W, C};
   } else if (name == "w") {
     out = {R, S, C / groups, K};
   } else if (name == "bias" || name == "mean" || name == "scale" || name == "shift") {
     out = {K};
+  } else if (name == "batch_mean") {
+    out = {C};
+  } else if (name == "moments") {
+    out = {2, K};
+  } else if (name == "sums") {
+    out = {2, C};
   } else if (name == "y" || name == "residual") {
     out = {N, P, Q, K};
   } else {

@@ -43,6 +43,8 @@ bool NormSpec::find_shape(std::string_view name, Shape& out) const {
              name == "new_mean" || name == "new_variance" || name == "batch_mean" || name == "batch_rstd" ||
              name == "scale") {
     out = {width};
+  } else if (name == "moments" || name == "sums") {
+    out = {2, width};
   } else {
     return false;
   }

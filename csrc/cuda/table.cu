@@ -11,8 +11,11 @@ KernelTable make_table() {
   add_binary_backward(table);
   add_box_copy(table);
   add_dropout(table);
+  add_loss_dense(table);
+  add_loss_sparse(table);
   add_optimizer(table);
   add_prelu(table);
+  add_softmax(table);
   add_vector(table);
   add_batch_norm_training(table);
   add_batch_norm_inference(table);

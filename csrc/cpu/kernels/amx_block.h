@@ -46,10 +46,16 @@ struct SumRows {
   int64_t step;
 };
 
+// Takes no interest in results.
+struct NoGather {
+  template <int M, int V>
+  FC_INLINE void add(const Vec<float> (&)[M][V], const float*, int64_t, int64_t) {}
+};
+
 // M rows from row `i` on, of V vectors; the last one has `tail` columns.
-template <int M, int V>
+template <int M, int V, class Gather>
 FC_INLINE void store_vectors(const SumRows& rows, int64_t i, int64_t column, int64_t tail,
-                             const Epilogue<float>& epilogue) {
+                             const Epilogue<float>& epilogue, Gather& gather) {
   const float* from = rows.sums + i * kPairLines;
   float* const to = rows.out + i * rows.step + column;
   Vec<float> tile[M][V];
@@ -58,6 +64,7 @@ FC_INLINE void store_vectors(const SumRows& rows, int64_t i, int64_t column, int
 #pragma GCC unroll 2
     for (int v = 0; v < V; ++v) tile[m][v] = load(from + m * kPairLines + v * kTileLines);
   epilogue.apply(tile, column, tail, [&](int m) { return to + m * rows.step; });
+  gather.add(tile, to, rows.step, tail);
 #pragma GCC unroll 8
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 2
@@ -65,18 +72,28 @@ FC_INLINE void store_vectors(const SumRows& rows, int64_t i, int64_t column, int
       store_up_to(to + m * rows.step + v * kTileLines, tile[m][v], v == V - 1 ? tail : kTileLines);
 }
 
-template <int V>
-inline void store_sums(const SumRows& rows, int64_t column, int64_t tail, const Epilogue<float>& epilogue) {
+template <int V, class Gather>
+inline void store_sums(const SumRows& rows, int64_t column, int64_t tail, const Epilogue<float>& epilogue,
+                       Gather& gather) {
   int64_t i = 0;  // some rows at a time, which share what the epilogue reads per column
-  for (; i + 8 <= rows.count; i += 8) store_vectors<8, V>(rows, i, column, tail, epilogue);
-  for (; i < rows.count; ++i) store_vectors<1, V>(rows, i, column, tail, epilogue);
+  for (; i + 8 <= rows.count; i += 8) store_vectors<8, V>(rows, i, column, tail, epilogue, gather);
+  for (; i + 2 <= rows.count; i += 2) store_vectors<2, V>(rows, i, column, tail, epilogue, gather);
+  if (i < rows.count) store_vectors<1, V>(rows, i, column, tail, epilogue, gather);
+}
+
+// gather.add(results, …) sees the results of epilogues that fit registers.
+template <class Gather>
+inline void store_sums(const SumRows& rows, int64_t column, int64_t columns, const Epilogue<float>& epilogue,
+                       Gather& gather) {
+  columns > kTileLines ? store_sums<2>(rows, column, columns - kTileLines, epilogue, gather)
+                       : store_sums<1>(rows, column, columns, epilogue, gather);
+  epilogue.finish(rows.out + column, rows.step, rows.count, columns);
 }
 
 inline void store_sums(const SumRows& rows, int64_t column, int64_t columns,
                        const Epilogue<float>& epilogue) {
-  columns > kTileLines ? store_sums<2>(rows, column, columns - kTileLines, epilogue)
-                       : store_sums<1>(rows, column, columns, epilogue);
-  epilogue.finish(rows.out + column, rows.step, rows.count, columns);
+  NoGather none;
+  store_sums(rows, column, columns, epilogue, none);
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -12,8 +12,8 @@
 #pragma once
 
 #include "core/context.h"
-#include "cpu/kernels/amx_block.h"
 #include "cpu/kernels/amx_folded.h"
+#include "cpu/kernels/amx_gather.h"
 #include "cpu/parallel.h"
 
 namespace fc::cpu::FC_ISA {
@@ -39,6 +39,7 @@ struct AmxConv {
   Igemm<float> p;  // its filter is not read
   Grid grid;
   AmxFilter filter;
+  Gather gather{};  // of one group
 };
 
 struct AmxConvBlocking {
@@ -60,6 +61,7 @@ struct AmxConvBlocking {
 
 struct AmxConvWorkspace {
   Bfloat16 *bands, *filter;  // [band][group][part][…], [group][panel][block], where they are split ahead
+  double* gathered;          // [band][2][column]
   int64_t* jumps;
   int32_t* refused;
   SlotWorkspace slots;
@@ -81,6 +83,7 @@ struct AmxConvWorkspace {
     bands = cutter.take<Bfloat16>(
         k.split_bands_ahead ? c.grid.bands * c.p.groups * c.grid.parts * c.grid.plane : 0);
     filter = cutter.take<Bfloat16>(k.split_filter_ahead ? c.p.groups * k.panels * k.panel_size : 0);
+    gathered = cutter.take<double>(c.gather.wanted() ? c.grid.bands * 2 * c.p.columns : 0);
     jumps = cutter.take<int64_t>(c.grid.runs());
     refused = cutter.take<int32_t>(threads);
     WorkspaceCutter one(nullptr);
@@ -105,20 +108,36 @@ inline void split_run_filter(const AmxConv<Grid>& c, int64_t group, int64_t pane
 }
 
 template <class Grid>
+inline int64_t rows_of(const AmxConv<Grid>& c, const Band& band) {
+  return band.images * band.lines * c.p.rows.w.positions;
+}
+
+template <class Grid>
 inline void multiply_band(const AmxConv<Grid>& c, const AmxConvBlocking& k, const Band& band, int64_t group,
                           int64_t panel, const int64_t* jumps, const Bfloat16* grid, const Bfloat16* filter,
-                          float* sums) {
+                          float* sums, double* gathered) {
   const Grid& g = c.grid;
   const int64_t numbers = g.numbers(band), column = panel * kPairLines;
   const int64_t columns = min_of(kPairLines, c.p.columns - column);
   const Epilogue<float> epilogue = c.p.epilogue.from_column(group * c.p.columns);
   const auto sums_of = [&](int64_t first) { return sums + first / kPairLines % 2 * kPairSums; };
+  PanelGather gather(c.gather, column, columns);
   const auto finish = [&](int64_t first) {
     const float* from = sums_of(first);
+    if (first == 0 && gather.wants_centre()) {
+      gather.find_centre(epilogue.bias, [&](const auto& f) {
+        g.for_each_run(band, 0, [&](int64_t i, int64_t n, int64_t, int64_t, int64_t) {
+          for (int64_t row = i; row < i + n; ++row) f(from + row * kPairLines);
+        });
+      });
+    }
     g.for_each_run(band, first, [&](int64_t i, int64_t n, int64_t image, int64_t line, int64_t q) {
       float* out = c.p.out + group * c.p.columns + image * c.p.out_image + line * c.p.out_h + q * c.p.out_w;
-      store_sums({from + i * kPairLines, n, out, c.p.out_w}, column, columns, epilogue);
+      const SumRows rows{from + i * kPairLines, n, out, c.p.out_w};
+      gather.wanted() ? store_sums(rows, column, columns, epilogue, gather)
+                      : store_sums(rows, column, columns, epilogue);
     });
+    if (gather.wanted()) gather.close_block();
   };
   int64_t first = 0;
   for (; first < numbers; first += kPairLines) {
@@ -130,6 +149,7 @@ inline void multiply_band(const AmxConv<Grid>& c, const AmxConvBlocking& k, cons
     if (first > 0) finish(first - kPairLines);  // while the tiles are still busy with these sums
   }
   finish(first - kPairLines);
+  if (gather.wanted()) gather.store_totals(rows_of(c, band), gathered, c.p.columns);
 }
 
 template <class Grid>
@@ -177,11 +197,17 @@ inline bool amx_conv(const AmxConv<Grid>& c, const Context& context) {
         for (int64_t r = 0; r < g.runs(); ++r) split_run_filter(c, group, panel, r, scratch.panel, splitter);
         filter = scratch.panel;
       }
-      multiply_band(c, k, band, group, panel, w.jumps, grid, filter, scratch.sums);
+      multiply_band(c, k, band, group, panel, w.jumps, grid, filter, scratch.sums,
+                    w.gathered + i / groups * 2 * c.p.columns);
     }
     w.refused[slot] |= !splitter.ordinary();
   });
-  return !any_refused(w.refused, context.threads);
+  if (any_refused(w.refused, context.threads)) return false;
+  if (c.gather.wanted()) {
+    merge_bands(c.gather, g.bands, c.p.columns, w.gathered,
+                [&](int64_t band) { return rows_of(c, g.band(band)); });
+  }
+  return true;
 }
 
 }  // namespace fc::cpu::FC_ISA

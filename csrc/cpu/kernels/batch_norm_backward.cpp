@@ -4,9 +4,10 @@
 //            dbeta = Σ_r g      dgamma = rstd·Σ_r g·(x − mean)      a = gamma·rstd
 //            fixed statistics:   dx = a·g
 //            batch statistics:   dx = a·(g − dbeta/n) − a·rstd·dgamma/n·(x − mean)
-// Shapes     dy, x, y, dx, dresidual (rows,width)   gamma, dgamma, dbeta and the statistics (width)
-//            gamma null means 1; y may be null where the activation is linear, dresidual always
-// Blocking   one pass for the two sums (column_sums.h), one for dx; narrow rows are folded
+// Shapes     dy, x, y, dx, dresidual (rows,width)   sums (2,width)   gamma, dgamma, dbeta and the statistics
+//            (width). gamma null means 1; y may be null where the activation is linear, dresidual always
+// Blocking   one pass for the two sums (batch_norm_sums.h), unless whoever made dy has them, and one for dx;
+//            narrow rows are folded
 // Threads    over parts of the rows; sums are combined in ascending order
 // Numerics   a block is summed in T, blocks in double; coefficients in double, rounded once
 // Workspace  two doubles per part and folded column, four T per folded column
@@ -16,7 +17,7 @@
 
 #include "core/norm_spec.h"
 #include "cpu/kernels/activation.h"
-#include "cpu/kernels/column_sums.h"
+#include "cpu/kernels/batch_norm_sums.h"
 #include "cpu/kernels/norm.h"
 
 namespace fc::cpu::FC_ISA {
@@ -44,12 +45,7 @@ struct Workspace {
   static int64_t sums_size(const NormSpec& spec) { return folded_sums_size<T>(spec.rows, spec.width, 2); }
 };
 
-// dy as the activation lets it through.
-template <class T>
-struct AllOpen {
-  const T* dy;
-  FC_INLINE Vec<T> at(int64_t i, int64_t count) const { return load_up_to(dy + i, count); }
-};
+// dy as a relu lets it through.
 template <class T>
 struct ReluGate {
   const T *dy, *y;
@@ -58,20 +54,36 @@ struct ReluGate {
   }
 };
 
-template <class T, class Gate>
-void sum_gradients(const NormSpec& spec, const Gate& gate, const T* x, const Workspace<T>& w, int threads) {
-  const T* mean = w.mean;
-  const auto add = [=](int64_t at, int64_t c, int64_t count, Vec<T>* sum) {
-    const Vec<T> g = gate.at(at, count);
-    sum[0] += g;
-    sum[1] = fma<T>(g, load_up_to(x + at, count) - load_up_to(mean + c, count), sum[1]);
-  };
-  sum_folded_columns<T, 2>(spec.rows, spec.width, threads, w.sums, add);
-}
-
 template <class T>
 size_t batch_norm_training_backward_workspace(const NormSpec& spec, int) {
   return Workspace<T>::bytes(spec);
+}
+
+// dgamma, dbeta, dx and dresidual; `sums` as in batch_norm_sums.h.
+template <class T, class Gate>
+void apply_sums(const NormSpec& spec, const Gate& gate, const T* x, const T* gamma, const T* batch_rstd,
+                const double* sums, const Workspace<T>& w, T* dx, T* dgamma, T* dbeta, T* dresidual,
+                int threads) {
+  const int64_t rows = spec.rows, width = spec.width;
+  const double n = static_cast<double>(rows);
+  for (int64_t c = 0; c < width; ++c) {
+    const double rstd = batch_rstd[c], sum = sums[c], sum_x = sums[width + c];
+    const double a = (gamma ? static_cast<double>(gamma[c]) : 1) * rstd;
+    dbeta[c] = static_cast<T>(sum);
+    dgamma[c] = static_cast<T>(sum_x * rstd);
+    w.scale[c] = static_cast<T>(a);
+    w.slope[c] = static_cast<T>(-a * rstd * rstd * sum_x / n);
+    w.offset[c] = static_cast<T>(-a * sum / n);
+  }
+  for (T* columns : {w.scale, w.slope, w.offset})
+    repeat_in_place(columns, width, folded<T>(rows, width).factor);
+  for_each_folded<T>(rows, width, threads, [=](int64_t at, int64_t c, int64_t count) {
+    const Vec<T> g = gate.at(at, count);
+    const Vec<T> d = load_up_to(x + at, count) - load_up_to(w.mean + c, count);
+    const Vec<T> along_x = fma<T>(d, load_up_to(w.slope + c, count), load_up_to(w.offset + c, count));
+    store_up_to(dx + at, fma<T>(g, load_up_to(w.scale + c, count), along_x), count);
+    if (dresidual != nullptr) store_up_to(dresidual + at, g, count);
+  });
 }
 
 template <class T, class Gate>
@@ -81,27 +93,9 @@ void training_backward(const NormSpec& spec, const Gate& gate, const T* x, const
   const int64_t rows = spec.rows, width = spec.width;
   const int threads = threads_for(rows * width, context.threads);
   const Workspace<T> w(spec, context);
-  const int64_t factor = folded<T>(rows, width).factor;
-  repeat_columns(batch_mean, width, factor, w.mean);
-  sum_gradients(spec, gate, x, w, threads);
-  const double n = static_cast<double>(rows);
-  for (int64_t c = 0; c < width; ++c) {
-    const double rstd = batch_rstd[c], sum = w.sums[c], sum_x = w.sums[width + c];
-    const double a = (gamma ? static_cast<double>(gamma[c]) : 1) * rstd;
-    dbeta[c] = static_cast<T>(sum);
-    dgamma[c] = static_cast<T>(sum_x * rstd);
-    w.scale[c] = static_cast<T>(a);
-    w.slope[c] = static_cast<T>(-a * rstd * rstd * sum_x / n);
-    w.offset[c] = static_cast<T>(-a * sum / n);
-  }
-  for (T* columns : {w.scale, w.slope, w.offset}) repeat_in_place(columns, width, factor);
-  for_each_folded<T>(rows, width, threads, [=](int64_t at, int64_t c, int64_t count) {
-    const Vec<T> g = gate.at(at, count);
-    const Vec<T> d = load_up_to(x + at, count) - load_up_to(w.mean + c, count);
-    const Vec<T> along_x = fma<T>(d, load_up_to(w.slope + c, count), load_up_to(w.offset + c, count));
-    store_up_to(dx + at, fma<T>(g, load_up_to(w.scale + c, count), along_x), count);
-    if (dresidual != nullptr) store_up_to(dresidual + at, g, count);
-  });
+  repeat_columns(batch_mean, width, folded<T>(rows, width).factor, w.mean);
+  sum_gradients(rows, width, gate, x, w.mean, w.sums, threads);
+  apply_sums(spec, gate, x, gamma, batch_rstd, w.sums, w, dx, dgamma, dbeta, dresidual, threads);
 }
 
 template <class T>
@@ -113,6 +107,21 @@ void batch_norm_training_backward(const NormSpec& spec, const T* dy, const T* x,
   };
   if (spec.activation.kind == ActivationKind::relu) return run(ReluGate<T>{dy, y});
   run(AllOpen<T>{dy});
+}
+
+template <class T>
+size_t batch_norm_training_backward_from_sums_workspace(const NormSpec& spec, int) {
+  return Workspace<T>::bytes(spec);
+}
+
+template <class T>
+void batch_norm_training_backward_from_sums(const NormSpec& spec, const T* dy, const T* x, const T* gamma,
+                                            const T* batch_mean, const T* batch_rstd, const double* sums,
+                                            T* dx, T* dgamma, T* dbeta, const Context& context) {
+  const int threads = threads_for(spec.rows * spec.width, context.threads);
+  const Workspace<T> w(spec, context);
+  repeat_columns(batch_mean, spec.width, folded<T>(spec.rows, spec.width).factor, w.mean);
+  apply_sums<T>(spec, AllOpen<T>{dy}, x, gamma, batch_rstd, sums, w, dx, dgamma, dbeta, nullptr, threads);
 }
 
 template <class T>
@@ -129,7 +138,7 @@ void batch_norm_inference_backward(const NormSpec& spec, const T* dy, const T* x
   const Workspace<T> w(spec, context);
   const int64_t factor = folded<T>(rows, width).factor;
   repeat_columns(mean, width, factor, w.mean);
-  sum_gradients(spec, AllOpen<T>{dy}, x, w, threads);
+  sum_gradients(rows, width, AllOpen<T>{dy}, x, w.mean, w.sums, threads);
   for (int64_t c = 0; c < width; ++c) {
     const double rstd = 1 / sqrt(static_cast<double>(variance[c]) + spec.epsilon);
     dbeta[c] = static_cast<T>(w.sums[c]);
@@ -146,6 +155,7 @@ void batch_norm_inference_backward(const NormSpec& spec, const T* dy, const T* x
 
 void add_batch_norm_backward(KernelTable& table) {
   FC_ADD_WITH_WORKSPACE(table, batch_norm_training_backward);
+  FC_ADD_WITH_WORKSPACE(table, batch_norm_training_backward_from_sums);
   FC_ADD_WITH_WORKSPACE(table, batch_norm_inference_backward);
 }
 

@@ -4,152 +4,39 @@
 //            rstd = 1/√(var + epsilon)
 //            y = act((x − mean)·rstd·gamma + beta + residual)      act: linear or relu
 //            new_mean = momentum·mean_in + (1−momentum)·mean, variance likewise
-// Shapes     x, y, residual (null means 0) (rows,width)   everything else (width); gamma, beta null mean 1, 0
-// Blocking   x is read twice, once for the statistics and once for y; narrow rows are folded (folded.h)
+// Shapes     x, y, residual (null means 0) (rows,width)   moments (2,width): what batch_moments.h computes
+//            everything else (width); gamma, beta null mean 1, 0
+// Blocking   x is read once for the moments, unless whoever made it has them, and once for y; narrow rows are
+//            folded (folded.h)
 // Threads    over parts of the rows, merged in ascending order
-// Numerics   Per block of 128 (folded) rows: sums of d and d², d = x − origin, from which the block's own
-//            moments follow; the origin is the mean of the rows before (of the first 8 at the start of a
-//            part), so that little cancels. Blocks are merged in double. What rounding mean to T loses goes
-//            into the shift, so y is as exact as if mean were a double.
-// Workspace  five doubles per part and folded column, three T per folded column
+// Numerics   batch_moments.h. What rounding mean to T loses goes into the shift, so y is as exact as if mean
+//            were a double.
+// Workspace  the moments, or batch_moments.h's; three T per folded column
 // Edges      rows = 0: statistics stay as they are, batch_mean 0, batch_rstd 1. An infinite x makes mean
 //            infinite or NaN and y NaN.
 //            new_mean and mean (new_variance and variance) may be the same memory.
-// Source     Ioffe, Szegedy, "Batch Normalization", 2015; Chan, Golub, LeVeque, "Algorithms for Computing the
-//            Sample Variance", 1983, section 3 (shifted data) and eq. 2.1 (combination).
+// Source     Ioffe, Szegedy, "Batch Normalization", 2015
 #include <math.h>
 
 #include "core/norm_spec.h"
+#include "cpu/kernels/batch_moments.h"
 #include "cpu/kernels/batch_norm_scale.h"
 #include "cpu/kernels/norm.h"
+#include "cpu/kernels/workspace.h"
 
 namespace fc::cpu::FC_ISA {
 namespace {
 
-// Moments of many columns: their means (width doubles), then their sums of squared deviations (width).
-
-// By sums around `origin`, which is finite and should be near the mean.
 template <class T>
-void block_moments(const T* x, const T* origin, int64_t rows, int64_t width, double* moments) {
-  const Vec<T> weight = broadcast(static_cast<T>(1) / static_cast<T>(rows));
-  const auto add = [=](int64_t row, int64_t c, int64_t count, Vec<T>* sums) {
-    const Vec<T> d = load_up_to(x + row * width + c, count) - load_up_to(origin + c, count);
-    // Weighted before it is added: no overflow where the mean itself is representable.
-    sums[0] = fma<T>(d, weight, sums[0]);
-    sums[1] = fma<T>(d, d, sums[1]);
-  };
-  for (int64_t i = 0; i < 2 * width; ++i) moments[i] = 0;
-  sum_columns<T, 2>(0, rows, width, add, moments);
-  for (int64_t c = 0; c < width; ++c) {
-    const double offset = moments[c];
-    const double squares = moments[width + c] - static_cast<double>(rows) * offset * offset;
-    moments[c] = origin[c] + offset;
-    moments[width + c] = squares < 0 ? 0 : squares;
-  }
+size_t batch_norm_training_from_moments_workspace(const NormSpec& spec, int) {
+  return static_cast<size_t>(ColumnScale<T>::size(spec.rows, spec.width)) * sizeof(T);
 }
 
 template <class T>
-T finite_or_zero(double x) {
-  const T rounded = static_cast<T>(x);
-  return rounded - rounded == 0 ? rounded : T(0);
-}
-
-// The mean of the first few rows: good enough to start with.
-template <class T>
-void first_origin(const T* x, int64_t rows, int64_t width, T* origin) {
-  const int64_t few = min_of(rows, 8);
-  for (int64_t c = 0; c < width; ++c) {
-    double total = 0;
-    for (int64_t row = 0; row < few; ++row) total += x[row * width + c];
-    origin[c] = finite_or_zero<T>(total / static_cast<double>(few));
-  }
-}
-
-// `to`, the moments of n rows, becomes those of n + more rows.
-void merge_moments(int64_t width, double* to, int64_t n, const double* from, int64_t more) {
-  const double share = static_cast<double>(more) / static_cast<double>(n + more);
-  const double spread = static_cast<double>(n) * share;
-  for (int64_t c = 0; c < width; ++c) {
-    const double delta = from[c] - to[c];
-    to[c] += delta * share;
-    to[width + c] += from[width + c] + delta * delta * spread;
-  }
-}
-
-// The workspace of a part: its moments, those of a block, and the origin (width T in the place of as many
-// doubles).
-constexpr int64_t kPartDoubles = 5;  // per folded column
-
-// Afterwards `moments` begins with the moments of all folded rows.
-template <class T>
-void folded_moments(const T* x, const Folded& f, double* moments, int threads) {
-  const RowParts cut(f.rows);
-  const int64_t width = f.width;
-  parallel_for(threads, cut.parts, [&](int64_t part) {
-    double *own = moments + part * kPartDoubles * width, *block = own + 2 * width;
-    T* origin = reinterpret_cast<T*>(block + 2 * width);
-    int64_t n = 0;
-    cut.for_each_block(part, [&](int64_t first, int64_t count) {
-      const T* rows = x + first * width;
-      if (n == 0) {
-        first_origin(rows, count, width, origin);
-        block_moments(rows, origin, count, width, own);
-      } else {
-        for (int64_t c = 0; c < width; ++c) origin[c] = finite_or_zero<T>(own[c]);
-        block_moments(rows, origin, count, width, block);
-        merge_moments(width, own, n, block, count);
-      }
-      n += count;
-    });
-  });
-  int64_t n = 0;
-  for (int64_t part = 0; part < cut.parts; n += cut.part_rows(part), ++part) {
-    const double* other = moments + part * kPartDoubles * width;
-    if (part > 0) merge_moments(width, moments, n, other, cut.part_rows(part));
-  }
-}
-
-struct Moments {
-  double mean = 0, squares = 0;
-
-  void merge(int64_t n, double other_mean, double other_squares, int64_t more) {
-    double pair[2] = {mean, squares};
-    const double other[2] = {other_mean, other_squares};
-    merge_moments(1, pair, n, other, more);
-    mean = pair[0], squares = pair[1];
-  }
-};
-
-// Column c out of its folded columns and of the rows that were too few to be folded.
-template <class T>
-Moments unfold(const Folded& f, int64_t width, const double* moments, const T* x, int64_t c) {
-  Moments m;
-  int64_t n = 0;
-  if (f.rows > 0) {
-    for (int64_t i = c; i < f.width; i += width, n += f.rows) {
-      m.merge(n, moments[i], moments[f.width + i], f.rows);
-    }
-  }
-  for (int64_t i = c; i < f.rest; i += width, ++n) m.merge(n, x[f.rows * f.width + i], 0, 1);
-  return m;
-}
-
-template <class T>
-int64_t moments_size(const NormSpec& spec) {
-  const Folded f = folded<T>(spec.rows, spec.width);
-  return RowParts(f.rows).parts * kPartDoubles * f.width;
-}
-
-template <class T>
-size_t batch_norm_training_workspace(const NormSpec& spec, int) {
-  return static_cast<size_t>(moments_size<T>(spec)) * sizeof(double) +
-         static_cast<size_t>(ColumnScale<T>::size(spec.rows, spec.width)) * sizeof(T);
-}
-
-template <class T>
-void batch_norm_training(const NormSpec& spec, const T* x, const T* gamma, const T* beta, const T* mean,
-                         const T* variance, const T* residual, T* y, T* new_mean, T* new_variance,
-                         T* batch_mean, T* batch_rstd, const Context& context) {
+void batch_norm_training_from_moments(const NormSpec& spec, const T* x, const T* gamma, const T* beta,
+                                      const T* mean, const T* variance, const T* residual,
+                                      const double* moments, T* y, T* new_mean, T* new_variance,
+                                      T* batch_mean, T* batch_rstd, const Context& context) {
   const int64_t rows = spec.rows, width = spec.width;
   if (rows == 0) {
     for (int64_t c = 0; c < width; ++c) {
@@ -160,31 +47,58 @@ void batch_norm_training(const NormSpec& spec, const T* x, const T* gamma, const
     }
     return;
   }
-  const Folded f = folded<T>(rows, width);
-  double* moments = static_cast<double*>(context.workspace);
-  const ColumnScale<T> columns(rows, width, reinterpret_cast<T*>(moments + moments_size<T>(spec)));
-  folded_moments(x, f, moments, threads_for(rows * width, context.threads));
+  const ColumnScale<T> columns(rows, width, static_cast<T*>(context.workspace));
   for (int64_t c = 0; c < width; ++c) {
-    const Moments m = unfold(f, width, moments, x, c);
-    const double new_share = 1 - spec.momentum, v = m.squares / static_cast<double>(rows);
-    const double rstd = 1 / sqrt(v + spec.epsilon);
+    const double exact_mean = moments[c], v = moments[width + c] / static_cast<double>(rows);
+    const double new_share = 1 - spec.momentum, rstd = 1 / sqrt(v + spec.epsilon);
     const double scale = (gamma ? static_cast<double>(gamma[c]) : 1) * rstd;
-    batch_mean[c] = columns.mean[c] = static_cast<T>(m.mean);
+    batch_mean[c] = columns.mean[c] = static_cast<T>(exact_mean);
     batch_rstd[c] = static_cast<T>(rstd);
-    new_mean[c] = static_cast<T>(spec.momentum * mean[c] + new_share * m.mean);
+    new_mean[c] = static_cast<T>(spec.momentum * mean[c] + new_share * exact_mean);
     new_variance[c] = static_cast<T>(spec.momentum * variance[c] + new_share * v);
     columns.scale[c] = static_cast<T>(scale);
     const double shift = beta ? static_cast<double>(beta[c]) : 0;
-    columns.shift[c] = static_cast<T>(shift - (m.mean - batch_mean[c]) * scale);
+    columns.shift[c] = static_cast<T>(shift - (exact_mean - batch_mean[c]) * scale);
   }
   const bool relu = spec.activation.kind == ActivationKind::relu;
   scale_columns(rows, width, x, columns, residual, relu, y, context.threads);
+}
+
+// The moments, then what either step needs.
+template <class T>
+struct TrainingWorkspace {
+  double *moments, *rest;
+  size_t bytes;
+
+  TrainingWorkspace(const NormSpec& spec, void* base) : moments(static_cast<double*>(base)) {
+    rest = moments + 2 * spec.width;
+    bytes =
+        static_cast<size_t>(2 * spec.width) * sizeof(double) +
+        either_workspace(static_cast<size_t>(column_moments_size<T>(spec.rows, spec.width)) * sizeof(double),
+                         batch_norm_training_from_moments_workspace<T>(spec, 1));
+  }
+};
+
+template <class T>
+size_t batch_norm_training_workspace(const NormSpec& spec, int) {
+  return TrainingWorkspace<T>(spec, nullptr).bytes;
+}
+
+template <class T>
+void batch_norm_training(const NormSpec& spec, const T* x, const T* gamma, const T* beta, const T* mean,
+                         const T* variance, const T* residual, T* y, T* new_mean, T* new_variance,
+                         T* batch_mean, T* batch_rstd, const Context& context) {
+  const TrainingWorkspace<T> w(spec, context.workspace);
+  column_moments(spec.rows, spec.width, x, w.rest, w.moments, context.threads);
+  batch_norm_training_from_moments(spec, x, gamma, beta, mean, variance, residual, w.moments, y, new_mean,
+                                   new_variance, batch_mean, batch_rstd, Context{w.rest, context.threads});
 }
 
 }  // namespace
 
 void add_batch_norm_training(KernelTable& table) {
   FC_ADD_WITH_WORKSPACE(table, batch_norm_training);
+  FC_ADD_WITH_WORKSPACE(table, batch_norm_training_from_moments);
 }
 
 }  // namespace fc::cpu::FC_ISA

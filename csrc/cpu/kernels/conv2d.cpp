@@ -23,6 +23,10 @@ void add_conv2d(KernelTable& table) {
   FC_ADD_WITH_WORKSPACE(table, conv2d_forward);
   FC_ADD_WITH_WORKSPACE(table, conv2d_backward_input);
   FC_ADD_WITH_WORKSPACE(table, conv2d_backward_weight);
+  FC_ADD_WITH_WORKSPACE(table, conv2d_forward_moments);
+  FC_ADD_WITH_WORKSPACE(table, conv2d_backward_input_sums);
+  name_algorithms<Conv2dPass::forward>(table, KernelId::conv2d_forward_moments);
+  name_algorithms<Conv2dPass::backward_input>(table, KernelId::conv2d_backward_input_sums);
   name_algorithms<Conv2dPass::forward>(table, KernelId::conv2d_forward);
   name_algorithms<Conv2dPass::backward_input>(table, KernelId::conv2d_backward_input);
   name_algorithms<Conv2dPass::backward_weight>(table, KernelId::conv2d_backward_weight);

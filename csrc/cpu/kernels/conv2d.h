@@ -20,6 +20,21 @@ void conv2d_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const T
 template <class T>
 size_t conv2d_backward_input_workspace(const Conv2dSpec& s, int threads);
 
+// conv2d_forward of x, w and bias, and its results' moments (batch_moments.h).
+template <class T>
+void conv2d_forward_moments(const Conv2dSpec& s, const T* x, const T* w, const T* bias, T* y, double* moments,
+                            const Context& context);
+template <class T>
+size_t conv2d_forward_moments_workspace(const Conv2dSpec& s, int threads);
+
+// conv2d_backward_input, and the sums (batch_norm_sums.h) for the batch normalisation that made x.
+template <class T>
+void conv2d_backward_input_sums(const Conv2dSpec& s, const T* dy, const T* w, const T* gate, const T* addend,
+                                const T* normalized, const T* batch_mean, T* dx, double* sums,
+                                const Context& context);
+template <class T>
+size_t conv2d_backward_input_sums_workspace(const Conv2dSpec& s, int threads);
+
 template <class T>
 void conv2d_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* dw, T* dbias,
                             const Context& context);
@@ -69,14 +84,24 @@ bool winograd_backward_weight(const Conv2dSpec& s, const float* x, const float* 
                               const Context& context);
 size_t winograd_backward_weight_workspace(const Conv2dSpec& s, int threads);
 
+// What the results of a convolution on AMX tiles are summed up to (amx_gather.h).
+struct Gather {
+  double* sums = nullptr;                                         // [2][columns]; null: nothing is wanted
+  const float *x = nullptr, *results = nullptr, *mean = nullptr;  // x is laid out like the results
+
+  bool wanted() const { return sums != nullptr; }
+  bool moments() const { return x == nullptr; }
+};
+
 // Where conv2d_algorithm says amx. False, with undefined results, where the direct kernel must run instead:
 // the operands hold infinities, NaN or numbers of 2^48 and more.
 bool amx_conv2d_forward(const Conv2dSpec& s, const float* x, const float* w, const Epilogue<float>& epilogue,
-                        float* y, const Context& context);
-size_t amx_conv2d_forward_workspace(const Conv2dSpec& s, int threads);
+                        float* y, const Context& context, const Gather& gather = {});
+size_t amx_conv2d_forward_workspace(const Conv2dSpec& s, int threads, const Gather& gather = {});
 bool amx_conv2d_backward_input(const Conv2dSpec& s, const float* dy, const float* w,
-                               const Epilogue<float>& epilogue, float* dx, const Context& context);
-size_t amx_conv2d_backward_input_workspace(const Conv2dSpec& s, int threads);
+                               const Epilogue<float>& epilogue, float* dx, const Context& context,
+                               const Gather& gather = {});
+size_t amx_conv2d_backward_input_workspace(const Conv2dSpec& s, int threads, const Gather& gather = {});
 bool amx_conv2d_backward_weight(const Conv2dSpec& s, const float* x, const float* dy, float* dw, float* dbias,
                                 const Context& context);
 size_t amx_conv2d_backward_weight_workspace(const Conv2dSpec& s, int threads);

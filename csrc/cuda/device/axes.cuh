@@ -1,7 +1,7 @@
 // axes.cuh — a loop nest over strided operands, with as few axes as the strides allow.
 #pragma once
 
-#include "cuda/device/divide.cuh"
+#include "cuda/device/divider.cuh"
 
 namespace fc::cuda {
 
@@ -13,7 +13,7 @@ template <int kOperands>
 struct Axes {
   int rank = 0;
   int64_t stride[kMaxAxes][kOperands];  // in elements; 0 repeats the operand along the axis
-  Divider extent[kMaxAxes];
+  WideDivider extent[kMaxAxes];
 
   void append(int64_t e, const int64_t (&s)[kOperands]) {
     if (e == 1) return;
@@ -31,7 +31,7 @@ struct Axes {
   // After the last append.
   void prepare_division() {
     const int64_t n = count();
-    for (int i = 0; i < rank; ++i) extent[i] = Divider(extent[i].divisor, n);
+    for (int i = 0; i < rank; ++i) extent[i] = WideDivider(extent[i].divisor, n);
   }
 
   int64_t count(int first_axis = 0) const {
@@ -53,6 +53,7 @@ struct Axes {
                                          int first_axis = 0) const {
 #pragma unroll
     for (int k = 0; k < kOperands; ++k) offset[k] = 0;
+#pragma unroll 1  // inlined in many places: unrolling costs minutes to compile, and few arrays have four axes
     for (int i = first_axis; i < rank; ++i) {
       int64_t cell = index;
       if (i + 1 < rank) {  // the outermost axis needs no division

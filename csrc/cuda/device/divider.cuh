@@ -32,4 +32,20 @@ struct Divider {
   }
 };
 
+// The same of dividends in [0, limit), whatever the limit.
+struct WideDivider {
+  int64_t divisor;
+  Divider narrow;
+  bool wide;
+
+  WideDivider() = default;
+  WideDivider(int64_t d, int64_t limit) : divisor(d), wide(d > INT32_MAX || limit > INT32_MAX) {
+    if (!wide && d > 0) narrow = Divider(d);
+  }
+
+  __device__ __forceinline__ int64_t quotient(int64_t n) const {
+    return wide ? n / divisor : narrow.quotient(static_cast<int>(n));
+  }
+};
+
 }  // namespace fc::cuda

@@ -1,26 +1,45 @@
 // igemm_kernel.cuh — one tile of a convolution's product per block; what multiplies it is the Engine.
 //
 // Grid       x: tiles, those of the same rows next to each other, so that they find A in the L2 cache
-//            y: phases, or parts of the depth of backward_weight   z: groups
+//            y: phases, or parts of the depth   z: groups
 // Block      Engine::Shape::kThreads
 // Shared memory  the Engine's tiles, then the same bytes stage the results (tile_store.cuh)
-// Numerics   backward_weight's depth is cut by shape alone; partial_sums.cuh adds the parts in order
+// Numerics   parts are cut by shape alone, and finish_parts_kernel adds them in order
 // Edges      rows, columns and depths beyond the last count as 0 and are not stored. A cell outside the image
 //            is 0 too: times an infinite weight it gives NaN
 #pragma once
 
 #include "cuda/device/operand.cuh"
-#include "cuda/device/partial_sums.cuh"
 #include "cuda/device/tile_store.cuh"
 
 namespace fc::cuda {
 
-// How the depth of backward_weight is cut, and where the parts' sums go.
-template <class T>
-struct DepthSplit {
-  PartialSums<T> sums{nullptr, 1, 0, nullptr};
-  int part_depth = 0;
+// How the depth is cut, where tiles alone would leave a GPU idle: blocks sum up a part each. One part is all
+// of it, whatever a phase's depth.
+struct Split {
+  int parts = 1, part_depth = 0;
+  int64_t results = 0;
+  float* partial = nullptr;  // parts x results
 };
+
+// out[i] = epilogue(Σ partial[part * results + i]), the parts in order.
+template <class T>
+__global__ void __launch_bounds__(256)
+    finish_parts_kernel(Split split, int64_t columns, Epilogue<T> epilogue, T* out) {
+  const int64_t i = global_thread();
+  if (i >= split.results) return;
+  float sum[1] = {split.partial[i]};
+#pragma unroll 4
+  for (int part = 1; part < split.parts; ++part) sum[0] += split.partial[part * split.results + i];
+  epilogue.template apply<1>(sum, i % columns, i);
+  store(out + i, sum[0]);
+}
+
+template <class T>
+void finish_parts(const Context& context, const Igemm<T>& p, const Split& split) {
+  launch(finish_parts_kernel<T>, dim3(static_cast<unsigned>(ceil_div(split.results, 256))), dim3(256), 0,
+         context, split, int64_t{p.groups} * p.columns, p.epilogue, p.out);
+}
 
 template <class Engine>
 constexpr size_t igemm_shared_bytes() {
@@ -72,39 +91,38 @@ __device__ __forceinline__ void store_results(const Igemm<T>& p, float (&v)[V], 
   }
 }
 
-// The same for a part's sums, which see no epilogue.
+// The same for a part's sums, whose epilogue comes in finish_parts_kernel.
 template <int V, class T>
-__device__ __forceinline__ void store_part(const Igemm<T>& p, const PartialSums<T>& sums, const float (&v)[V],
-                                           int column, int64_t offset) {
-  const int part = static_cast<int>(blockIdx.y);
-  if (p.chunks_out && column + V <= p.columns) return sums.put(part, offset, v);
+__device__ __forceinline__ void store_part(const Igemm<T>& p, float* to, const float (&v)[V], int column) {
+  if (p.chunks_out && column + V <= p.columns) {
+#pragma unroll
+    for (int i = 0; i < V; i += 4) store_chunk(to + i, {v[i], v[i + 1], v[i + 2], v[i + 3]});
+    return;
+  }
 #pragma unroll
   for (int i = 0; i < V; ++i) {
-    if (column + i < p.columns) sums.template put<1>(part, offset + i, {v[i]});
+    if (column + i < p.columns) to[i] = v[i];
   }
 }
 
 template <Pass kPass, int VA, int VB, class Engine>
 __global__ void __launch_bounds__(Engine::Shape::kThreads, Engine::kBlocks)
-    igemm_kernel(const __grid_constant__ Igemm<typename Engine::T> p, int column_tiles,
-                 DepthSplit<typename Engine::T> split) {
+    igemm_kernel(const __grid_constant__ Igemm<typename Engine::T> p, int column_tiles, Split split) {
   using T = typename Engine::T;
   using Shape = typename Engine::Shape;
   constexpr bool kWeight = kPass == Pass::backward_weight;
   constexpr int V = 16 / sizeof(T);
-  const Gather& g = p.phase[kWeight ? 0 : blockIdx.y];
+  const int y = static_cast<int>(blockIdx.y), part = split.parts > 1 ? y : 0;
+  const Gather& g = p.phase[split.parts > 1 ? 0 : y];
   const int tile = static_cast<int>(blockIdx.x);
   const int first_row = tile / column_tiles * Shape::kRows;
   const int first_column = tile % column_tiles * Shape::kColumns;
   const int rows = kWeight ? g.taps_by_channels : g.pixels;
   if (first_row >= rows) return;  // phases differ in size
 
-  int begin = 0, end = g.taps_by_channels;
-  if constexpr (kWeight) {
-    begin = static_cast<int>(blockIdx.y) * split.part_depth;
-    const int cut = begin + split.part_depth;
-    end = cut < g.pixels ? cut : g.pixels;
-  }
+  const int depth = kWeight ? g.pixels : g.taps_by_channels;
+  const int begin = part * split.part_depth, cut = begin + split.part_depth;
+  const int end = split.parts > 1 && cut < depth ? cut : depth;
   typename Engine::Sums sums;
   multiply_tile<kPass, VA, VB, Engine>(p, g, first_row, first_column, begin, end, sums);
 
@@ -113,10 +131,11 @@ __global__ void __launch_bounds__(Engine::Shape::kThreads, Engine::kBlocks)
       sums, dynamic_shared<float>(), [&](int row_in_tile, int column_in_tile, float (&v)[V]) {
         const int row = first_row + row_in_tile, column = first_column + column_in_tile;
         if (row >= rows || column >= p.columns) return;
-        if constexpr (kWeight) {
-          store_part(p, split.sums, v, column, row * p.b_line + group_out + column);
+        const int64_t offset = (kWeight ? row * p.b_line : locate_result(g, row)) + group_out + column;
+        if (split.parts > 1) {
+          store_part(p, split.partial + part * split.results + offset, v, column);
         } else {
-          store_results(p, v, column, locate_result(g, row) + group_out + column);
+          store_results(p, v, column, offset);
         }
       });
 }

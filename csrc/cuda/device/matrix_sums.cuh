@@ -2,11 +2,9 @@
 //
 // Math         out[k, c] = Σ_r term(k, r, c) for `outer` matrices k of (rows, width)
 // Grid/Block   a block of 256 threads has a tile of columns, `lanes` threads wide, and a part of the rows;
-// its
-//              threads that are left over idle. A second launch adds up the parts
+//              its threads that are left over idle. A second launch adds up the parts
 // Numerics     a thread adds 64 terms in the term's own type, the rest in float64; how rows are cut depends
-// on the
-//              shape alone
+//              on the shape alone
 // Workspace    a float64 per part and result where there is more than one part
 // Edges        no rows: 0
 #pragma once

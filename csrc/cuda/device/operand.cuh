@@ -2,7 +2,8 @@
 //
 // An operand is kAlongDepth when its neighbours in memory are neighbours in depth: its tile is kExtent lines
 // of kDepth elements; else it is kDepth lines of kExtent elements. seek(depth) moves it to a tile; at(j) is
-// where the thread's j-th chunk lies, or null where it counts as zeros. What does not change from tile to
+// where the thread's j-th chunk lies, or null where it counts as zeros, and anywhere() some address that is
+// always valid. What does not change from tile to
 // tile is computed once.
 #pragma once
 
@@ -17,27 +18,38 @@ struct TileOf {
   static constexpr int kExtent = kExtent_, kDepth = kDepth_, V = V_, kThreads = kThreads_;
 };
 
-// A of forward and backward_input: a row is a pixel, the depth runs over taps and channels.
+// A of forward and backward_input: a row is a pixel, the depth runs over taps and channels. Pixels that are
+// many, since chunks are single elements, are located anew each time: there are no registers to keep them in.
 template <class T, class Tile>
 struct PixelRows {
   static constexpr bool kAlongDepth = true;
   static constexpr int V = Tile::V;
   using Layout = ChunkLayout<Tile::kExtent, Tile::kDepth, V, Tile::kThreads>;
+  static constexpr bool kKeep = Layout::kChunks <= 4;
 
   const T* images;
   const Gather& gather;
-  Pixel pixel[Layout::kChunks];
+  int first;
+  Pixel pixel[kKeep ? Layout::kChunks : 1];
   Tap tap;
 
   __device__ __forceinline__ PixelRows(const Igemm<T>& p, const Gather& g, int group, int first)
-      : images(p.a + group * p.a_group), gather(g) {
+      : images(p.a + group * p.a_group), gather(g), first(first) {
+    if constexpr (kKeep) {
 #pragma unroll
-    for (int j = 0; j < Layout::kChunks; ++j) pixel[j] = locate_pixel(g, first + Layout::line(j));
+      for (int j = 0; j < Layout::kChunks; ++j) pixel[j] = locate(j);
+    }
   }
   __device__ __forceinline__ void seek(int depth) { tap = locate_tap(gather, depth + Layout::along()); }
   __device__ __forceinline__ const T* at(int j) const {
-    const int64_t cell = locate_cell(gather, pixel[j], tap);
+    const int64_t cell = locate_cell(gather, kKeep ? pixel[j] : locate(j), tap);
     return cell < 0 ? nullptr : images + cell;
+  }
+  __device__ __forceinline__ const T* anywhere() const { return images; }
+
+ private:
+  __device__ __forceinline__ Pixel locate(int j) const {
+    return locate_pixel(gather, first + Layout::line(j));
   }
 };
 
@@ -62,6 +74,7 @@ struct TapRows {
     const int64_t cell = locate_cell(gather, locate_pixel(gather, row), tap);
     return cell < 0 ? nullptr : images + cell;
   }
+  __device__ __forceinline__ const T* anywhere() const { return images; }
 };
 
 // B of forward (w) and of backward_weight (dy): a matrix with lines of columns, as deep as `end`.
@@ -71,20 +84,21 @@ struct MatrixLines {
   static constexpr int V = Tile::V;
   using Layout = ChunkLayout<Tile::kDepth, Tile::kExtent, V, Tile::kThreads>;
 
-  const T* column;  // where the thread's column begins, null beyond the last one
+  const T* matrix;  // from the thread's column on
+  bool has_column;
   int64_t line_elements;
   int depth, end;
 
   __device__ __forceinline__ MatrixLines(const Igemm<T>& p, int group, int first, int end)
-      : line_elements(p.b_line), end(end) {
-    const int at = first + Layout::along();
-    column = at < p.columns ? p.b + group * p.b_group + at : nullptr;
+      : matrix(p.b), has_column(first + Layout::along() < p.columns), line_elements(p.b_line), end(end) {
+    if (has_column) matrix += group * p.b_group + first + Layout::along();
   }
   __device__ __forceinline__ void seek(int to) { depth = to; }
   __device__ __forceinline__ const T* at(int j) const {
     const int line = depth + Layout::line(j);
-    return column != nullptr && line < end ? column + line * line_elements : nullptr;
+    return has_column && line < end ? matrix + line * line_elements : nullptr;
   }
+  __device__ __forceinline__ const T* anywhere() const { return matrix; }
 };
 
 // B of backward_input: a column is a channel of w, the depth runs over the phase's taps and the filters.
@@ -115,6 +129,7 @@ struct FilterColumns {
     const int column = first + Layout::line(j);
     return offset >= 0 && column < columns ? filter + offset + column * line_elements : nullptr;
   }
+  __device__ __forceinline__ const T* anywhere() const { return filter; }
 };
 
 }  // namespace fc::cuda

@@ -1,8 +1,7 @@
 // philox.cuh — Philox4x32-10, one counter at a time: the random words of csrc/cpu/kernels/philox.h.
 //
-// Math    ten rounds of (c0, c1, c2, c3) -> (hi(B c2) ^ c1 ^ k0, lo(B c2), hi(A c0) ^ c3 ^ k1, lo(A c0)); the
-// keys
-//         grow by constants from round to round
+// Math    ten rounds of (c0, c1, c2, c3) -> (hi(B c2) ^ c1 ^ k0, lo(B c2), hi(A c0) ^ c3 ^ k1, lo(A c0));
+//         the keys grow by constants from round to round
 // Source  Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"
 #pragma once
 

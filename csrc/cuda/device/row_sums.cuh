@@ -2,9 +2,8 @@
 //
 // Math         out[cell] = Σ_t term(cell, t), t < terms
 // Grid/Block   4 or 32 threads, or a block of 256, for a cell and a part of its terms; neighbouring threads
-// have
-//              neighbouring terms. Sums of few cells are cut into parts, which a second launch adds up
-// Numerics     float64 but for the terms of one call of the term; how a sum is cut depends on the shape alone
+//              have neighbouring terms. Sums of few cells are cut into parts, which a second launch adds up
+// Numerics     float64 but for the terms of one call of the term; cut by the shape alone
 // Workspace    a float64 per part and cell where there is more than one part
 // Edges        no terms: 0
 #pragma once

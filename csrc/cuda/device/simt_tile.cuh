@@ -124,7 +124,8 @@ struct SimtEngine {
   using Shape = Shape_;
   using Memory = SimtMemory<Shape>;
   using Sums = SimtSums<Shape>;
-  static constexpr int kBlocks = 2;  // per multiprocessor, at least
+  static constexpr int kBlocks =
+      Shape::TM * Shape::TN > 32 ? 1 : 2;  // per multiprocessor: registers for 64 sums
 
   // sums += A · B over depths [begin, end).
   template <class A, class B>

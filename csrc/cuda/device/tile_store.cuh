@@ -11,7 +11,7 @@
 
 namespace fc::cuda {
 
-inline constexpr int kStagePad = 4;  // floats, against bank conflicts
+inline constexpr int kStagePad = 8;  // floats: a warp of mma.cuh's accumulators then meets every bank once
 
 template <class Sums, int kColumns>
 constexpr size_t stage_bytes() {

@@ -166,6 +166,15 @@ const uint64_t* Block::exchange(uint64_t value, uint32_t mask) {
   return slots;
 }
 
+const Block::Words* Block::exchange_words(const uint32_t* words, int count) {
+  Warp& warp = warps_[running_ / kWarp];
+  const unsigned me = lane();
+  Words* slots = warp.words[warp.phase[me]++ % 2];
+  std::copy_n(words, count, slots[me]);
+  sync_warp(~0u);
+  return slots;
+}
+
 void Block::wait_until(const std::function<bool()>& condition) {
   const unsigned me = running_;
   while (!condition()) fibers_[me]->pause();

@@ -50,6 +50,9 @@ class Block {
   void sync_warp(uint32_t mask);
   // A value of every lane of the running thread's warp in `mask`; other lanes' are poison.
   const uint64_t* exchange(uint64_t value, uint32_t mask);
+  // The same for up to 8 words, among all lanes of the warp.
+  using Words = uint32_t[8];
+  const Words* exchange_words(const uint32_t* words, int count);
   // Lets others run until condition() holds.
   void wait_until(const std::function<bool()>& condition);
 
@@ -66,6 +69,7 @@ class Block {
   struct Warp {
     Barrier barrier;
     uint64_t slots[2][kWarp];  // of one exchange and of the next
+    Words words[2][kWarp];
     unsigned phase[kWarp];
   };
   struct Declared {

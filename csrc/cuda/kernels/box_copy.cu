@@ -4,8 +4,7 @@
 // Shapes     x, y of one rank; axes that lie whole in both arrays join the inner one, so a concatenation over
 //            channels copies runs of channels and one over the batch copies one run
 // Grid/Block box_copy: a thread moves four units, 256 units apart, each the widest of 16, 8, 4 and 2 bytes
-// that
-//            the runs of the box are made of; fill: map.cuh
+//            that the runs of the box are made of; fill: map.cuh
 // Workspace  none
 // Edges      cells of y outside the box keep what they hold; an empty box writes nothing; a refused step
 //            writes nothing

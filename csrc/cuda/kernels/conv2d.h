@@ -18,9 +18,13 @@ template <class T>
 void conv2d_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* dw, T* dbias,
                             const Context& context);
 template <class T>
+size_t conv2d_forward_workspace(const Conv2dSpec& s, int threads);
+template <class T>
+size_t conv2d_backward_input_workspace(const Conv2dSpec& s, int threads);
+template <class T>
 size_t conv2d_backward_weight_workspace(const Conv2dSpec& s, int threads);
 
-// Where conv2d_choice.h says direct.
+// Where conv2d_plan.h says direct.
 template <class T>
 void direct_forward(const Conv2dSpec& s, const T* x, const T* w, const Epilogue<T>& epilogue, T* y,
                     const Context& context);

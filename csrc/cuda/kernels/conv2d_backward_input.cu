@@ -7,10 +7,10 @@
 // Grid/Block a product of pixels and channels per phase (gather.cuh), four phases a launch; depthwise and
 //            narrow groups: conv2d_direct.cu
 // Numerics   as conv2d_forward.cu, ascending in (r,s,k)
-// Workspace  none
+// Workspace  conv2d_backward_input_workspace(spec) bytes: a float32 dx per part where the depth is cut
 // Edges      pixels that no tap reaches are sums of nothing: fill_unreached_kernel comes first
 #include "cuda/kernels/conv2d.h"
-#include "cuda/kernels/conv2d_choice.h"
+#include "cuda/kernels/conv2d_plan.h"
 #include "cuda/table.h"
 
 namespace fc::cuda {
@@ -28,6 +28,11 @@ __global__ void __launch_bounds__(256) fill_unreached_kernel(const Epilogue<T> e
 }  // namespace
 
 template <class T>
+size_t conv2d_backward_input_workspace(const Conv2dSpec& s, int) {
+  return product_workspace<Pass::backward_input, T>(s);
+}
+
+template <class T>
 void conv2d_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const T* gate, const T* addend,
                            T* dx, const Context& context) {
   Epilogue<T> epilogue;
@@ -41,7 +46,7 @@ void conv2d_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const T
   }
   Igemm<T> product = backward_input_product(s, dy, w, epilogue, dx);
   const auto run = [&] {
-    if (product.phases > 0) run_product<Pass::backward_input>(product, {}, context);
+    if (product.phases > 0) run_product<Pass::backward_input>(s, product, context);
     product.phases = 0;
   };
   for_each_phase(s, [&](const Gather& phase) {
@@ -51,6 +56,9 @@ void conv2d_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const T
   run();
 }
 
+template size_t conv2d_backward_input_workspace<float>(const Conv2dSpec&, int);
+template size_t conv2d_backward_input_workspace<half>(const Conv2dSpec&, int);
+template size_t conv2d_backward_input_workspace<bfloat16>(const Conv2dSpec&, int);
 template void conv2d_backward_input(const Conv2dSpec&, const float*, const float*, const float*, const float*,
                                     float*, const Context&);
 template void conv2d_backward_input(const Conv2dSpec&, const half*, const half*, const half*, const half*,
@@ -59,7 +67,7 @@ template void conv2d_backward_input(const Conv2dSpec&, const bfloat16*, const bf
                                     const bfloat16*, bfloat16*, const Context&);
 
 void add_conv2d_backward_input(KernelTable& table) {
-  FC_ADD(table, conv2d_backward_input);
+  FC_ADD_WITH_WORKSPACE(table, conv2d_backward_input);
 }
 
 }  // namespace fc::cuda

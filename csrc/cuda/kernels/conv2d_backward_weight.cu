@@ -12,48 +12,24 @@
 // Edges      an empty batch gives zeros
 #include "cuda/device/bias_sums.cuh"
 #include "cuda/kernels/conv2d.h"
-#include "cuda/kernels/conv2d_choice.h"
+#include "cuda/kernels/conv2d_plan.h"
 #include "cuda/table.h"
 
 namespace fc::cuda {
-namespace {
-
-// The parts that a problem is cut into.
-struct Parts {
-  int64_t count, depth, dw_elements;
-  BiasSums bias_sums;
-
-  explicit Parts(const Conv2dSpec& s)
-      : dw_elements(s.R * s.S * s.group_channels() * s.K), bias_sums(s.N * s.P * s.Q, s.K) {
-    constexpr int64_t kTile = 64, kLeastDepth = 256;
-    const int64_t pixels = s.N * s.P * s.Q;
-    const int64_t tiles =
-        ceil_div(s.R * s.S * s.group_channels(), kTile) * ceil_div(s.group_filters(), kTile) * s.groups;
-    depth = ceil_div(ceil_div(pixels, parts_for(tiles, pixels, kLeastDepth)), kTile) * kTile;
-    count = pixels > 0 ? ceil_div(pixels, depth) : 1;
-  }
-  size_t dw_bytes() const { return count > 1 ? sizeof(float) * count * dw_elements : 0; }
-};
-
-}  // namespace
 
 template <class T>
 size_t conv2d_backward_weight_workspace(const Conv2dSpec& s, int) {
-  const Parts parts(s);
-  return std::max(suits_direct(s) ? direct_backward_weight_workspace(s) : parts.dw_bytes(),
-                  parts.bias_sums.workspace());
+  return std::max(
+      suits_direct(s) ? direct_backward_weight_workspace(s) : product_workspace<Pass::backward_weight, T>(s),
+      BiasSums(s.N * s.P * s.Q, s.K).workspace());
 }
 
 template <class T>
 void conv2d_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* dw, T* dbias,
                             const Context& context) {
-  const Parts parts(s);
-  if (dbias != nullptr) parts.bias_sums.run(context, dy, context.workspace, dbias);
+  if (dbias != nullptr) BiasSums(s.N * s.P * s.Q, s.K).run(context, dy, context.workspace, dbias);
   if (suits_direct(s)) return direct_backward_weight(s, x, dy, dw, context);
-  const PartialSums<T> sums(context.workspace, parts.count, parts.dw_elements, dw);
-  run_product<Pass::backward_weight>(backward_weight_product(s, x, dy, dw),
-                                     {sums, static_cast<int>(parts.depth)}, context);
-  sums.add(context);
+  run_product<Pass::backward_weight>(s, backward_weight_product(s, x, dy, dw), context);
 }
 
 template size_t conv2d_backward_weight_workspace<float>(const Conv2dSpec&, int);

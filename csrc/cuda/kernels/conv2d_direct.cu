@@ -80,7 +80,7 @@ __device__ __forceinline__ void multiply_add(float (&sum)[V], const T* a, const 
 
 template <class T, int V, class Index>
 __global__ void __launch_bounds__(256, 2) direct_forward_kernel(Numbers<Index> s, const T* x, const T* w,
-                                                             Epilogue<T> epilogue, T* y, int64_t chunks) {
+                                                                Epilogue<T> epilogue, T* y, int64_t chunks) {
   if (global_thread() >= chunks) return;
   const Place<Index> at(static_cast<Index>(global_thread()), s.P, s.Q, s.K / V);
   const Index k = at.chunk * V, first_c = k / s.Kg * s.Cg;

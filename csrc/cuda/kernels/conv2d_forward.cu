@@ -4,16 +4,21 @@
 //            v = bias[k] + Σ_{r,s,c} x[n, p·sh−pt+r·dh, q·sw−pl+s·dw, c] · w[r,s,c,k]
 // Shapes     x (N,H,W,C)  w (R,S,C/g,K)  bias, mean, scale, shift (K)  residual, y (N,P,Q,K) C-contiguous;
 //            all but x, w and y may be null, mean and scale together
-// Grid/Block a product of pixels and filters, see igemm_kernel.cuh; which tiles: conv2d_choice.h; depthwise
+// Grid/Block a product of pixels and filters, see igemm_kernel.cuh; which tiles: conv2d_plan.h; depthwise
 //            and narrow groups: conv2d_direct.cu
 // Numerics   float32 sums, ascending in (r,s,c); then epilogue.cuh; one rounding at the store
-// Workspace  none
+// Workspace  conv2d_forward_workspace(spec) bytes: a float32 y per part where the depth is cut
 // Edges      an empty batch launches nothing; cells outside the image: igemm_kernel.cuh
 #include "cuda/kernels/conv2d.h"
-#include "cuda/kernels/conv2d_choice.h"
+#include "cuda/kernels/conv2d_plan.h"
 #include "cuda/table.h"
 
 namespace fc::cuda {
+
+template <class T>
+size_t conv2d_forward_workspace(const Conv2dSpec& s, int) {
+  return product_workspace<Pass::forward, T>(s);
+}
 
 template <class T>
 void conv2d_forward(const Conv2dSpec& s, const T* x, const T* w, const T* bias, const T* mean, const T* scale,
@@ -22,9 +27,12 @@ void conv2d_forward(const Conv2dSpec& s, const T* x, const T* w, const T* bias, 
   epilogue.bias = bias, epilogue.mean = mean, epilogue.scale = scale, epilogue.shift = shift;
   epilogue.addend = residual, epilogue.activation = Activated(s.activation);
   if (suits_direct(s)) return direct_forward(s, x, w, epilogue, y, context);
-  run_product<Pass::forward>(forward_product(s, x, w, epilogue, y), {}, context);
+  run_product<Pass::forward>(s, forward_product(s, x, w, epilogue, y), context);
 }
 
+template size_t conv2d_forward_workspace<float>(const Conv2dSpec&, int);
+template size_t conv2d_forward_workspace<half>(const Conv2dSpec&, int);
+template size_t conv2d_forward_workspace<bfloat16>(const Conv2dSpec&, int);
 template void conv2d_forward(const Conv2dSpec&, const float*, const float*, const float*, const float*,
                              const float*, const float*, const float*, float*, const Context&);
 template void conv2d_forward(const Conv2dSpec&, const half*, const half*, const half*, const half*,
@@ -34,7 +42,7 @@ template void conv2d_forward(const Conv2dSpec&, const bfloat16*, const bfloat16*
                              const Context&);
 
 void add_conv2d_forward(KernelTable& table) {
-  FC_ADD(table, conv2d_forward);
+  FC_ADD_WITH_WORKSPACE(table, conv2d_forward);
 }
 
 }  // namespace fc::cuda

@@ -4,7 +4,7 @@
 // Shapes     x (M,K)  w (K,N)  bias (N) or null  y (M,N)     C-contiguous
 // Grid/Block a convolution of one tap over images of one pixel: conv2d_forward.cu. dense_forward_streamed is
 //            the same here: the tiles stream w once for a few rows, too
-// Workspace  none
+// Workspace  that of the convolution
 // Edges      an empty batch writes nothing
 #include "cuda/kernels/conv2d.h"
 #include "cuda/table.h"
@@ -13,9 +13,19 @@ namespace fc::cuda {
 namespace {
 
 template <class T>
+size_t dense_forward_workspace(const GemmSpec& s, int threads) {
+  return conv2d_forward_workspace<T>(as_convolution(s), threads);
+}
+
+template <class T>
 void dense_forward(const GemmSpec& s, const T* x, const T* w, const T* bias, T* y, const Context& context) {
   const T* const none = nullptr;
   conv2d_forward(as_convolution(s), x, w, bias, none, none, none, none, y, context);
+}
+
+template <class T>
+size_t dense_forward_streamed_workspace(const GemmSpec& s, int threads) {
+  return dense_forward_workspace<T>(s, threads);
 }
 
 template <class T>
@@ -27,8 +37,8 @@ void dense_forward_streamed(const GemmSpec& s, const T* x, const T* w, const T* 
 }  // namespace
 
 void add_dense_forward(KernelTable& table) {
-  FC_ADD(table, dense_forward);
-  FC_ADD(table, dense_forward_streamed);
+  FC_ADD_WITH_WORKSPACE(table, dense_forward);
+  FC_ADD_WITH_WORKSPACE(table, dense_forward_streamed);
 }
 
 }  // namespace fc::cuda

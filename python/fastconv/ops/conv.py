@@ -58,6 +58,14 @@ def _lower_normalized(dtype: str, shapes: tuple[Shape | None, ...], **attrs: Any
     return Lowered(((spec.shape("y"), dtype),), (Call("conv2d_forward", spec, tensors),))
 
 
+def _lower_moments(dtype: str, shapes: tuple[Shape | None, ...], **attrs: Any) -> Lowered:
+    x, w, bias = shapes
+    spec = _spec(dtype, x, w, **attrs)
+    expect_shape("conv2d", "bias", bias, spec.shape("bias"))
+    outputs = ((spec.shape("y"), dtype), (spec.shape("moments"), "float64"))
+    return Lowered(outputs, (Call("conv2d_forward_moments", spec, (0, 1, None if bias is None else 2, 3, 4)),))
+
+
 def _lower_backward_input(dtype: str, shapes: tuple[Shape | None, ...], *, x_shape: Shape, **geometry: Any) -> Lowered:
     dy, w, gate, addend = shapes
     spec = _spec(dtype, x_shape, w, **geometry)
@@ -66,6 +74,20 @@ def _lower_backward_input(dtype: str, shapes: tuple[Shape | None, ...], *, x_sha
     expect_shape("conv2d", "addend", addend, spec.shape("x"))
     tensors = (0, 1, None if gate is None else 2, None if addend is None else 3, 4)
     return Lowered(((spec.shape("x"), dtype),), (Call("conv2d_backward_input", spec, tensors),))
+
+
+def _lower_backward_input_sums(
+    dtype: str, shapes: tuple[Shape | None, ...], *, x_shape: Shape, **geometry: Any
+) -> Lowered:
+    dy, w, gate, addend, normalized, batch_mean = shapes
+    spec = _spec(dtype, x_shape, w, **geometry)
+    expect_shape("conv2d", "dy", dy, spec.shape("y"))
+    for name, shape in (("gate", gate), ("addend", addend), ("normalized", normalized)):
+        expect_shape("conv2d", name, shape, spec.shape("x"))
+    expect_shape("conv2d", "batch_mean", batch_mean, spec.shape("batch_mean"))
+    tensors = (*(None if shape is None else i for i, shape in enumerate(shapes)), 6, 7)
+    outputs = ((spec.shape("x"), dtype), (spec.shape("sums"), "float64"))
+    return Lowered(outputs, (Call("conv2d_backward_input_sums", spec, tensors),))
 
 
 def _lower_backward_weight(
@@ -99,6 +121,15 @@ NORMALIZED = register(
 )
 # dx + addend, then the gradient of the activation at gate; plans move both in.
 BACKWARD_INPUT = register(OpDef("conv2d_backward_input", ("dy", "w", "gate?", "addend?"), _lower_backward_input))
+# The same two with the sums over each channel that a batch normalisation next to them needs; plans write them this way.
+FORWARD_MOMENTS = register(OpDef("conv2d_moments", ("x", "w", "bias?"), _lower_moments))
+BACKWARD_INPUT_SUMS = register(
+    OpDef(
+        "conv2d_backward_input_sums",
+        ("dy", "w", "gate?", "addend?", "normalized", "batch_mean"),
+        _lower_backward_input_sums,
+    )
+)
 BACKWARD_WEIGHT = register(OpDef("conv2d_backward_weight", ("x", "dy"), _lower_backward_weight))
 
 

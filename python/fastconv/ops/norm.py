@@ -63,6 +63,19 @@ def _lower_training(
     return Lowered(tuple((spec.shape(n), dtype) for n in names), (Call("batch_norm_training", spec, tensors),))
 
 
+def _lower_from_moments(
+    dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float, momentum: float, activation: ActivationTuple
+) -> Lowered:
+    x, gamma, beta, mean, var, residual, moments = shapes
+    spec = _spec("batch_norm", dtype, x, epsilon, momentum, activation)
+    _expect("batch_norm", spec, gamma=gamma, beta=beta, mean=mean, var=var, residual=residual, moments=moments)
+    names = ("y", "new_mean", "new_variance", "batch_mean", "batch_rstd")
+    tensors = (*(_register_of(i, shape) for i, shape in enumerate(shapes)), 7, 8, 9, 10, 11)
+    return Lowered(
+        tuple((spec.shape(n), dtype) for n in names), (Call("batch_norm_training_from_moments", spec, tensors),)
+    )
+
+
 def _lower_training_backward(
     dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float, activation: ActivationTuple, residual: bool
 ) -> Lowered:
@@ -72,6 +85,15 @@ def _lower_training_backward(
     outputs = tuple((spec.shape(n), dtype) for n in ("x", "gamma", "beta", *(("residual",) if residual else ())))
     tensors = (0, 1, _register_of(2, y), _register_of(3, gamma), 4, 5, 6, 7, 8, 9 if residual else None)
     return Lowered(outputs, (Call("batch_norm_training_backward", spec, tensors),))
+
+
+def _lower_backward_from_sums(dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float) -> Lowered:
+    dy, x, gamma, _, _, sums = shapes
+    spec = _spec("batch_norm", dtype, x, epsilon)
+    _expect("batch_norm", spec, dy=dy, sums=sums)
+    outputs = tuple((spec.shape(n), dtype) for n in ("x", "gamma", "beta"))
+    tensors = (0, 1, _register_of(2, gamma), 3, 4, 5, 6, 7, 8)
+    return Lowered(outputs, (Call("batch_norm_training_backward_from_sums", spec, tensors),))
 
 
 def _training_gradient(g: Gradient) -> tuple[Any, ...]:
@@ -126,6 +148,20 @@ TRAINING_BACKWARD = register(
         "batch_norm_training_backward",
         ("dy", "x", "y?", "gamma?", "batch_mean", "batch_rstd"),
         _lower_training_backward,
+    )
+)
+# With what the convolution that makes x (dy) has summed up; plans write them this way.
+FROM_MOMENTS = register(
+    OpDef(
+        "batch_norm_training_from_moments", (*_INPUTS, "moments"), _lower_from_moments, dtypes={"moments": ("float64",)}
+    )
+)
+BACKWARD_FROM_SUMS = register(
+    OpDef(
+        "batch_norm_training_backward_from_sums",
+        ("dy", "x", "gamma?", "batch_mean", "batch_rstd", "sums"),
+        _lower_backward_from_sums,
+        dtypes={"sums": ("float64",)},
     )
 )
 INFERENCE = register(OpDef("batch_norm_inference", _INPUTS, _lower_inference, _inference_gradient))

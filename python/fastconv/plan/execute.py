@@ -56,11 +56,11 @@ class Plan:
         parts = {**(parts or {}), **{value: part for run in assignments for value, part in run.parts.items()}}
         kept = [*outputs, *([guard] if guard else []), *(run.value for run in assignments), *parts]
         kept += [t for update in updates for t in update.tensors if isinstance(t, Value)]
+        self._target = target = targets.current()
         self.nodes = nodes_behind(kept)
         if fuse:
-            self.nodes = rewrites.fuse(self.nodes, kept)
+            self.nodes = rewrites.fuse(self.nodes, kept, target.lacks)
         self._kernels = {"dense_forward": "dense_forward_streamed"} if streams else {}
-        self._target = target = targets.current()
         self._arrays = place(layout(self.nodes, inputs, kept, parts), target)
         self.arena_bytes = self._arrays.arena_bytes
         self.program = target.program

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from fastconv.graph import Node, Value
 from fastconv.ops import activation, conv, loss, norm
@@ -13,6 +13,7 @@ from fastconv.plan.joins import join_gradients
 from fastconv.plan.normalization import fuse_normalization, normalize_convolutions
 from fastconv.plan.pooling import keep_winners
 from fastconv.plan.rewrite import Rewriting, derived
+from fastconv.plan.statistics import gather_statistics
 
 __all__ = ["fuse", "fuse_output_activation_into_loss"]
 
@@ -42,15 +43,23 @@ def fuse_output_activation_into_loss(value: Value) -> Value:
     return apply(node.op, target, prediction.node.inputs[0], **{**node.attrs, "from_logits": True})
 
 
-def fuse(nodes: Sequence[Node], kept: Iterable[Value]) -> list[Node]:
+def fuse(nodes: Sequence[Node], kept: Iterable[Value], lacks: Container[str] = ()) -> list[Node]:
     """Every rewrite of a whole graph, forward and backward. Runs after differentiation: backward rules read the
-    activation's output wherever they can."""
+    activation's output wherever they can.
+
+    Args:
+        nodes: of the graph.
+        kept: values that callers read after a run.
+        lacks: kernels that the plan's device does not have.
+    """
     graph = Rewriting(nodes, kept)
     _fuse_activations(graph)
     join_gradients(graph)
     move_activation_gradients(graph)
     fuse_normalization(graph)
     normalize_convolutions(graph)
+    if "conv2d_forward_moments" not in lacks:
+        gather_statistics(graph)
     keep_winners(graph)
     return graph.nodes
 

@@ -26,6 +26,7 @@ class Host:
 
     def __init__(self) -> None:
         self.program = _cpu.Program()
+        self.lacks: frozenset[str] = frozenset()
         self._mirrors: dict[Mirror, None] = {}
 
     def arena(self, size: int) -> np.ndarray:
@@ -66,6 +67,7 @@ class Gpu:
 
     def __init__(self, cupy: Any, module: Any, device: int) -> None:
         self.program = module.Program()
+        self.lacks = frozenset(module.missing_kernels("float32"))
         self._cupy = cupy
         self._number = device
         self._device = cupy.cuda.Device(device)

@@ -85,11 +85,11 @@ __global__ void __launch_bounds__(kColumnThreads, 2)
   store_partial<K, kSize>(m, walk, part, sums, partial);
 }
 
-// Sums of parts, as at[part][k][folded column].
+// Sums of parts, as at[part][k][folded column]; a folded row is 2^fold_bits rows.
 struct Partials {
   const float* at;
   int64_t parts, width, folded_width;
-  int factor;
+  int fold_bits;
 };
 
 template <int K, class Finish>
@@ -97,10 +97,10 @@ __global__ void __launch_bounds__(kWarp* kWarpsPerBlock) column_totals_kernel(Pa
   const int64_t column = static_cast<int64_t>(blockIdx.x) * kWarpsPerBlock + threadIdx.y;
   if (column >= m.width) return;
   double totals[K] = {};
-  const int64_t entries = m.parts * m.factor;
+  const int64_t entries = m.parts << m.fold_bits;
 #pragma unroll 4
   for (int64_t i = threadIdx.x; i < entries; i += kWarp) {
-    const int64_t part = i / m.factor, fold = i % m.factor;
+    const int64_t part = i >> m.fold_bits, fold = i - (part << m.fold_bits);
 #pragma unroll
     for (int k = 0; k < K; ++k) {
       totals[k] += m.at[(part * K + k) * m.folded_width + fold * m.width + column];
@@ -125,7 +125,7 @@ void column_sums(const Context& context, int64_t rows, int64_t width, const Term
                  const Finish& finish) {
   const Columns m = sum_columns_grid(rows, width, Terms::kWide);
   launch(column_partials_kernel<K, Terms>, m.grid(), m.block(), 0, context, m, terms, partial);
-  column_totals<K>(context, Partials{partial, m.parts, m.width, m.folded_width, m.factor}, finish);
+  column_totals<K>(context, Partials{partial, m.parts, m.width, m.folded_width, m.fold_bits}, finish);
 }
 
 }  // namespace fc::cuda

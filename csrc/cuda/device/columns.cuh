@@ -26,7 +26,7 @@ struct Columns {
   int64_t part_rows;                  // folded rows of a part
   int64_t packs;                      // of a folded row
   int64_t tail;                       // elements behind the last whole folded row
-  int factor;                         // rows in a folded row
+  int factor, fold_bits;              // rows in a folded row: 2^fold_bits
   unsigned tiles, parts, block_x, block_y;
 
   // Threads take kWalkRows to `rows_each` rows, as few as `blocks` blocks allow.
@@ -34,6 +34,7 @@ struct Columns {
       : rows(rows), width(width) {
     constexpr int64_t kMostTilePacks = 64, kMostParts = 65535;
     factor = pack / static_cast<int>(std::min<int64_t>(width & -width, pack));
+    fold_bits = std::countr_zero(static_cast<unsigned>(factor));
     folded_width = width * factor;
     folded_rows = rows / factor;
     packs = folded_width / pack;

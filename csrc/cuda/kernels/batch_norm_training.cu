@@ -133,9 +133,10 @@ __global__ void __launch_bounds__(kWarp* kWarpsPerBlock)
   const int64_t c = static_cast<int64_t>(blockIdx.x) * kWarpsPerBlock + threadIdx.y;
   if (c >= m.width) return;
   Moments own;
-  const int64_t entries = static_cast<int64_t>(m.parts) * m.factor;
+  const int64_t entries = static_cast<int64_t>(m.parts) << m.fold_bits;
+#pragma unroll 4
   for (int64_t i = threadIdx.x; i < entries; i += kWarp) {
-    const int64_t part = i / m.factor, fold = i % m.factor;
+    const int64_t part = i >> m.fold_bits, fold = i - (part << m.fold_bits);
     const float* from = partial + part * 3 * m.folded_width + fold * m.width + c;
     const int64_t rest = m.folded_rows - part * m.part_rows, n = rest < m.part_rows ? rest : m.part_rows;
     own.merge({static_cast<double>(n), static_cast<double>(from[0]) + from[m.folded_width],

@@ -196,7 +196,7 @@ void run_wide(const NormSpec& spec, const Operands<T>& o, T* dgamma, T* dbeta, c
       const int64_t blocks = row_blocks(shape);
       launch(layer_norm_gradient_kernel<T, kWide, kKept, decltype(in_warp)::value>,
              dim3(static_cast<unsigned>(blocks)), shape.block(), 0, context, shape, o, partial);
-      column_totals<2>(context, Partials{partial, blocks, spec.width, spec.width, 1}, finish);
+      column_totals<2>(context, Partials{partial, blocks, spec.width, spec.width, 0}, finish);
     } else {
       if (spec.rows > 0) {
         launch(long_row_gradient_kernel<T, kWide>, dim3(static_cast<unsigned>(spec.rows)), shape.block(), 0,

@@ -10,12 +10,18 @@ from typing import Any
 import numpy as np
 
 from fastconv.graph import Node, Value
+from fastconv.ops import activation, norm
+from fastconv.ops.dropout import DROPOUT
 from fastconv.plan.memory import Block, plan_offsets
 from fastconv.plan.runs import Part
 from fastconv.plan.targets import Gpu, Host
 from fastconv.variables import Variable
 
 __all__ = ["Layout", "Placement", "layout", "place"]
+
+# The first result may lie where the first argument did, if nobody reads that again: such kernels write each element
+# after they have read what it is made of. Lines that were just read are written without fetching others.
+_IN_PLACE = (norm.TRAINING_BACKWARD, norm.BACKWARD_FROM_SUMS, activation.BACKWARD_FROM_OUTPUT, DROPOUT)
 
 
 class Placement:
@@ -61,7 +67,7 @@ def layout(
         kept: values that are read after the last node.
         parts: values whose memory is part of another's.
     """
-    owners = _owners(nodes, parts)
+    owners = _owners(nodes, {*inputs, *kept}, parts)
     end = len(nodes)
     lifetime: dict[Value, list[int]] = {}
 
@@ -108,12 +114,22 @@ def place(plan: Layout, target: Host | Gpu) -> Placement:
     return Placement(target, arrays, scratch, plan.size)
 
 
-def _owners(nodes: Sequence[Node], parts: Mapping[Value, Part]) -> dict[Value, Part]:
-    """For each value without memory of its own, a part or a view (reshape): the value that owns it, and the place."""
+def _owners(nodes: Sequence[Node], lasting: set[Value], parts: Mapping[Value, Part]) -> dict[Value, Part]:
+    """For each value without memory of its own, a part, a view (reshape) or what is written over a kernel's first
+    argument: the value that owns it, and the place."""
     owners = dict(parts)
+    last_reader = {value: node for node in nodes for value in node.inputs if value is not None}
+    viewed = {node.inputs[node.lowered.view_of] for node in nodes if node.lowered.view_of is not None}
+    made = {value for node in nodes for value in node.outputs}
     for node in nodes:
         if node.lowered.view_of is not None:
             source = node.inputs[node.lowered.view_of]
             assert source is not None and node.outputs[0] not in parts
             owners[node.outputs[0]] = owners.get(source, Part(source, 0))
+        elif node.op in _IN_PLACE:
+            source, result = node.inputs[0], node.outputs[0]
+            assert source is not None
+            free = source in made and source not in lasting and source not in viewed and source not in owners
+            if free and last_reader[source] is node and node.inputs.count(source) == 1 and result not in parts:
+                owners[result] = Part(source, 0)
     return owners

@@ -32,6 +32,15 @@ __device__ __forceinline__ Chunk<T, V> zero_chunk() {
   return zeros;
 }
 
+// The next number becomes the first: how a loop that is not unrolled goes through registers.
+template <int V>
+__device__ __forceinline__ void rotate(float (&v)[V]) {
+  const float first = v[0];
+#pragma unroll
+  for (int i = 0; i + 1 < V; ++i) v[i] = v[i + 1];
+  v[V - 1] = first;
+}
+
 // A tile of kLines lines of kLength elements, in chunks of V: neighbouring threads take neighbouring chunks,
 // and all chunks of one thread begin at the same place of their lines.
 template <int kLines, int kLength, int V, int kThreads>

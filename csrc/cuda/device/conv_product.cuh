@@ -13,16 +13,17 @@ inline constexpr int64_t kMostInt = (int64_t{1} << 31) - (int64_t{1} << 16);
 
 // Whether every index of the product, and every cell it may ask for, fits an int.
 inline bool fits_int(const Conv2dSpec& s) {
+  constexpr int64_t kSlack = 8;  // pixels beyond the last, which threads may look at and leave out
   const auto axis_fits = [](int64_t positions, int64_t step, int64_t taps, int64_t dilation, int64_t pad) {
     const auto in_double = static_cast<double>(positions) * static_cast<double>(step) +
                            static_cast<double>(taps) * static_cast<double>(dilation) +
                            static_cast<double>(pad);
     return in_double < static_cast<double>(kMostInt);
   };
-  return axis_fits(s.P + s.H, s.stride_h, s.R, s.dilation_h, s.pad_top) &&
-         axis_fits(s.Q + s.W, s.stride_w, s.S, s.dilation_w, s.pad_left) && s.N * s.P * s.Q < kMostInt &&
-         s.N * s.H * s.W < kMostInt && s.H * s.W < kMostInt && s.R * s.S * s.C < kMostInt &&
-         s.R * s.S * s.K < kMostInt && s.groups < (1 << 16);
+  return axis_fits(s.P + s.H + kSlack, s.stride_h, s.R, s.dilation_h, s.pad_top) &&
+         axis_fits(s.Q + s.W + kSlack, s.stride_w, s.S, s.dilation_w, s.pad_left) &&
+         s.N * s.P * s.Q < kMostInt && s.N * s.H * s.W < kMostInt && s.H * s.W < kMostInt &&
+         s.R * s.S * s.C < kMostInt && s.R * s.S * s.K < kMostInt && s.groups < (1 << 16);
 }
 
 inline Gather forward_gather(const Conv2dSpec& s) {

@@ -61,10 +61,8 @@ struct Epilogue {
   __device__ __forceinline__ void activate_each(float (&v)[V]) const {
 #pragma unroll 1
     for (int turn = 0; turn < V; ++turn) {
-      const float first = activate(activation, v[0]);
-#pragma unroll
-      for (int i = 0; i + 1 < V; ++i) v[i] = v[i + 1];
-      v[V - 1] = first;
+      v[0] = activate(activation, v[0]);
+      rotate(v);
     }
   }
 

@@ -82,12 +82,12 @@ __device__ __forceinline__ void store_results(const Igemm<T>& p, float (&v)[V], 
     store_chunk(p.out + offset, v);
     return;
   }
-#pragma unroll
-  for (int i = 0; i < V; ++i) {
-    if (column + i >= p.columns) return;
-    float one[1] = {v[i]};
+#pragma unroll 1
+  for (int i = 0; i < V && column + i < p.columns; ++i) {
+    float one[1] = {v[0]};
     p.epilogue.template apply<1>(one, of_all + i, offset + i);
     store(p.out + offset + i, one[0]);
+    rotate(v);
   }
 }
 

@@ -18,14 +18,25 @@ constexpr size_t stage_bytes() {
   return sizeof(float) * Sums::kSliceRows * (kColumns + kStagePad);
 }
 
-// Calls store(row, column, chunk of V sums) for every chunk of a kRows x kColumns tile. All threads of the
-// block call it; `stage` is shared memory that nobody reads any more.
-template <int V, int kColumns, int kThreads, int kSlice = 0, class Sums, class Store>
+// Stages slice number `slice`; the sums are in registers, which only constants can name.
+template <int kSlice = 0, class Sums>
+__device__ __forceinline__ void stage_slice(const Sums& sums, int slice, float* to, int pitch) {
+  if (slice == kSlice) {
+    sums.template stage<kSlice>(to, pitch);
+  } else if constexpr (kSlice + 1 < Sums::kSlices) {
+    stage_slice<kSlice + 1>(sums, slice, to, pitch);
+  }
+}
+
+// Calls store(row, column, chunk of V sums) for every chunk of a tile with kColumns. All threads of the block
+// call it; `stage` is shared memory that nobody reads any more.
+template <int V, int kColumns, int kThreads, class Sums, class Store>
 __device__ __forceinline__ void store_tile(const Sums& sums, float* stage, const Store& store) {
   constexpr int kPitch = kColumns + kStagePad, kPerRow = kColumns / V;
-  if constexpr (kSlice < Sums::kSlices) {
+#pragma unroll 1
+  for (int slice = 0; slice < Sums::kSlices; ++slice) {
     __syncthreads();
-    sums.template stage<kSlice>(stage, kPitch);
+    stage_slice(sums, slice, stage, kPitch);
     __syncthreads();
 #pragma unroll 1
     for (int i = static_cast<int>(threadIdx.x); i < Sums::kSliceRows * kPerRow; i += kThreads) {
@@ -37,9 +48,8 @@ __device__ __forceinline__ void store_tile(const Sums& sums, float* stage, const
 #pragma unroll
         for (int l = 0; l < 4; ++l) v[k + l] = four.v[l];
       }
-      store(Sums::row(kSlice, row), column, v);
+      store(Sums::row(slice, row), column, v);
     }
-    store_tile<V, kColumns, kThreads, kSlice + 1>(sums, stage, store);
   }
 }
 

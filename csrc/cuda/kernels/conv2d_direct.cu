@@ -2,10 +2,13 @@
 //
 // Math       conv2d_forward.cu, conv2d_backward_input.cu, conv2d_backward_weight.cu
 // Shapes     as there; every number of groups
-// Grid       forward, backward_input: one thread per chunk of results, channels innermost
-//            backward_weight: x: 8 chunks of columns of one (r,s,c); y: parts of the pixels
+// Grid       forward, backward_input: one thread per chunk of results at four neighbouring pixels of a line,
+// for
+//            which a weight is loaded once; channels innermost
+//            backward_weight: x: 8 chunks of columns of one (r,c) and three neighbouring s, for which a dy is
+//            loaded once; y: parts of the pixels
 // Block      256 threads
-// Registers  V sums: 16 bytes of neighbouring channels where each has one filter, else one
+// Registers  4 x V (3 x V) sums; V: 16 bytes of neighbouring channels where each has one filter, else one
 // Numerics   float32 fma, ascending in (r,s,c) or (r,s,k); backward_weight: every 32nd pixel of a part
 //            ascending, then a tree, then the parts in order
 // Workspace  direct_backward_weight_workspace(spec) bytes: a dw per part
@@ -71,34 +74,57 @@ struct Place {
 };
 
 // sum[i] += a[i] * b[i] over chunks of V.
-template <int V, class T>
-__device__ __forceinline__ void multiply_add(float (&sum)[V], const T* a, const T* b) {
-  const Chunk<T, V> u = load_chunk<V>(a), v = load_chunk<V>(b);
+template <class T, int V>
+__device__ __forceinline__ void multiply_add(float (&sum)[V], const Chunk<T, V>& a, const T* b) {
+  const Chunk<T, V> v = load_chunk<V>(b);
 #pragma unroll
-  for (int i = 0; i < V; ++i) sum[i] = fmaf(widen(u.v[i]), widen(v.v[i]), sum[i]);
+  for (int i = 0; i < V; ++i) sum[i] = fmaf(widen(a.v[i]), widen(v.v[i]), sum[i]);
+}
+
+constexpr int kAcross = 4;  // pixels of a thread
+constexpr int kAtOnce = 3;  // taps of a thread of backward_weight
+
+// The sums of a line's pixels [first, first + kAcross), those before `end`, through the epilogue to out;
+// `step` elements from pixel to pixel.
+template <class T, int V, class Index>
+__device__ __forceinline__ void store_pixels(float (&sum)[kAcross][V], const Epilogue<T>& epilogue,
+                                             Index first, Index end, int64_t column, int64_t offset,
+                                             Index step, T* out) {
+#pragma unroll 1
+  for (int j = 0; j < kAcross && first + j < end; ++j, offset += step) {
+    epilogue.template apply<V>(sum[0], column, offset);
+    store_chunk(out + offset, sum[0]);
+#pragma unroll
+    for (int k = 0; k + 1 < kAcross; ++k) {
+#pragma unroll
+      for (int i = 0; i < V; ++i) sum[k][i] = sum[k + 1][i];
+    }
+  }
 }
 
 template <class T, int V, class Index>
 __global__ void __launch_bounds__(256, 2) direct_forward_kernel(Numbers<Index> s, const T* x, const T* w,
                                                                 Epilogue<T> epilogue, T* y, int64_t chunks) {
   if (global_thread() >= chunks) return;
-  const Place<Index> at(static_cast<Index>(global_thread()), s.P, s.Q, s.K / V);
-  const Index k = at.chunk * V, first_c = k / s.Kg * s.Cg;
-  float sum[V] = {};
+  const Place<Index> at(static_cast<Index>(global_thread()), s.P, (s.Q + kAcross - 1) / kAcross, s.K / V);
+  const Index k = at.chunk * V, first_c = k / s.Kg * s.Cg, first_q = at.column * kAcross;
+  float sum[kAcross][V] = {};
   for (Index r = 0; r < s.R; ++r) {
     const Index h = at.row * s.stride_h - s.pad_top + r * s.dilation_h;
     if (h < 0 || h >= s.H) continue;
     for (Index t = 0; t < s.S; ++t) {
-      const Index column = at.column * s.stride_w - s.pad_left + t * s.dilation_w;
-      if (column < 0 || column >= s.W) continue;
       for (Index c = 0; c < s.Cg; ++c) {
-        multiply_add(sum, x + s.x_at(at.n, h, column, first_c + c), w + s.w_at(r, t, c, k));
+        const Chunk<T, V> weight = load_chunk<V>(w + s.w_at(r, t, c, k));
+#pragma unroll
+        for (int j = 0; j < kAcross; ++j) {
+          const Index column = (first_q + j) * s.stride_w - s.pad_left + t * s.dilation_w;
+          if (column < 0 || column >= s.W) continue;
+          multiply_add(sum[j], weight, x + s.x_at(at.n, h, column, first_c + c));
+        }
       }
     }
   }
-  const int64_t offset = s.y_at(at.n, at.row, at.column, k);
-  epilogue.template apply<V>(sum, k, offset);
-  store_chunk(y + offset, sum);
+  store_pixels(sum, epilogue, first_q, s.Q, k, s.y_at(at.n, at.row, first_q, k), s.K, y);
 }
 
 template <class T, int V, class Index>
@@ -106,23 +132,30 @@ __global__ void __launch_bounds__(256, 2)
     direct_backward_input_kernel(Numbers<Index> s, const T* dy, const T* w, Epilogue<T> epilogue, T* dx,
                                  int64_t chunks) {
   if (global_thread() >= chunks) return;
-  const Place<Index> at(static_cast<Index>(global_thread()), s.H, s.W, s.C / V);
-  const Index c = at.chunk * V, group = c / s.Cg, first_k = group * s.Kg;
-  float sum[V] = {};
+  const Place<Index> at(static_cast<Index>(global_thread()), s.H, (s.W + kAcross - 1) / kAcross, s.C / V);
+  const Index c = at.chunk * V, group = c / s.Cg, first_k = group * s.Kg, first_w = at.column * kAcross;
+  float sum[kAcross][V] = {};
   for (Index r = 0; r < s.R; ++r) {
     const Index up = at.row + s.pad_top - r * s.dilation_h, p = up / s.stride_h;
     if (up < 0 || p >= s.P || p * s.stride_h != up) continue;
     for (Index t = 0; t < s.S; ++t) {
-      const Index left = at.column + s.pad_left - t * s.dilation_w, q = left / s.stride_w;
-      if (left < 0 || q >= s.Q || q * s.stride_w != left) continue;
+      Index q[kAcross];  // < 0: none
+#pragma unroll
+      for (int j = 0; j < kAcross; ++j) {
+        const Index left = first_w + j + s.pad_left - t * s.dilation_w;
+        q[j] = left < 0 ? -1 : left / s.stride_w;
+        if (q[j] >= s.Q || q[j] * s.stride_w != left) q[j] = -1;
+      }
       for (Index k = first_k; k < first_k + s.Kg; ++k) {
-        multiply_add(sum, dy + s.y_at(at.n, p, q, k), w + s.w_at(r, t, c - group * s.Cg, k));
+        const Chunk<T, V> weight = load_chunk<V>(w + s.w_at(r, t, c - group * s.Cg, k));
+#pragma unroll
+        for (int j = 0; j < kAcross; ++j) {
+          if (q[j] >= 0) multiply_add(sum[j], weight, dy + s.y_at(at.n, p, q[j], k));
+        }
       }
     }
   }
-  const int64_t offset = s.x_at(at.n, at.row, at.column, c);
-  epilogue.template apply<V>(sum, c, offset);
-  store_chunk(dx + offset, sum);
+  store_pixels(sum, epilogue, first_w, s.W, c, s.x_at(at.n, at.row, first_w, c), s.C, dx);
 }
 
 template <class T, int V, class Index>
@@ -133,31 +166,47 @@ __global__ void __launch_bounds__(kBlockRowThreads, 2)
   const Index tiles = (s.K / V + kBlockChunks - 1) / kBlockChunks,
               row = static_cast<Index>(blockIdx.x) / tiles;
   const Index k = ((static_cast<Index>(blockIdx.x) - row * tiles) * kBlockChunks + thread.chunk) * V;
-  const Place<Index> tap(row, s.R, s.S, s.Cg);  // its n is 0
+  const Place<Index> tap(row, s.R, (s.S + kAtOnce - 1) / kAtOnce, s.Cg);  // its n is 0
+  const Index first_s = tap.column * kAtOnce;
   const Index begin = static_cast<Index>(blockIdx.y) * part_pixels, pixels = s.N * s.P * s.Q;
   const Index end = begin + part_pixels < pixels ? begin + part_pixels : pixels;
-  float sum[V] = {};
+  float sum[kAtOnce][V] = {};
   if (k < s.K) {
     const Index c = k / s.Kg * s.Cg + tap.chunk;
     for (Index pixel = begin + thread.row; pixel < end; pixel += kBlockRows) {
       const Place<Index> at(pixel, s.P, s.Q, 1);
       const Index h = at.row * s.stride_h - s.pad_top + tap.row * s.dilation_h;
-      const Index column = at.column * s.stride_w - s.pad_left + tap.column * s.dilation_w;
-      if (h < 0 || h >= s.H || column < 0 || column >= s.W) continue;
-      multiply_add(sum, x + s.x_at(at.n, h, column, c), dy + static_cast<int64_t>(pixel) * s.K + k);
+      if (h < 0 || h >= s.H) continue;
+      const Chunk<T, V> gradient = load_chunk<V>(dy + static_cast<int64_t>(pixel) * s.K + k);
+#pragma unroll
+      for (int t = 0; t < kAtOnce; ++t) {
+        const Index column = at.column * s.stride_w - s.pad_left + (first_s + t) * s.dilation_w;
+        if (column < 0 || column >= s.W || first_s + t >= s.S) continue;
+        multiply_add(sum[t], gradient, x + s.x_at(at.n, h, column, c));
+      }
     }
   }
-  add_block_rows(sum);
-  if (thread.row == 0 && k < s.K)
-    dw.put(static_cast<int>(blockIdx.y), static_cast<int64_t>(row) * s.K + k, sum);
+#pragma unroll
+  for (int t = 0; t < kAtOnce; ++t) {
+    add_block_rows(sum[t]);
+    if (thread.row == 0 && k < s.K && first_s + t < s.S) {
+      dw.put(static_cast<int>(blockIdx.y), s.w_at(tap.row, first_s + t, tap.chunk, k), sum[t]);
+    }
+    __syncthreads();  // before the next sums take the place of these
+  }
 }
 
 int64_t weight_rows(const Conv2dSpec& s) {
   return s.R * s.S * s.group_channels();
 }
 
+// What one block has in common: (r,c) and kAtOnce of s.
+int64_t weight_blocks(const Conv2dSpec& s) {
+  return s.R * ceil_div(s.S, kAtOnce) * s.group_channels();
+}
+
 int64_t weight_parts(const Conv2dSpec& s) {
-  return parts_for(weight_rows(s) * ceil_div(s.K, 64), s.N * s.P * s.Q, 8 * kBlockRows);
+  return parts_for(weight_blocks(s) * ceil_div(s.K, 64), s.N * s.P * s.Q, 8 * kBlockRows);
 }
 
 // f(numbers, chunk size) with the narrowest index, and 16 bytes of channels where they are a chunk each.
@@ -176,10 +225,10 @@ void with_numbers(const Conv2dSpec& s, bool aligned, const F& f) {
 template <class T>
 void direct_forward(const Conv2dSpec& s, const T* x, const T* w, const Epilogue<T>& epilogue, T* y,
                     const Context& context) {
-  with_numbers<T>(s, aligned_for_packs(x, w) && epilogue.aligned(y), [&](auto numbers, auto v) {
-    const int64_t chunks = s.N * s.P * s.Q * (s.K / v);
+  with_numbers<T>(s, aligned_for_packs(x, w) && epilogue.aligned(y), [&](const auto& numbers, auto v) {
+    const int64_t chunks = s.N * s.P * ceil_div(s.Q, kAcross) * (s.K / v);
     if (chunks == 0) return;
-    launch(direct_forward_kernel<T, v, decltype(numbers.N)>,
+    launch(direct_forward_kernel<T, v, std::decay_t<decltype(numbers.N)>>,
            dim3(static_cast<unsigned>(ceil_div(chunks, 256))), dim3(256), 0, context, numbers, x, w, epilogue,
            y, chunks);
   });
@@ -188,10 +237,10 @@ void direct_forward(const Conv2dSpec& s, const T* x, const T* w, const Epilogue<
 template <class T>
 void direct_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const Epilogue<T>& epilogue, T* dx,
                            const Context& context) {
-  with_numbers<T>(s, aligned_for_packs(dy, w) && epilogue.aligned(dx), [&](auto numbers, auto v) {
-    const int64_t chunks = s.N * s.H * s.W * (s.C / v);
+  with_numbers<T>(s, aligned_for_packs(dy, w) && epilogue.aligned(dx), [&](const auto& numbers, auto v) {
+    const int64_t chunks = s.N * s.H * ceil_div(s.W, kAcross) * (s.C / v);
     if (chunks == 0) return;
-    launch(direct_backward_input_kernel<T, v, decltype(numbers.N)>,
+    launch(direct_backward_input_kernel<T, v, std::decay_t<decltype(numbers.N)>>,
            dim3(static_cast<unsigned>(ceil_div(chunks, 256))), dim3(256), 0, context, numbers, dy, w,
            epilogue, dx, chunks);
   });
@@ -205,12 +254,12 @@ size_t direct_backward_weight_workspace(const Conv2dSpec& s) {
 template <class T>
 void direct_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* dw, const Context& context) {
   const PartialSums<T> sums(context.workspace, weight_parts(s), weight_rows(s) * s.K, dw);
-  with_numbers<T>(s, aligned_for_packs(x, dy), [&](auto numbers, auto v) {
-    launch(direct_backward_weight_kernel<T, v, decltype(numbers.N)>,
-           dim3(static_cast<unsigned>(weight_rows(s) * ceil_div(s.K / v, kBlockChunks)),
+  with_numbers<T>(s, aligned_for_packs(x, dy), [&](const auto& numbers, auto v) {
+    launch(direct_backward_weight_kernel<T, v, std::decay_t<decltype(numbers.N)>>,
+           dim3(static_cast<unsigned>(weight_blocks(s) * ceil_div(s.K / v, kBlockChunks)),
                 static_cast<unsigned>(sums.parts)),
            dim3(kBlockRowThreads), 0, context, numbers, x, dy,
-           static_cast<decltype(numbers.N)>(ceil_div(s.N * s.P * s.Q, sums.parts)), sums);
+           static_cast<std::decay_t<decltype(numbers.N)>>(ceil_div(s.N * s.P * s.Q, sums.parts)), sums);
   });
   sums.add(context);
 }

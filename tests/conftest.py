@@ -74,7 +74,7 @@ def prefer():
 
 
 @pytest.fixture(scope="session")
-def cuda_module():
+def emulated_module():
     """The CUDA kernels compiled for the host; skips where there is nothing to compile with."""
     missing = [tool for tool in ("cmake", "c++") if shutil.which(tool) is None]
     if missing:
@@ -107,5 +107,13 @@ def gpu(request):
         return
     from fastconv.testing.emulation import emulated_gpu
 
-    with emulated_gpu(request.getfixturevalue("cuda_module"), request.param) as cupy:
+    with emulated_gpu(request.getfixturevalue("emulated_module"), request.param) as cupy:
         yield cupy
+
+
+@pytest.fixture
+def cuda_module(gpu):
+    """The extension module whose kernels take the arrays of ``gpu``."""
+    from fastconv import _gpu
+
+    return _gpu.load("[tests]")[1]

@@ -101,10 +101,10 @@ def _all_pools(gpu, shape, dtype):
         (_all_pools, (1, 6, 6, 5)),
     ),
 )
-def test_the_same_bits_in_any_order(run, shape, dtype, cuda_module):
+def test_the_same_bits_in_any_order(run, shape, dtype, emulated_module):
     found = set()
     for order in ("forward", "reversed", "shuffled"):
-        with emulated_gpu(cuda_module, order) as gpu:
+        with emulated_gpu(emulated_module, order) as gpu:
             found.add(_bits(run(gpu, shape, dtype)))
     assert len(found) == 1
 

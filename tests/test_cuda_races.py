@@ -170,10 +170,10 @@ def _numbered(problems):
 
 @pytest.mark.parametrize("problem", **_numbered(ALL))
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_order_of_threads_does_not_show(problem, dtype, cuda_module):
+def test_the_order_of_threads_does_not_show(problem, dtype, emulated_module):
     results = {}
     for order in ("forward", "reversed", "shuffled"):
-        with emulated_gpu(cuda_module, order) as gpu:
+        with emulated_gpu(emulated_module, order) as gpu:
             for shifted in (False, True):
                 results[order, shifted] = problem.run(gpu, dtype, shifted)
     for shifted in (False, True):

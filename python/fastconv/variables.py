@@ -177,6 +177,11 @@ class SizeOnly(Variable):
             f"a description of shape {self.shape}. Build the model again."
         )
 
+    @property
+    def mirror(self) -> Mirror:  # type: ignore[override]  # an attribute of other variables
+        """Nothing to give, as :attr:`array`."""
+        return Mirror(self.array)
+
 
 _sizes_only: ContextVar[bool] = ContextVar("fastconv_sizes_only", default=False)
 

@@ -40,6 +40,11 @@ class Plan:
         fuse: whether to merge nodes (plans without are bit-identical to eager calls, node by node).
         streams: whether dense layers of a few samples may sum in an order of their own, at the speed of memory; the bits
             of a sample then depend on the batch that it is in.
+
+    Attributes:
+        nodes: in order of execution.
+        placement: where every value lies on the plan's device.
+        program: the compiled steps.
     """
 
     def __init__(
@@ -61,19 +66,19 @@ class Plan:
         if fuse:
             self.nodes = rewrites.fuse(self.nodes, kept, target.lacks)
         self._kernels = {"dense_forward": "dense_forward_streamed"} if streams else {}
-        self._arrays = place(layout(self.nodes, inputs, kept, parts), target)
-        self.arena_bytes = self._arrays.arena_bytes
+        self.placement = place(layout(self.nodes, inputs, kept, parts), target)
+        self.arena_bytes = self.placement.arena_bytes
         self.program = target.program
         for node in self.nodes:
             self._add_node(node)
         if guard is not None:
-            self.program.add_guard(self._arrays[guard])
+            self.program.add_guard(self.placement[guard])
         for update in updates:
             self.program.add(update.kernel, update.spec, [self._resolve(t) for t in update.tensors])
         for run in assignments:
             self._assign(run)
-        shown = {value: target.read(self._arrays[value]) for value in outputs}
-        self._shown = {**shown, **{value: target.filled(self._arrays[value]) for value in inputs}}
+        shown = {value: target.read(self.placement[value]) for value in outputs}
+        self._shown = {**shown, **{value: target.filled(self.placement[value]) for value in inputs}}
 
     def array(self, value: Value) -> np.ndarray:
         """The host's memory of an input or output; it stays the same from run to run."""
@@ -86,11 +91,11 @@ class Plan:
     def _resolve(self, tensor: Value | np.ndarray | None) -> Any:
         if tensor is None:
             return None
-        return self._arrays[tensor] if isinstance(tensor, Value) else self._target.setting(tensor)
+        return self.placement[tensor] if isinstance(tensor, Value) else self._target.setting(tensor)
 
     def _add_node(self, node: Node) -> None:
         registers = [self._resolve(v) for v in node.inputs]
-        registers += [self._arrays[v] for v in node.outputs] + self._arrays.scratch(node)
+        registers += [self.placement[v] for v in node.outputs] + self.placement.scratch(node)
         for call in node.lowered.calls:
             self._add_call(call, registers)
 
@@ -101,7 +106,7 @@ class Plan:
     def _assign(self, run: Run) -> None:
         shape, start = run.value.shape, (0,) * run.value.ndim
         spec = _cpu.BoxSpec.make(run.value.dtype, "assign", shape, shape, start, start, shape)
-        self.program.add("box_copy", spec, [self._arrays[run.value], self._arrays[run.of(run.buffer)]])
+        self.program.add("box_copy", spec, [self.placement[run.value], self.placement[run.of(run.buffer)]])
 
 
 def arena_bytes(inputs: Sequence[Value], outputs: Sequence[Value]) -> int:

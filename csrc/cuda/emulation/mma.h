@@ -2,7 +2,6 @@
 #pragma once
 
 #include <bit>
-#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -54,9 +53,8 @@ void mma(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
     }
   }
   for (int i = 0; i < 2; ++i) {
-    for (int j = 0; j < 2; ++j) {
-      for (int k = 0; k < 2 * kPerChunk; ++k)
-        c[2 * i + j] = std::fma(rows[i][k], columns[j][k], c[2 * i + j]);
+    for (int j = 0; j < 2; ++j) {  // products of such short numbers are exact, and need no fma
+      for (int k = 0; k < 2 * kPerChunk; ++k) c[2 * i + j] += rows[i][k] * columns[j][k];
     }
   }
 }

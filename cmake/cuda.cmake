@@ -45,8 +45,12 @@ macro(fastconv_add_cuda)
       csrc/bind/cuda_module.cpp csrc/bind/device_tensors.cpp
       ${FASTCONV_CUDA_SOURCES} $<TARGET_OBJECTS:fastconv_core>)
     target_include_directories(_cuda PRIVATE csrc)
+    set(compress -Xfatbin=-compress-all)
+    if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.8)
+      set(compress --compress-mode=size)
+    endif()
     target_compile_options(_cuda PRIVATE
-      $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -Xfatbin=-compress-all -Xcompiler=-Wall>
+      $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr ${compress} -Xcompiler=-Wall>
       $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra>)
     if(FASTCONV_WERROR)
       target_compile_options(_cuda PRIVATE

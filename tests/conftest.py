@@ -1,5 +1,6 @@
 """Fixtures that many tests share."""
 
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -75,7 +76,10 @@ def prefer():
 
 @pytest.fixture(scope="session")
 def emulated_module():
-    """The CUDA kernels compiled for the host; skips where there is nothing to compile with."""
+    """The CUDA kernels compiled for the host; skips where there is nothing to compile with.
+
+    FASTCONV_SANITIZE in the environment (tests/native/sanitize cuda) compiles them with sanitizers, elsewhere.
+    """
     missing = [tool for tool in ("cmake", "c++") if shutil.which(tool) is None]
     if missing:
         pytest.skip(
@@ -83,8 +87,9 @@ def emulated_module():
         )
     from fastconv.testing import emulation
 
-    root = Path(__file__).parents[1]
-    return emulation.load(emulation.build(root / "tests/native/cuda_emulation", root / "build/emulated"))
+    root, sanitize = Path(__file__).parents[1], os.environ.get("FASTCONV_SANITIZE", "")
+    folder = root / ("build/sanitize/emulated" if sanitize else "build/emulated")
+    return emulation.load(emulation.build(root / "tests/native/cuda_emulation", folder, sanitize))
 
 
 def _orders():

@@ -5,8 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/kernel_table.h"
-#include "core/spec.h"
+#include "core/program.h"
 
 namespace fc::cuda {
 
@@ -30,12 +29,7 @@ std::vector<DeviceInfo> devices();
 // steps after it, which all honour Context::proceed, write nothing.
 class DeviceProgram {
  public:
-  struct Step {
-    std::string name;
-    Kernel kernel;
-    std::shared_ptr<const Spec> spec;
-    std::vector<void*> tensors;
-  };
+  using Step = Program::Step;
 
   DeviceProgram();
   ~DeviceProgram();

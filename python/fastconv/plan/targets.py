@@ -75,6 +75,7 @@ class Gpu:
             self._stream = cupy.cuda.Stream(non_blocking=True)  # the default stream cannot be captured
             self._proceed = cupy.zeros((1,), np.int32)
         self._workspace: Any = None
+        self._addresses: tuple[int, int, int] | None = None  # of workspace, guard's verdict, stream
         self._captured = False
         self._mirrors: dict[Mirror, None] = {}
         self._uploads: list[tuple[Any, np.ndarray]] = []
@@ -120,13 +121,13 @@ class Gpu:
     def run(self) -> bool:
         """Runs the program; False when a guard stopped it."""
         with self._device, self._stream:
-            if not self._captured:
-                self._capture()
+            if self._addresses is None:
+                self._device.synchronize()  # memory was cleared on another stream
             for mirror in self._mirrors:
                 mirror.upload(self._number)
             for copy, array in self._uploads:
                 copy.set(array, stream=self._stream)
-            self.program.replay(self._stream.ptr)
+            self._queue()
             for mirror in self._mirrors:
                 mirror.written(self._number)
             for array, copy in self._downloads:
@@ -134,9 +135,16 @@ class Gpu:
             self._stream.synchronize()
             return bool(self._proceed.get()[0])
 
-    def _capture(self) -> None:
-        size = self.program.workspace_bytes
-        self._workspace = self._cupy.empty((size,), np.uint8) if size else None
-        workspace = 0 if self._workspace is None else self._workspace.data.ptr
-        self.program.capture(workspace, self._proceed.data.ptr, self._stream.ptr)
-        self._captured = True
+    def _queue(self) -> None:
+        """The first run queues kernel by kernel, which loads them; later ones replay the graph of the second."""
+        if self._addresses is None:
+            size = self.program.workspace_bytes
+            self._workspace = self._cupy.empty((size,), np.uint8) if size else None
+            workspace = 0 if self._workspace is None else self._workspace.data.ptr
+            self._addresses = (workspace, self._proceed.data.ptr, self._stream.ptr)
+            self.program.run(*self._addresses)
+            return
+        if not self._captured:
+            self.program.capture(*self._addresses)
+            self._captured = True
+        self.program.replay(self._stream.ptr)

@@ -146,3 +146,11 @@ def test_labels_that_are_no_class_are_refused(gpu):
     labels, logits = gpu.asarray(np.array([0, 4])), gpu.asarray(np.zeros((2, 3), np.float32))
     with pytest.raises(ValueError, match=r"y_true.*value 4 at index 1"):
         fastconv.ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+
+
+def test_explain_is_of_the_cpu(on_gpu):
+    fastconv.set_device("cuda")
+    with pytest.raises(DeviceError, match="set_device"):
+        fastconv.explain(built(mlp))
+    fastconv.set_device("cpu")
+    assert fastconv.explain(built(mlp)).rows

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import random
+from fastconv import config, random
+from fastconv.errors import DeviceError
 from fastconv.machine import Machine, measured_machine
 from fastconv.models import plans
 from fastconv.models.batches import batch_size_of
@@ -155,7 +156,8 @@ def explain(model: Any, batch_size: int = 32, training: bool = True) -> Explanat
         An :class:`Explanation`: print it, or read its ``rows``.
 
     Raises:
-        TypeError: if ``model`` is not a model. RuntimeError: before compile(), if ``training``.
+        TypeError: if ``model`` is not a model. RuntimeError: before compile(), if ``training``. DeviceError: while models
+        live on a GPU.
 
     Example:
         >>> import fastconv
@@ -167,6 +169,11 @@ def explain(model: Any, batch_size: int = 32, training: bool = True) -> Explanat
     if not isinstance(model, Trainable):
         raise TypeError(
             f"[explain] model must be a model: expected Sequential or Model, got {type(model).__name__}. Pass a model."
+        )
+    if config.device() != "cpu":
+        raise DeviceError(
+            f"[explain] the CPU's program is what can be explained: expected set_device('cpu'), got {config.device()!r}. On a "
+            "GPU use NVIDIA's profilers, nsys and ncu."
         )
     batch = batch_size_of("explain", batch_size)
     training = _numbers.as_bool("explain", "training", training)

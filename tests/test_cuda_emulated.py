@@ -115,3 +115,19 @@ def test_random_geometry(op, gpu):
         if is_exact(case):
             _Problem(case, exact_inputs, np.float32, exact=True).check_exact(gpu)
         _Problem(case, random_inputs, np.float32, exact=False).check_bounded(gpu, 1)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_every_half_survives_widening_and_rounding(gpu, dtype):
+    x = np.arange(2**16, dtype=np.uint16).view(HALVES[dtype])
+    y = ops.leaky_relu(gpu.asarray(x), negative_slope=1.0).get()
+    with np.errstate(invalid="ignore"):  # of signalling NaN
+        np.testing.assert_array_equal(y.astype(np.float32), x.astype(np.float32))
+
+
+def test_gpu_arrays_that_are_views_of_others(gpu):
+    """Not contiguous, and not aligned to 16 bytes: the same numbers."""
+    x = np.random.default_rng(0).standard_normal((5, 7, 6), np.float32)
+    there = gpu.asarray(x)
+    np.testing.assert_array_equal(ops.relu(there[:, ::2]).get(), ops.relu(x[:, ::2]))
+    np.testing.assert_array_equal(ops.relu(there.reshape(-1)[1:]).get(), ops.relu(x.reshape(-1)[1:]))

@@ -19,7 +19,7 @@ void bind_run(py::module_& m);
 std::vector<void*> tensor_addresses(KernelId id, const Spec& spec, const py::sequence& arrays);
 std::vector<void*> device_addresses(KernelId id, const Spec& spec, const py::sequence& arrays);
 
-// What both do, with address(signature, argument, spec, array) for one array.
+// What both do, with address(signature, argument, spec, array) for each array that is given.
 template <class Address>
 std::vector<void*> addresses_of(KernelId id, const Spec& spec, const py::sequence& arrays,
                                 const Address& address) {
@@ -32,8 +32,15 @@ std::vector<void*> addresses_of(KernelId id, const Spec& spec, const py::sequenc
                             arrays.size(), "."));
   }
   std::vector<void*> addresses(count);
-  for (size_t i = 0; i < count; ++i)
-    addresses[i] = address(signature, signature.arguments[i], spec, arrays[i]);
+  for (size_t i = 0; i < count; ++i) {
+    const Argument& argument = signature.arguments[i];
+    if (!py::handle(arrays[i]).is_none()) {
+      addresses[i] = address(signature, argument, spec, arrays[i]);
+    } else if (!argument.optional) {
+      throw TypeError(
+          text_of("[", signature.kernel, "] ", argument.name, " must not be None. Pass an array."));
+    }
+  }
   return addresses;
 }
 

@@ -48,10 +48,6 @@ bool is_contiguous(const py::object& strides, const Shape& shape, int64_t item) 
 void* address(const Signature& signature, const Argument& argument, const Spec& spec,
               const py::handle& object) {
   const auto where = [&] { return text_of("[", signature.kernel, "] ", argument.name, " "); };
-  if (object.is_none()) {
-    if (argument.optional) return nullptr;
-    throw TypeError(where() + "must not be None. Pass an array.");
-  }
   if (!py::hasattr(object, "__cuda_array_interface__")) throw TypeError(where() + "must be a CUDA array.");
   const auto interface = object.attr("__cuda_array_interface__").cast<py::dict>();
   const auto typestr = interface["typestr"].cast<std::string>();

@@ -38,10 +38,6 @@ bool holds(const py::dtype& dtype, DType t) {
 void* address(const Signature& signature, const Argument& argument, const Spec& spec,
               const py::handle& object) {
   const auto where = [&] { return text_of("[", signature.kernel, "] ", argument.name, " "); };
-  if (object.is_none()) {
-    if (argument.optional) return nullptr;
-    throw TypeError(where() + "must not be None. Pass an array.");
-  }
   if (!py::isinstance<py::array>(object)) throw TypeError(where() + "must be a NumPy array.");
   const auto array = py::reinterpret_borrow<py::array>(object);
   const DType dtype = argument.dtype.value_or(spec.dtype);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "core/check.h"
 #include "core/pool2d_spec.h"
 #include "cuda/device/divider.cuh"
 #include "cuda/device/items.cuh"
@@ -115,6 +116,8 @@ struct PoolPlace {
 template <class Run>
 void for_image_groups(int64_t images, int64_t threads_per_image, const Run& run) {
   constexpr int64_t kMost = (int64_t{1} << 31) - 1;
+  FC_CHECK(threads_per_image <= kMost, "[pool2d] an image must fit the kernel's indices: expected at most ",
+           kMost, " cells per image, got ", threads_per_image, ". Cut the image into tiles.");
   const int64_t group = std::max<int64_t>(kMost / std::max<int64_t>(threads_per_image, 1), 1);
   for (int64_t n = 0; n < images; n += group) {
     run(n, static_cast<unsigned>(std::min(group, images - n) * threads_per_image));

@@ -9,6 +9,8 @@
 //            is 0 too: times an infinite weight it gives NaN
 #pragma once
 
+#include <algorithm>
+
 #include "cuda/device/operand.cuh"
 #include "cuda/device/partial_sums.cuh"
 #include "cuda/device/tally.cuh"

@@ -48,7 +48,7 @@ def _flat(array):
     return array.reshape(-1, array.shape[-1]).astype(np.float64)
 
 
-def _passes(call):
+def _counted(call):
     """What ``call`` returns, and how many kernels it launches; None on a device."""
     module = _gpu.load("[tests]")[1]
     count = getattr(module, "launches_run", lambda: None)
@@ -63,58 +63,77 @@ def _shifted(gpu, array):
     return there
 
 
-def _assert_moments_of(y, moments):
-    rows, u = _flat(y), 2.0**-23
-    assert (np.abs(moments[0] - rows.mean(0)) <= 16 * u * (np.abs(rows.mean(0)) + rows.std(0))).all()
-    np.testing.assert_allclose(moments[1] / len(rows), rows.var(0), rtol=256 * u)
+class _Forward:
+    def __init__(self, gpu, name, dtype):
+        x, w, self.geometry, rng = _problem(name, dtype)
+        self.bias = 100 * rng.standard_normal(w.shape[-1], np.float32)
+        self.inputs = gpu.asarray(x), gpu.asarray(w)
+
+    def plain(self, bias):
+        return _counted(lambda: apply(conv.FORWARD, *self.inputs, bias, **self.geometry))
+
+    def moments(self, bias):
+        """Right ones of the results that come with them."""
+        (y, moments), launches = _counted(lambda: apply(conv.FORWARD_MOMENTS, *self.inputs, bias, **self.geometry))
+        y, moments = y.get(), moments.get()
+        assert moments.dtype == np.float64
+        if y.size == 0:
+            np.testing.assert_array_equal(moments, 0)
+        else:
+            rows, u = _flat(y), 2.0**-23
+            assert (np.abs(moments[0] - rows.mean(0)) <= 16 * u * (np.abs(rows.mean(0)) + rows.std(0))).all()
+            np.testing.assert_allclose(moments[1] / len(rows), rows.var(0), rtol=256 * u)
+        return y, launches
+
+
+class _Backward:
+    def __init__(self, gpu, name, dtype, gated):
+        self.x, w, geometry, rng = _problem(name, dtype)
+        gate, addend = (gpu.asarray(rng.standard_normal(self.x.shape).astype(dtype)) if gated else None for _ in "ab")
+        self.attrs = {**geometry, "x_shape": self.x.shape, **({"activation": RELU} if gated else {})}
+        (step, _), ((pad, _), _) = geometry["stride"], geometry["padding"]
+        across = [(n + 2 * pad - taps) // step + 1 for n, taps in zip(self.x.shape[1:3], w.shape, strict=False)]
+        dy = rng.standard_normal((len(self.x), *across, w.shape[-1])).astype(dtype)
+        self.inputs = gpu.asarray(dy), gpu.asarray(w), gate, addend
+        self.mean = rng.standard_normal(self.x.shape[-1], np.float32)
+        self.mean_there = gpu.asarray(self.mean)
+
+    def plain(self):
+        return _counted(lambda: apply(conv.BACKWARD_INPUT, *self.inputs, **self.attrs))
+
+    def sums(self, normalized):
+        """Right ones of the results that come with them."""
+        inputs = *self.inputs, normalized, self.mean_there
+        (dx, sums), launches = _counted(lambda: apply(conv.BACKWARD_INPUT_SUMS, *inputs, **self.attrs))
+        dx, sums = dx.get(), sums.get()
+        terms = _flat(dx), _flat(dx) * (_flat(self.x) - self.mean)
+        bound = [64 * 2.0**-23 * np.abs(t).sum(0) for t in terms]
+        assert (np.abs(sums - [t.sum(0) for t in terms]) <= bound).all()
+        return dx, launches
 
 
 def _check_moments(gpu, name, dtype, tallied):
-    x, w, geometry, rng = _problem(name, dtype)
-    bias = 100 * rng.standard_normal(w.shape[-1], np.float32)
-    x, w, bias_there = gpu.asarray(x), gpu.asarray(w), gpu.asarray(bias)
-    (y, moments), launches = _passes(lambda: apply(conv.FORWARD_MOMENTS, x, w, bias_there, **geometry))
-    y = y.get()
-    plain, fewer = _passes(lambda: apply(conv.FORWARD, x, w, bias_there, **geometry))
+    problem = _Forward(gpu, name, dtype)
+    bias = gpu.asarray(problem.bias)
+    y, launches = problem.moments(bias)
+    plain, fewer = problem.plain(bias)
     np.testing.assert_array_equal(y, plain.get())
-    assert moments.dtype == np.float64
     assert launches is None or launches - fewer == (1 if tallied else 2)
-    if y.size == 0:
-        np.testing.assert_array_equal(moments.get(), 0)
-        return
-    _assert_moments_of(y, moments.get())
     if tallied:
-        shifted = _shifted(gpu, bias)
-        (y, moments), launches = _passes(lambda: apply(conv.FORWARD_MOMENTS, x, w, shifted, **geometry))
+        _, launches = problem.moments(_shifted(gpu, problem.bias))
         assert launches is None or launches - fewer == 2
-        _assert_moments_of(y.get(), moments.get())
 
 
 def _check_sums(gpu, name, dtype, gated, tallied):
-    x, w, geometry, rng = _problem(name, dtype)
-    gate, addend = (gpu.asarray(rng.standard_normal(x.shape).astype(dtype)) if gated else None for _ in range(2))
-    x_there, w = gpu.asarray(x), gpu.asarray(w)
-    dy = rng.standard_normal(apply(conv.FORWARD, x_there, w, None, **geometry).shape).astype(dtype)
-    attrs = {**geometry, "x_shape": x.shape, **({"activation": RELU} if gated else {})}
-    mean = rng.standard_normal(x.shape[-1], np.float32)
-    inputs = gpu.asarray(dy), w, gate, addend
-
-    def sums_of(normalized):
-        return _passes(lambda: apply(conv.BACKWARD_INPUT_SUMS, *inputs, normalized, gpu.asarray(mean), **attrs))
-
-    (dx, sums), launches = sums_of(x_there)
-    dx, sums = dx.get(), sums.get()
-    plain, fewer = _passes(lambda: apply(conv.BACKWARD_INPUT, *inputs, **attrs))
+    problem = _Backward(gpu, name, dtype, gated)
+    dx, launches = problem.sums(gpu.asarray(problem.x))
+    plain, fewer = problem.plain()
     np.testing.assert_array_equal(dx, plain.get())
     assert launches is None or launches - fewer == (1 if tallied else 2)
-    terms = _flat(dx), _flat(dx) * (_flat(x) - mean)
-    bound = [64 * 2.0**-23 * np.abs(t).sum(0) for t in terms]
-    assert (np.abs(sums - [t.sum(0) for t in terms]) <= bound).all()
     if tallied:
-        (dx_of_pass, by_pass), launches = sums_of(_shifted(gpu, x))
+        dx_of_pass, launches = problem.sums(_shifted(gpu, problem.x))
         assert launches is None or launches - fewer == 2
-        np.testing.assert_array_equal(dx_of_pass.get(), dx)
-        assert (np.abs(sums - by_pass.get()) <= bound).all()
+        np.testing.assert_array_equal(dx_of_pass, dx)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -138,8 +157,9 @@ def test_sums_of_a_backward_pass_without_a_gate(name, dtype, gpu):
 @pytest.mark.parametrize("gpu", ["reversed"], indirect=True)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_large_tiles_sum_up(dtype, gpu):
-    _check_moments(gpu, "large forward", dtype, tallied=True)
-    _check_sums(gpu, "large backward", dtype, gated=False, tallied=True)
+    forward, backward = _Forward(gpu, "large forward", dtype), _Backward(gpu, "large backward", dtype, gated=False)
+    for _, launches in forward.moments(gpu.asarray(forward.bias)), backward.sums(gpu.asarray(backward.x)):
+        assert launches in (None, 2)
 
 
 @pytest.mark.parametrize("hopper", ["forward", "reversed"], indirect=True)
@@ -147,6 +167,23 @@ def test_large_tiles_sum_up(dtype, gpu):
 def test_hoppers_tiles_sum_up(name, hopper, strict):
     _check_moments(hopper, name, "float16", tallied=True)
     _check_sums(hopper, name, "float16", gated=True, tallied=True)
+
+
+@pytest.mark.parametrize("gpu", ["forward"], indirect=True)
+def test_a_block_adds_up_many_parts(gpu):
+    rng = np.random.default_rng(0)
+    x, dy = (rng.standard_normal((1, 520, 509, 3)).astype("float16") for _ in range(2))
+    on, ones, zeros = gpu.asarray, gpu.asarray(np.ones(3, np.float32)), gpu.asarray(np.zeros(3, np.float32))
+    attrs = {"epsilon": 1e-3, "activation": ("linear", 1.0, 0.0)}
+    results = apply(norm.TRAINING, on(x), ones, zeros, zeros, ones, None, momentum=0.9, **attrs)
+    mean, rstd = (a.get() for a in results[3:])
+    rows, g = _flat(x), _flat(dy)
+    np.testing.assert_allclose(mean, rows.mean(0), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(rstd, 1 / np.sqrt(rows.var(0) + 1e-3), rtol=1e-6)
+    gradients = apply(norm.TRAINING_BACKWARD, on(dy), on(x), None, ones, *results[3:], residual=False, **attrs)
+    terms = g * (rows - mean) * rstd, g
+    for actual, term in zip(gradients[1:3], terms, strict=True):
+        assert (np.abs(actual.get() - term.sum(0)) <= 64 * 2.0**-23 * np.abs(term).sum(0)).all()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -36,6 +36,33 @@ class Trainable(Fitting):
             paths = {variable: path for path, variable in self.weights_by_path().items()}
             return float(plan.total[0]), {paths[v]: g.copy() for v, g in plan.gradients.items()}
 
+    def input_gradients(self, x: Any, dy: Any = None, *, layer: str | None = None, logits: bool = False) -> Any:
+        """Gradient of ``sum(dy * outputs)`` for the inputs, in inference mode; nothing is changed.
+
+        Args:
+            x: an array (N, ...), or a list with one per input.
+            dy: what each cell of the outputs counts, of their shape: a one-hot row asks for one class. Ones by default.
+            layer: the name of a layer; then the gradient is for what it gives (in its last call, where it is shared).
+            logits: differentiate what goes into the last softmax or sigmoid instead of what comes out, where the model ends
+                in one: scores that do not compete, as pictures of what a model looks at want them.
+
+        Returns:
+            An array of x's shape and the model's dtype, or a list; with ``layer``, of the shape of its output.
+
+        Raises:
+            ValueError: for other shapes, or a name that no layer has.
+
+        Example:
+            >>> import numpy as np
+            >>> from fastconv import layers, models
+            >>> model = models.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="ones")])
+            >>> model.input_gradients(np.zeros((1, 2)))
+            array([[1., 1.]], dtype=float32)
+        """
+        from fastconv.models.input_gradients import input_gradients
+
+        return input_gradients(self, x, dy, layer, logits)
+
     def activations(self, x: Any) -> dict[str, Any]:
         """Every layer's output for a batch, by the layer's name, in inference mode."""
         from fastconv.graph import Value, tracing

@@ -22,6 +22,7 @@ from fastconv.errors import CheckpointError, DatasetError, DeviceError, NonFinit
 __version__ = "0.1.0"
 
 _SUBMODULES = (
+    "attribution",
     "callbacks",
     "datasets",
     "dtype_policies",

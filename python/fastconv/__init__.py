@@ -25,6 +25,7 @@ _SUBMODULES = (
     "callbacks",
     "datasets",
     "dtype_policies",
+    "filters",
     "initializers",
     "layers",
     "losses",

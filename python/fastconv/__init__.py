@@ -26,6 +26,7 @@ _SUBMODULES = (
     "callbacks",
     "datasets",
     "dtype_policies",
+    "filters",
     "initializers",
     "layers",
     "losses",

@@ -12,6 +12,8 @@ KernelTable make_table() {
   add_binary_backward(table);
   add_box_copy(table);
   add_cast(table);
+  add_transpose(table);
+  add_depth(table);
   add_dropout(table);
   add_loss_dense(table);
   add_loss_sparse(table);
@@ -24,6 +26,8 @@ KernelTable make_table() {
   add_batch_norm_backward(table);
   add_layer_norm_forward(table);
   add_layer_norm_backward(table);
+  add_group_norm_forward(table);
+  add_group_norm_backward(table);
   add_pool2d_forward(table);
   add_pool2d_backward(table);
   add_conv2d_forward(table);

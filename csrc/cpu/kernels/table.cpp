@@ -17,6 +17,8 @@ KernelTable make_table() {
   add_binary(table);
   add_box_copy(table);
   add_cast(table);
+  add_transpose(table);
+  add_depth(table);
   add_loss(table);
   add_vector(table);
   add_optimizer(table);

@@ -7,6 +7,7 @@
 #include "core/conv2d_spec.h"
 #include "core/elementwise_spec.h"
 #include "core/gemm_spec.h"
+#include "core/layout_spec.h"
 #include "core/loss_spec.h"
 #include "core/norm_spec.h"
 #include "core/pool2d_spec.h"
@@ -108,6 +109,19 @@ void bind_window_specs(py::module_& m) {
           });
 }
 
+void bind_layout_specs(py::module_& m) {
+  py::class_<TransposeSpec, Spec, std::shared_ptr<TransposeSpec>>(m, "TransposeSpec")
+      .def_static("make", [](const std::string& dtype, const Shape& x, const Shape& axes) {
+        return shared(TransposeSpec::make(dtype_from(dtype), x, axes));
+      });
+  py::class_<DepthSpec, Spec, std::shared_ptr<DepthSpec>>(m, "DepthSpec")
+      .def_static("make", [](const std::string& dtype, const std::string& op, const Shape& x, int64_t taps,
+                             int64_t stride, const py::object& padding, int64_t dilation, int64_t groups) {
+        return shared(DepthSpec::make(dtype_from(dtype), op, x, taps, stride, padding_from(op, padding),
+                                      dilation, groups));
+      });
+}
+
 void bind_matrix_specs(py::module_& m) {
   py::class_<GemmSpec, Spec, std::shared_ptr<GemmSpec>>(m, "GemmSpec")
       .def_static("make_dense", [](const std::string& dtype, const Shape& x, const Shape& w,
@@ -119,6 +133,10 @@ void bind_matrix_specs(py::module_& m) {
                              double momentum, const ActivationTuple& activation) {
         return shared(
             NormSpec::make(dtype_from(dtype), op, x, epsilon, momentum, activation_from(op, activation)));
+      });
+  py::class_<GroupNormSpec, Spec, std::shared_ptr<GroupNormSpec>>(m, "GroupNormSpec")
+      .def_static("make", [](const std::string& dtype, const Shape& x, int64_t groups, double epsilon) {
+        return shared(GroupNormSpec::make(dtype_from(dtype), x, groups, epsilon));
       });
   py::class_<LossSpec, Spec, std::shared_ptr<LossSpec>>(m, "LossSpec")
       .def_static("make", [](const std::string& dtype, const std::string& kind, const Shape& target,
@@ -163,7 +181,8 @@ void bind_elementwise_specs(py::module_& m) {
       .def_static(
           "make", [](const std::string& dtype, const std::string& kind, const Shape& a, const Shape& b) {
             return shared(BinarySpec::make(
-                dtype_from(dtype), kind_from<BinaryKind>(kind, {"add", "subtract", "multiply"}), a, b));
+                dtype_from(dtype),
+                kind_from<BinaryKind>(kind, {"add", "subtract", "multiply", "maximum", "minimum"}), a, b));
           });
   py::class_<BoxSpec, Spec, std::shared_ptr<BoxSpec>>(m, "BoxSpec")
       .def_static("make", [](const std::string& dtype, const std::string& op, const Shape& x, const Shape& y,
@@ -184,6 +203,7 @@ void bind_specs(py::module_& m) {
       .def_property_readonly("dtype", [](const Spec& s) { return name_of(s.dtype); })
       .def("__str__", &Spec::text);
   bind_window_specs(m);
+  bind_layout_specs(m);
   bind_matrix_specs(m);
   bind_elementwise_specs(m);
 }

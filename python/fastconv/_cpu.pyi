@@ -68,6 +68,20 @@ class NormSpec(Spec):
     @staticmethod
     def make(dtype: str, op: str, x: Any, epsilon: float, momentum: float, activation: Activation, /) -> NormSpec: ...
 
+class GroupNormSpec(Spec):
+    @staticmethod
+    def make(dtype: str, x: Any, groups: int, epsilon: float, /) -> GroupNormSpec: ...
+
+class TransposeSpec(Spec):
+    @staticmethod
+    def make(dtype: str, x: Any, axes: Any, /) -> TransposeSpec: ...
+
+class DepthSpec(Spec):
+    @staticmethod
+    def make(
+        dtype: str, op: str, x: Any, taps: int, stride: int, padding: Padding, dilation: int, groups: int, /
+    ) -> DepthSpec: ...
+
 class LossSpec(Spec):
     @staticmethod
     def make(

@@ -17,6 +17,8 @@ void add_dropout(KernelTable& table);
 void add_binary(KernelTable& table);
 void add_box_copy(KernelTable& table);
 void add_cast(KernelTable& table);
+void add_transpose(KernelTable& table);
+void add_depth(KernelTable& table);
 void add_loss(KernelTable& table);
 void add_vector(KernelTable& table);  // dot, unscale, gradient_clip
 void add_optimizer(KernelTable& table);

@@ -16,6 +16,8 @@ void add_kernels(KernelTable& table) {
   add_binary(table);
   add_box_copy(table);
   add_cast(table);
+  add_transpose(table);
+  add_depth(table);
   add_loss(table);
   add_vector(table);
   add_optimizer(table);

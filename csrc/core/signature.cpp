@@ -83,23 +83,6 @@ KernelId kernel_from_name(const std::string& name) {
   return found->second;
 }
 
-const Kernel& kernel_of(const KernelTable& table, KernelId id, const Spec& spec) {
-  static const Kernel none;
-  const auto i = static_cast<size_t>(id);
-  switch (spec.dtype) {
-    case DType::f32:
-      return table.f32[i];
-    case DType::f64:
-      return table.f64[i];
-    case DType::f16:
-      return table.f16[i];
-    case DType::bf16:
-      return table.bf16[i];
-    default:
-      return none;
-  }
-}
-
 bool spec_fits(KernelId id, const Spec& spec) {
   switch (id) {
 #define FC_KERNEL(name, type, text) \

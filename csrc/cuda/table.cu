@@ -1,7 +1,36 @@
 // table.cu — CUDA's kernel table.
-#include "cuda/table.h"
+#include "cuda/kernels.h"
 
 namespace fc::cuda {
+
+void add_activation(KernelTable& table);
+void add_augment(KernelTable& table);
+void add_binary_forward(KernelTable& table);
+void add_binary_backward(KernelTable& table);
+void add_box_copy(KernelTable& table);
+void add_cast(KernelTable& table);
+void add_dropout(KernelTable& table);
+void add_loss_dense(KernelTable& table);
+void add_loss_sparse(KernelTable& table);
+void add_optimizer(KernelTable& table);
+void add_prelu(KernelTable& table);
+void add_softmax(KernelTable& table);
+void add_vector(KernelTable& table);
+void add_batch_norm_training(KernelTable& table);
+void add_batch_norm_inference(KernelTable& table);
+void add_batch_norm_backward(KernelTable& table);
+void add_layer_norm_forward(KernelTable& table);
+void add_layer_norm_backward(KernelTable& table);
+void add_pool2d_forward(KernelTable& table);
+void add_pool2d_backward(KernelTable& table);
+void add_conv2d_forward(KernelTable& table);
+void add_conv2d_backward_input(KernelTable& table);
+void add_conv2d_backward_weight(KernelTable& table);
+void add_conv2d_sums(KernelTable& table);
+void add_dense_forward(KernelTable& table);
+void add_dense_backward_input(KernelTable& table);
+void add_dense_backward_weight(KernelTable& table);
+
 namespace {
 
 KernelTable make_table() {

@@ -1,10 +1,9 @@
 // table.cpp — this ISA's kernel table.
-#include "cpu/kernels/table.h"
+#include "cpu/kernels/families.h"
 
 namespace fc::cpu::FC_ISA {
 
-KernelTable make_table() {
-  KernelTable table;
+void add_kernels(KernelTable& table) {
   add_conv2d(table);
   add_dense(table);
   add_pool2d(table);
@@ -20,7 +19,6 @@ KernelTable make_table() {
   add_loss(table);
   add_vector(table);
   add_optimizer(table);
-  return table;
 }
 
 }  // namespace fc::cpu::FC_ISA

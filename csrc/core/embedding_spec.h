@@ -6,7 +6,8 @@
 namespace fc {
 
 // y[i] = table[ids[i]]. Ids are numbers of the table's own float type (float32 beside one of 16 bits), whose
-// fraction is dropped: what a model is fed is floats. Tensors: ids (...), table (rows, width), y (..., width).
+// fraction is dropped: what a model is fed is floats. Tensors: ids (...), table (rows, width), y (...,
+// width).
 struct EmbeddingSpec final : Spec {
   Shape ids_shape;
   int64_t count, rows, width;

@@ -48,8 +48,10 @@ bool RnnSpec::find_shape(std::string_view name, Shape& out) const {
     out = {gates() * U};
   } else if (name == "h0" || name == "c0") {
     out = {N, U};
-  } else if (name == "y" || name == "state" || name == "before") {
+  } else if (name == "y" || name == "state") {
     out = {N, T, U};
+  } else if (name == "before") {
+    out = {N, T, multiplied() * U};
   } else if (name == "gates") {
     out = {N, T, saved() * U};
   } else {

@@ -1,6 +1,7 @@
 // rnn_backward.cpp — gradients of a recurrent layer's steps, from the last to the first.
 //
-// Math       da, the gradient of the sums a of rnn_forward.cpp; dh += da·Rᵀ and what reaches the state directly:
+// Math       da, the gradient of the sums a of rnn_forward.cpp; dh += da·Rᵀ and what reaches the state
+// directly:
 //            simple_rnn  da = dh·φ'
 //            lstm        dc += dh·o·φ'(c)   da_i, da_f, da_g, da_o = dc·g·σ', dc·c_before·σ', dc·i·φ',
 //                        dh·φ(c)·σ'   dc = dc·f
@@ -9,7 +10,8 @@
 //            gru_before  dm = da_h·R_hᵀ   da_r = dm·h_before·σ'   dh = dh·z + dm·r + …
 //            dp = da. The gradient of R is before ᵀ·dr (of gru_before's candidate mᵀ·dr), of the bias Σ dr:
 //            products and sums over all rows, which are kernels of their own
-// Shapes     dy, dstate, y, state, before (N,T,U)  gates (N,T,4·U)  dp, dr (N,T,G·U)  h0 c0 dh0 dc0 (N,U)
+// Shapes     dy, dstate, y, state (N,T,U)  before (N,T,U), of gru_before (N,T,2·U)  gates (N,T,4·U)  dp, dr
+// (N,T,G·U)  h0 c0 dh0 dc0 (N,U)
 //            dr: of gru alone, the others' is dp. null: dy, dstate that are zero; what there is none of
 // Blocking   rnn.h
 // Threads    over blocks of samples, each through all steps
@@ -125,8 +127,8 @@ class Steps {
   void begin(int64_t i, int64_t step) const {
     T *dh = x_.dh_rows[i], *da = block_.row(a_.dp, i, s_.time(step), width_);
     const T* h = block_.before(a_.y, a_.h0, x_.zeros, i, step);
+    keep_multiplied(i, step, h);
     if (a_.dy != nullptr) add_numbers(block_.row(a_.dy, i, s_.place(step), U_), dh, U_);
-    if (a_.before != nullptr) copy_numbers(h, block_.row(a_.before, i, s_.time(step), U_), U_);
     if (s_.kind == RnnKind::simple_rnn) {
       copy_numbers(dh, da, U_);
       return multiply_slope(s_.activation, da, block_.row(a_.y, i, s_.place(step), U_), U_);
@@ -135,6 +137,14 @@ class Steps {
     if (s_.kind == RnnKind::lstm) return lstm(i, step, gates, dh, da);
     gru(gates, h, dh, da);
     if (s_.kind == RnnKind::gru) reset(gates, da, block_.row(a_.dr, i, s_.time(step), width_));
+  }
+
+  void keep_multiplied(int64_t i, int64_t step, const T* h) const {
+    if (a_.before == nullptr) return;
+    T* before = block_.row(a_.before, i, s_.time(step), s_.multiplied() * U_);
+    copy_numbers(h, before, U_);
+    if (s_.kind != RnnKind::gru_before) return;
+    copy_numbers(block_.row(a_.gates, i, s_.place(step), 4 * U_) + 3 * U_, before + U_, U_);
   }
 
   void lstm(int64_t i, int64_t step, const T* gates, const T* dh, T* da) const {

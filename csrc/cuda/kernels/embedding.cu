@@ -3,15 +3,14 @@
 // Math       y[i] = table[ids[i]];  dtable[r] = Σ dy[i] over ids[i] = r
 // Shapes     ids (count), float32 whose fraction is dropped  table (rows,width)  y, dy (count,width)
 //            dtable (rows,width) float32
-// Grid/Block forward: a thread per element. Gradient: a warp per row of the table and 32 columns looks through
+// Grid/Block forward: a thread per element. Gradient: a warp per row of the table and 32 columns looks
+// through
 //            all ids, 32 at a time, and adds where one is its row's: no atomics, and the same order always
 // Shared memory none
 // Registers  no spills
 // Numerics   a row is summed in float32 in the order of the ids
 // Workspace  none
 // Edges      an id outside the table makes a row of NaN and has no gradient; a row nobody asked for gets 0
-#include <bit>
-
 #include "core/embedding_spec.h"
 #include "cuda/device/divider.cuh"
 #include "cuda/device/storage.cuh"
@@ -43,8 +42,8 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads)
-    backward_kernel(const T* dy, const float* ids, float* dtable, int64_t count, int64_t rows, int64_t width) {
+__global__ void __launch_bounds__(kThreads) backward_kernel(const T* dy, const float* ids, float* dtable,
+                                                            int64_t count, int64_t rows, int64_t width) {
   const int lane = static_cast<int>(threadIdx.x % kWarp);
   const int64_t row = global_thread() / kWarp;
   if (row >= rows) return;
@@ -54,7 +53,7 @@ __global__ void __launch_bounds__(kThreads)
     for (int64_t begin = 0; begin < count; begin += kWarp) {
       const bool own = begin + lane < count && row_of(ids[begin + lane], rows) == row;
       for (uint32_t found = __ballot_sync(0xffffffffu, own); found != 0; found &= found - 1) {
-        const int64_t i = begin + std::countr_zero(found);
+        const int64_t i = begin + __ffs(static_cast<int>(found)) - 1;
         if (column < width) sum += load(dy + i * width + column);
       }
     }

@@ -1,7 +1,8 @@
 // rnn_backward.cu — gradients of a recurrent layer's steps, from the last to the first.
 //
 // Math       csrc/cpu/kernels/rnn_backward.cpp
-// Shapes     dy, dstate, y, state, before (N,T,U)  gates (N,T,4·U)  dp, dr (N,T,G·U)  h0 c0 dh0 dc0 (N,U)
+// Shapes     dy, dstate, y, state (N,T,U)  before (N,T,U), of gru_before (N,T,2·U)  gates (N,T,4·U)  dp, dr
+// (N,T,G·U)  h0 c0 dh0 dc0 (N,U)
 //            dr: of gru alone, the others' is dp. null: dy, dstate that are zero; what there is none of
 // Grid/Block a block of 256 threads takes 4 samples through all steps: a thread has a cell of the state, then
 //            a warp a row of R, which it reads side by side
@@ -60,8 +61,8 @@ __device__ __forceinline__ void lstm_cell(const Recurrence& g, const Arrays<T>& 
   if (a.dstate != nullptr) d += load(a.dstate + at);
   T* da = a.dp + g.row(sample, g.time(step), g.width) + u;
   store(da, activation_gradient_from_output(g.gate_activation, d * candidate, input));
-  store(da + g.U, activation_gradient_from_output(
-                      g.gate_activation, d * g.before(a.state, a.c0, sample, step, u), forget));
+  store(da + g.U, activation_gradient_from_output(g.gate_activation,
+                                                  d * g.before(a.state, a.c0, sample, step, u), forget));
   store(da + 2 * g.U, activation_gradient_from_output(g.activation, d * input, candidate));
   store(da + 3 * g.U, activation_gradient_from_output(g.gate_activation, dh * value, output));
   *dc = d * forget;
@@ -91,7 +92,12 @@ __device__ __forceinline__ void cell(const Recurrence& g, const Arrays<T>& a, in
                                      int64_t u) {
   const int64_t at = g.row(sample, g.place(step), g.U) + u;
   const float before = g.before(a.y, a.h0, sample, step, u);
-  if (a.before != nullptr) store(a.before + g.row(sample, g.time(step), g.U) + u, before);
+  if (a.before != nullptr) {
+    const bool both = g.kind == RnnKind::gru_before;
+    T* multiplied = a.before + g.row(sample, g.time(step), both ? 2 * g.U : g.U) + u;
+    store(multiplied, before);
+    if (both) multiplied[g.U] = a.gates[g.row(sample, g.place(step), 4 * g.U) + 3 * g.U + u];
+  }
   float* dh = a.dh + sample * g.U + u;
   const float d = *dh + (a.dy != nullptr ? load(a.dy + at) : 0.0f);
   if (g.kind == RnnKind::simple_rnn) {
@@ -155,8 +161,8 @@ void rnn_backward(const RnnSpec& s, const T* dy, const T* dstate, const T* y, co
   if (s.N == 0) return;
   float* dh = static_cast<float*>(context.workspace);
   const int64_t cells = s.N * s.U;
-  const Arrays<T> arrays{dy, dstate, y,  gates,  state, recurrent, h0, c0,
-                         dp, dr,     before, dh0, dc0,  dh,        dh + cells, dh + 2 * cells};
+  const Arrays<T> arrays{dy, dstate, y,      gates, state, recurrent, h0,         c0,
+                         dp, dr,     before, dh0,   dc0,   dh,        dh + cells, dh + 2 * cells};
   launch(backward_kernel<T>, rnn_grid(s), dim3(kRnnThreads), 0, context, Recurrence(s), arrays);
 }
 

@@ -60,6 +60,24 @@ class Pool2dSpec(Spec):
         /,
     ) -> Pool2dSpec: ...
 
+class RnnSpec(Spec):
+    @staticmethod
+    def make(
+        dtype: str,
+        kind: str,
+        p: Any,
+        recurrent: Any,
+        activation: Activation,
+        gate_activation: Activation,
+        reverse: bool,
+        aligned: bool,
+        /,
+    ) -> RnnSpec: ...
+
+class EmbeddingSpec(Spec):
+    @staticmethod
+    def make(dtype: str, ids: Any, table: Any, /) -> EmbeddingSpec: ...
+
 class GemmSpec(Spec):
     @staticmethod
     def make_dense(dtype: str, x: Any, w: Any, activation: Activation, /) -> GemmSpec: ...

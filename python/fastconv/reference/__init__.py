@@ -79,6 +79,10 @@ from .elementwise import (
     subtract,
     subtract_backward,
 )
+from .embedding import (
+    embedding,
+    embedding_backward,
+)
 from .global_pool import (
     global_avg_pool2d,
     global_avg_pool2d_backward,
@@ -123,6 +127,14 @@ from .pool import (
     sum_pool2d,
     sum_pool2d_backward,
 )
+from .recurrent import (
+    gru,
+    gru_backward,
+    lstm,
+    lstm_backward,
+    simple_rnn,
+    simple_rnn_backward,
+)
 from .softmax import (
     log_softmax,
     log_softmax_backward,
@@ -163,6 +175,8 @@ __all__ = [
     "dropout_backward",
     "elu",
     "elu_backward",
+    "embedding",
+    "embedding_backward",
     "flatten",
     "flatten_backward",
     "gelu",
@@ -171,6 +185,8 @@ __all__ = [
     "global_avg_pool2d_backward",
     "global_max_pool2d",
     "global_max_pool2d_backward",
+    "gru",
+    "gru_backward",
     "hard_sigmoid",
     "hard_sigmoid_backward",
     "hard_swish",
@@ -187,6 +203,8 @@ __all__ = [
     "leaky_relu_backward",
     "log_softmax",
     "log_softmax_backward",
+    "lstm",
+    "lstm_backward",
     "max_pool2d",
     "max_pool2d_backward",
     "mean_absolute_error",
@@ -215,6 +233,8 @@ __all__ = [
     "sigmoid_backward",
     "silu",
     "silu_backward",
+    "simple_rnn",
+    "simple_rnn_backward",
     "softmax",
     "softmax_backward",
     "softplus",

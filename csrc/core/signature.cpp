@@ -10,6 +10,7 @@
 #include "core/gemm_spec.h"
 #include "core/loss_spec.h"
 #include "core/norm_spec.h"
+#include "core/penalty_spec.h"
 #include "core/pool2d_spec.h"
 
 namespace fc {

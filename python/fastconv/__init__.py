@@ -23,6 +23,7 @@ __version__ = "0.1.0"
 
 _SUBMODULES = (
     "callbacks",
+    "constraints",
     "datasets",
     "dtype_policies",
     "initializers",
@@ -36,6 +37,7 @@ _SUBMODULES = (
     "plots",
     "random",
     "reference",
+    "regularizers",
     "saving",
     "schedules",
     "testing",

@@ -25,6 +25,8 @@ from fastconv.ops.loss import *
 from fastconv.ops.loss import __all__ as _loss
 from fastconv.ops.norm import *
 from fastconv.ops.norm import __all__ as _norm
+from fastconv.ops.penalty import *
+from fastconv.ops.penalty import __all__ as _penalty
 from fastconv.ops.pool import *
 from fastconv.ops.pool import __all__ as _pool
 from fastconv.ops.shaping import *
@@ -41,6 +43,7 @@ __all__ = [
     *_elementwise,
     *_loss,
     *_norm,
+    *_penalty,
     *_pool,
     *_shaping,
 ]

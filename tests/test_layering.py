@@ -32,7 +32,11 @@ MAY_IMPORT = {
     "autodiff": {"graph", "ops"},
     "schedules": SETTINGS,
     "initializers": SETTINGS | FOUNDATION,
-    "layers": FOUNDATION | SETTINGS | {"dtype_policies", "ops", "variables", "initializers"},
+    "regularizers": SETTINGS | FOUNDATION | {"ops"},
+    "constraints": SETTINGS | FOUNDATION,
+    "layers": FOUNDATION
+    | SETTINGS
+    | {"dtype_policies", "ops", "variables", "initializers", "regularizers", "constraints"},
     "losses": FOUNDATION | SETTINGS | {"ops"},
     "metrics": FOUNDATION | SETTINGS | {"ops", "losses"},
     "optimizers": FOUNDATION | SETTINGS | {"schedules"},

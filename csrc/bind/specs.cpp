@@ -11,6 +11,7 @@
 #include "core/layout_spec.h"
 #include "core/loss_spec.h"
 #include "core/norm_spec.h"
+#include "core/penalty_spec.h"
 #include "core/pool2d_spec.h"
 #include "core/rnn_spec.h"
 
@@ -186,6 +187,15 @@ void bind_elementwise_specs(py::module_& m) {
   py::class_<FillSpec, VectorSpec, std::shared_ptr<FillSpec>>(m, "FillSpec")
       .def_static("make", [](const std::string& dtype, const Shape& extents, double value) {
         return shared(FillSpec::make(dtype_from(dtype), extents, value));
+      });
+  py::class_<PenaltySpec, VectorSpec, std::shared_ptr<PenaltySpec>>(m, "PenaltySpec")
+      .def_static("make", [](const std::string& dtype, const Shape& extents, double l1, double l2) {
+        return shared(PenaltySpec::make(dtype_from(dtype), extents, l1, l2));
+      });
+  py::class_<NormConstraintSpec, VectorSpec, std::shared_ptr<NormConstraintSpec>>(m, "NormConstraintSpec")
+      .def_static("make", [](const std::string& dtype, const Shape& extents, const Shape& axes, double least,
+                             double most, double rate) {
+        return shared(NormConstraintSpec::make(dtype_from(dtype), extents, axes, least, most, rate));
       });
   py::class_<CastSpec, VectorSpec, std::shared_ptr<CastSpec>>(m, "CastSpec")
       .def_static("make", [](const std::string& dtype, const std::string& to, const Shape& extents) {

@@ -12,6 +12,7 @@
 #include "core/layout_spec.h"
 #include "core/loss_spec.h"
 #include "core/norm_spec.h"
+#include "core/penalty_spec.h"
 #include "core/pool2d_spec.h"
 #include "core/rnn_spec.h"
 

@@ -24,6 +24,7 @@ __version__ = "0.1.0"
 _SUBMODULES = (
     "attribution",
     "callbacks",
+    "constraints",
     "datasets",
     "dtype_policies",
     "filters",
@@ -38,6 +39,7 @@ _SUBMODULES = (
     "plots",
     "random",
     "reference",
+    "regularizers",
     "saving",
     "schedules",
     "testing",

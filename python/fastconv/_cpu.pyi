@@ -146,6 +146,14 @@ class FillSpec(Spec):
     @staticmethod
     def make(dtype: str, extents: Any, value: float, /) -> FillSpec: ...
 
+class PenaltySpec(Spec):
+    @staticmethod
+    def make(dtype: str, extents: Any, l1: float, l2: float, /) -> PenaltySpec: ...
+
+class NormConstraintSpec(Spec):
+    @staticmethod
+    def make(dtype: str, extents: Any, axes: Any, least: float, most: float, rate: float, /) -> NormConstraintSpec: ...
+
 class CastSpec(Spec):
     @staticmethod
     def make(dtype: str, to: str, extents: Any, /) -> CastSpec: ...

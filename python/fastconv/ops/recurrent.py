@@ -76,7 +76,9 @@ def _gradient(g: Gradient) -> tuple[Any, ...]:
     dstate = g.dys[1] if kind == "lstm" else None
     weights = g.needs[1] or g.needs[2]
     wanted = ["dp", *(["dr"] if kind == "gru" else []), *(["before"] if weights else [])]
-    wanted += [name for name, array, need in (("dh0", h0, g.needs[3]), ("dc0", c0, g.needs[4])) if need and array is not None]
+    wanted += [
+        name for name, array, need in (("dh0", h0, g.needs[3]), ("dc0", c0, g.needs[4])) if need and array is not None
+    ]
     inputs = (g.dys[0], dstate, y, gates, state, recurrent, h0, c0)
     results = apply(BACKWARD, *inputs, p_shape=tuple(p.shape), wanted=tuple(wanted), **g.attrs)
     found = dict(zip(wanted, results if isinstance(results, tuple) else (results,), strict=True))
@@ -219,7 +221,9 @@ class _Recurrence:
         inputs = (p, recurrent_kernel, of_state, states[0], c0)
         inner = (True, wanted[2], of_state is not None and wanted[3], wanted[4], len(states) > 1 and wanted[5])
         dp, drecurrent, dbias, dh0, dc0 = backward(RNN, dys, inputs, attrs, inner)
-        dx, dkernel, dbias_inputs = backward(DENSE, dp, (x, kernel, of_inputs), {}, (*wanted[:2], of_inputs is not None and wanted[3]))
+        dx, dkernel, dbias_inputs = backward(
+            DENSE, dp, (x, kernel, of_inputs), {}, (*wanted[:2], of_inputs is not None and wanted[3])
+        )
         if of_state is not None and wanted[3]:
             dbias_inputs = reshape(concatenate([dbias_inputs, dbias]), bias.shape)
         return (dx, dkernel, drecurrent, dbias_inputs, dh0, dc0)[: len(arrays)]

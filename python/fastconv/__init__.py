@@ -39,6 +39,7 @@ _SUBMODULES = (
     "saving",
     "schedules",
     "testing",
+    "tuning",
     "utils",
     "zoo",
 )

@@ -12,6 +12,7 @@ from fastconv.callbacks.nan import TerminateOnNaN
 from fastconv.callbacks.progress import ProgressCallback
 from fastconv.callbacks.steps import Freeze, MaxSteps
 from fastconv.callbacks.swap_ema import SwapEMAWeights
+from fastconv.callbacks.tensorboard import TensorBoard
 
 __all__ = [
     "BackupAndRestore",
@@ -29,5 +30,6 @@ __all__ = [
     "ProgressCallback",
     "ReduceLROnPlateau",
     "SwapEMAWeights",
+    "TensorBoard",
     "TerminateOnNaN",
 ]

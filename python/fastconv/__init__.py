@@ -38,9 +38,11 @@ _SUBMODULES = (
     "reference",
     "saving",
     "schedules",
+    "sklearn",
     "testing",
     "tuning",
     "utils",
+    "wrappers",
     "zoo",
 )
 _NAMES = {

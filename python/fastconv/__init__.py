@@ -37,6 +37,7 @@ _SUBMODULES = (
     "plots",
     "random",
     "reference",
+    "report",
     "saving",
     "schedules",
     "testing",

@@ -44,10 +44,11 @@ def with_config(parser: argparse.ArgumentParser, argv: Sequence[str], args: argp
 
 def _read(file: str) -> dict[str, Any]:
     path = Path(file)
-    text = path.read_text(encoding="utf-8")
+    data = path.read_bytes()
     try:
+        text = data.decode()
         entries = _toml().loads(text) if path.suffix == ".toml" else json.loads(text)
-    except (ValueError, RecursionError) as error:  # both decoders' errors are ValueErrors
+    except (ValueError, RecursionError) as error:  # the decoders' errors are ValueErrors
         raise ValueError(f"[config] {file} must be {'TOML' if path.suffix == '.toml' else 'JSON'}: {error}.") from None
     if not isinstance(entries, dict):
         raise ValueError(

@@ -84,7 +84,7 @@ def _many(matrix: np.ndarray, share: np.ndarray, names: Sequence[str]) -> str:
 def _shade(share: float) -> str:
     """From white to Okabe and Ito's blue, with ink of a contrast above 4.5 (WCAG 2.1, 1.4.3) on every shade."""
     red, green, blue = (round(255 + share * (c - 255)) for c in (0, 90, 146))
-    return f"background:rgb({red},{green},{blue});color:{'#fff' if share > 0.62 else '#16191d'}"
+    return f"background:rgb({red},{green},{blue});color:{'#fff' if share > 0.79 else '#000'}"
 
 
 def _probability(scores: np.ndarray, predicted: int) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import _html, config
-from fastconv.diagram import graph_svg, history_svgs
+from fastconv.diagram import graph_svg, history_svgs, numbers_of
 from fastconv.metrics import confusion_matrix
 from fastconv.models.summary import summary_table
 from fastconv.report.page import Section, page
@@ -88,7 +88,7 @@ def _logs(history: Any) -> dict[str, list[float]]:
     logs = {} if history is None else getattr(history, "history", history)
     if not isinstance(logs, dict):
         raise TypeError(f"[report] history must be what fit returns, or a dict of lists: got {type(history).__name__}.")
-    return {name: values for name, values in logs.items() if len(values)}
+    return numbers_of(logs)
 
 
 def _curves(logs: dict[str, list[float]]) -> Section:

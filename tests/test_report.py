@@ -48,6 +48,8 @@ class Page(HTMLParser):
         if tag == "img":
             assert given["alt"]
             self.images.append(given)
+        if given.get("class") == "wide":  # what scrolls must be reached by the keyboard, and have a name (axe-core)
+            assert given["tabindex"] == "0" and given["role"] == "region" and given["aria-label"]
         if tag == "svg":
             assert given["role"] == "img"
         if tag == "html":

@@ -24,8 +24,10 @@ __version__ = "0.1.0"
 _SUBMODULES = (
     "attribution",
     "callbacks",
+    "constraints",
     "datasets",
     "dtype_policies",
+    "filters",
     "initializers",
     "layers",
     "losses",
@@ -37,6 +39,7 @@ _SUBMODULES = (
     "plots",
     "random",
     "reference",
+    "regularizers",
     "report",
     "saving",
     "schedules",

@@ -61,7 +61,7 @@ def _toml() -> Any:
     for name in ("tomllib", "tomli"):
         with suppress(ImportError):
             return importlib.import_module(name)
-    raise ValueError("[config] Python 3.10 does not read TOML by itself: pip install tomli, or write JSON.")
+    raise ValueError("[config] Python 3.10 does not read TOML by itself: pip install 'fastconv[cli]', or write JSON.")
 
 
 def _tokens(args: argparse.Namespace, name: str, value: Any) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fastconv import ops
 from fastconv.layers.base import Layer
 from fastconv.models import plans
@@ -62,6 +64,24 @@ class Trainable(Fitting):
         from fastconv.models.input_gradients import input_gradients
 
         return input_gradients(self, x, dy, layer, logits)
+
+    def gradient_norms(self, x: Any, y: Any, sample_weight: Any = None, training: bool = False) -> dict[str, float]:
+        """Euclidean length of every weight's gradient, in the order of the layers: where it vanishes, nothing is learnt.
+
+        Arguments as for :meth:`gradients`.
+
+        Returns:
+            ``{"layer/weight": norm}``.
+        """
+        _, found = self.gradients(x, y, sample_weight, training)
+        return {path: float(np.linalg.norm(gradient.astype(np.float64))) for path, gradient in found.items()}
+
+    def sparsity(self, x: Any) -> dict[str, float]:
+        """The share of each layer's outputs that are exactly 0 for a batch, such as units that relu keeps silent."""
+        return {
+            name: float(np.mean([np.mean(np.asarray(part) == 0) for part in as_list(output)]))
+            for name, output in self.activations(x).items()
+        }
 
     def activations(self, x: Any) -> dict[str, Any]:
         """Every layer's output for a batch, by the layer's name, in inference mode."""

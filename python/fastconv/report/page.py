@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-__all__ = ["Section", "page"]
+__all__ = ["Section", "page", "scrolling"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,11 @@ figcaption{font-size:.85rem;margin-top:.25rem}.wrong{font-weight:600}
 svg{max-width:100%;height:auto}details{margin:.8rem 0}summary{cursor:pointer;color:var(--accent)}
 @media print{nav,details>summary{display:none}h2{break-after:avoid}figure,table{break-inside:avoid}}
 """
+
+
+def scrolling(label: str, body: str) -> str:
+    """What may be wider than a phone, in a frame that scrolls by itself, with the keyboard too. ``label`` is said aloud."""
+    return f'<div class="wide" role="region" tabindex="0" aria-label="{escape(label)}">{body}</div>'
 
 
 def page(title: str, subtitle: str, cards: Sequence[tuple[str, str]], sections: Sequence[Section]) -> str:

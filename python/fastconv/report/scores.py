@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import _html, _png
+from fastconv.report.page import scrolling
 from fastconv.utils._mistakes import mistakes
 
 __all__ = ["confusion_table", "mistake_figures", "per_class_table"]
@@ -44,9 +45,9 @@ def confusion_table(matrix: np.ndarray, names: Sequence[str]) -> str:
         cells = "".join(f'<td style="{_shade(s)}">{count:,}</td>' for count, s in zip(counts, shares, strict=True))
         rows.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
     caption = "<caption>Rows: true class. Columns: predicted class. Darker: a larger share of the row.</caption>"
-    return (
-        f'<div class="wide"><table class="matrix">{caption}<thead><tr><td></td>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    return scrolling(
+        "confusion matrix",
+        f'<table class="matrix">{caption}<thead><tr><td></td>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>',
     )
 
 
@@ -75,10 +76,8 @@ def _many(matrix: np.ndarray, share: np.ndarray, names: Sequence[str]) -> str:
     rows = [(names[i], names[j], f"{off[i, j]:,}") for i, j in pairs if off[i, j]]
     shades = np.rint(255 * (1 - share)).astype(np.uint8)
     alt = f"Confusion matrix of {len(matrix)} classes; the table below names the pairs confused most often"
-    return (
-        f'<img class="classes" src="{_png.data_uri(shades)}" alt="{alt}">'
-        f'<div class="wide">{_html.table(("true class", "predicted class", "images"), rows, left=(0, 1))}</div>'
-    )
+    pairs_table = _html.table(("true class", "predicted class", "images"), rows, left=(0, 1))
+    return f'<img class="classes" src="{_png.data_uri(shades)}" alt="{alt}">' + scrolling("confused pairs", pairs_table)
 
 
 def _shade(share: float) -> str:

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from fastconv import _html, config
+from fastconv.datasets import describe
 from fastconv.diagram import graph_svg, history_svgs, numbers_of
 from fastconv.metrics import confusion_matrix
 from fastconv.models.summary import summary_table
-from fastconv.report.page import Section, page
+from fastconv.report.page import Section, page, scrolling
 from fastconv.report.scores import confusion_table, mistake_figures, per_class_table
 from fastconv.saving.atomic import atomic_write
 
@@ -76,8 +77,8 @@ def write(
         sections.append(_data({"training": train_data, "test": test_data}, class_names))
     if settings:
         rows = [(name.replace("_", " "), _shown(value)) for name, value in settings.items()]
-        sections.append(Section("settings", "Settings", _listing(rows)))
-    sections.append(Section("machine", "Machine", _listing(_machine())))
+        sections.append(Section("settings", "Settings", _listing("settings", rows)))
+    sections.append(Section("machine", "Machine", _listing("machine", _machine())))
     when = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     text = page(title, f"{when}, fastconv {config.show_config()['fastconv']}", cards, sections)
     with atomic_write(path) as file:
@@ -96,7 +97,7 @@ def _curves(logs: dict[str, list[float]]) -> Section:
     header = ["measure", "last epoch", "best epoch", "last, validation", "best, validation"]
     rows = [[name, *_last_and_best(logs, name), *_last_and_best(logs, f"val_{name}")] for name in names]
     body = f'<div class="figures" style="grid-template-columns:repeat(auto-fill,minmax(20rem,1fr))">{"".join(history_svgs(logs))}</div>'
-    return Section("curves", "Learning curves", f'{body}<div class="wide">{_html.table(header, rows)}</div>')
+    return Section("curves", "Learning curves", body + scrolling("measures", _html.table(header, rows)))
 
 
 def _last_and_best(logs: dict[str, list[float]], name: str) -> list[str]:
@@ -129,7 +130,7 @@ def _scored(
     cards += [("test accuracy", f"{100 * accuracy:.2f} %"), ("images per second, prediction", f"{rate:,.0f}")]
     sections = [
         Section("confusion", "Confusion matrix", confusion_table(matrix, names)),
-        Section("classes", "Classes", f'<div class="wide">{per_class_table(matrix, names)}</div>'),
+        Section("classes", "Classes", scrolling("scores of classes", per_class_table(matrix, names))),
     ]
     if x.ndim == 3 or (x.ndim == 4 and x.shape[-1] in (1, 3)):
         sections.append(Section("mistakes", "Mistakes", mistake_figures(x, y, scores, names, limit)))
@@ -140,30 +141,31 @@ def _model(model: Any) -> Section:
     graph = ""
     if getattr(model, "_calls", None):
         opened = " open" if len(model.layers) <= _OPEN_GRAPH else ""
-        graph = (
-            f'<details{opened}><summary>Graph of layers</summary><div class="wide">{graph_svg(model)}</div></details>'
-        )
-    return Section("model", "Model", f'<div class="wide">{summary_table(model)}</div>{graph}')
+        graph = f"<details{opened}><summary>Graph of layers</summary>{scrolling('graph', graph_svg(model))}</details>"
+    return Section("model", "Model", scrolling("layers", summary_table(model)) + graph)
 
 
 def _data(parts: Mapping[str, tuple[Any, Any] | None], class_names: Sequence[str] | None) -> Section:
-    rows, counts = [], {}
-    for name, part in parts.items():
-        if part is not None:
-            x, y = np.asarray(part[0]), np.asarray(part[1]).reshape(-1)
-            ends = (f"{x.min():g}", f"{x.max():g}", f"{x.mean():.4g}") if x.size else ("", "", "")
-            rows.append((name, f"{len(x):,}", " × ".join(map(str, x.shape[1:])), x.dtype, *ends))
-            counts[name] = np.bincount(y) if y.dtype.kind in "iu" and y.size and y.min() >= 0 else np.zeros(0, int)
-    header = ("part", "images", "shape", "dtype", "least", "greatest", "mean")
-    body = f'<div class="wide">{_html.table(header, rows, left=(0, 2, 3))}</div>'
-    longest = max(map(len, counts.values()))
-    if longest:
-        names = [str(i) for i in range(longest)] if class_names is None else list(class_names)
-        listed = [
-            (name, *(f"{c[i]:,}" if i < len(c) else "0" for c in counts.values())) for i, name in enumerate(names)
-        ]
-        table = _html.table(("class", *counts), listed)
-        body += f'<details><summary>Images of each class</summary><div class="wide">{table}</div></details>'
+    found = {name: describe(*part, class_names) for name, part in parts.items() if part is not None}
+    header = ("part", "images", "shape", "dtype", "least", "greatest", "mean", "not finite", "copies")
+    rows = [
+        (
+            name,
+            f"{d.samples:,}",
+            " × ".join(map(str, d.shape)),
+            d.dtype,
+            *(f"{value:.4g}" for value in (d.low, d.high, d.mean)),
+            f"{d.nan + d.infinite:,}",
+            f"{d.duplicates:,}",
+        )
+        for name, d in found.items()
+    ]
+    body = scrolling("parts of the data", _html.table(header, rows, left=(0, 2, 3)))
+    classes = list(dict.fromkeys(name for d in found.values() for name in d.classes))
+    if classes:
+        counts = [(name, *(f"{d.classes.get(name, 0):,}" for d in found.values())) for name in classes]
+        table = _html.table(("class", *found), counts)
+        body += f"<details><summary>Images of each class</summary>{scrolling('classes', table)}</details>"
     return Section("data", "Data", body)
 
 
@@ -183,11 +185,11 @@ def _processor() -> str:
         return platform.processor() or "unknown"
 
 
-def _listing(rows: Sequence[tuple[str, str]]) -> str:
+def _listing(label: str, rows: Sequence[tuple[str, str]]) -> str:
     body = "".join(
         f'<tr><th scope="row" style="text-align:left">{escape(a)}</th><td>{escape(b)}</td></tr>' for a, b in rows
     )
-    return f'<div class="wide"><table><tbody>{body}</tbody></table></div>'
+    return scrolling(label, f"<table><tbody>{body}</tbody></table>")
 
 
 def _shown(value: Any) -> str:

@@ -11,6 +11,7 @@
 #if defined(FC_CUDA_EMULATED)
 #include "cuda/emulation/block.h"
 #include "cuda/emulation/capability.h"
+#include "cuda/emulation/launches.h"
 #include "cuda/emulation/status.h"
 #include "cuda/emulation/wgmma.h"
 #define FC_CUDA_MODULE _cuda_emulated
@@ -22,7 +23,7 @@ namespace fc::bind {
 namespace {
 
 Kernel find_kernel(KernelId id, const Spec& spec) {
-  const Kernel kernel = kernel_of(cuda::kernels(), id, spec);
+  const Kernel kernel = cuda::kernels().at(id, spec.dtype);
   if (!kernel.run) {
     throw DeviceError(text_of("[", signature_of(id).kernel, "] there must be a CUDA kernel: expected ",
                               "float32, float16 or bfloat16, got ", name_of(spec.dtype),
@@ -52,7 +53,7 @@ DType dtype_named(const std::string& name) {
   for (const DType t : {DType::f32, DType::f64, DType::f16, DType::bf16, DType::u8, DType::i32, DType::i64}) {
     if (name == name_of(t)) return t;
   }
-  throw TypeError("[gather_rows] no element type is named " + name + ".");
+  throw TypeError("[dtype] no element type is named " + name + ".");
 }
 
 // A program and the arrays that its steps point into.
@@ -99,10 +100,11 @@ PYBIND11_MODULE(FC_CUDA_MODULE, m) {
       "missing_kernels",
       [](const std::string& dtype) {
         const KernelTable& table = cuda::kernels();
-        const Kernel* const of = dtype == "float32" ? table.f32 : dtype == "float16" ? table.f16 : table.bf16;
+        const DType type = dtype_named(dtype);
         std::vector<std::string> names;
         for (int i = 0; i < kKernelCount; ++i) {
-          if (!of[i].run) names.push_back(signature_of(static_cast<KernelId>(i)).kernel);
+          const auto id = static_cast<KernelId>(i);
+          if (!table.at(id, type).run) names.push_back(signature_of(id).kernel);
         }
         return names;
       },
@@ -194,6 +196,7 @@ PYBIND11_MODULE(FC_CUDA_MODULE, m) {
   m.def(
       "set_capability", [](int capability) { cuda::emulation::capability_in_force = capability; },
       py::arg("capability"), "75, 80 or 90: the compute capability by which kernels are chosen.");
+  m.def("launches_run", &cuda::emulation::launches_run, "How many kernels have been launched.");
   m.def("products_run", &cuda::emulation::products_run,
         "How many products of Hopper's tensor cores have run.");
 #endif

@@ -13,7 +13,7 @@ namespace fc::bind {
 namespace {
 
 Kernel find_kernel(KernelId id, const Spec& spec) {
-  const Kernel kernel = kernel_of(cpu::kernels(), id, spec);
+  const Kernel kernel = cpu::kernels().at(id, spec.dtype);
   if (!kernel.run) {
     throw std::runtime_error(text_of("[", signature_of(id).kernel, "] this build has no kernel for ",
                                      name_of(spec.dtype), " on ", cpu::current_isa(), "."));
@@ -88,8 +88,9 @@ void bind_run(py::module_& m) {
         std::vector<std::string> names;
         const KernelTable& table = cpu::kernels();
         for (int i = 0; i < kKernelCount; ++i) {
-          if (!table.f32[i].run || !table.f64[i].run)
-            names.push_back(signature_of(static_cast<KernelId>(i)).kernel);
+          const auto id = static_cast<KernelId>(i);
+          if (!table.at(id, DType::f32).run || !table.at(id, DType::f64).run)
+            names.push_back(signature_of(id).kernel);
         }
         return names;
       },

@@ -1,23 +1,21 @@
 // kernel_table.h — one entry per kernel: the contract that every back end fills in.
+//
+// Entries are found by name, so that the files of kernels do not depend on the list of all of them: a new
+// line in kernels.inc compiles the core and the bindings again, and no kernel.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
+#include <vector>
 
 #include "core/context.h"
 
 namespace fc {
 
 struct Spec;
-
-enum class KernelId : int {
-#define FC_KERNEL(name, spec, signature) name,
-#include "core/kernels.inc"
-#undef FC_KERNEL
-  count
-};
-
-inline constexpr int kKernelCount = static_cast<int>(KernelId::count);
+enum class DType : uint8_t;
+enum class KernelId : int;  // core/signature.h
 
 struct Kernel {
   // `tensors` in the order of the signature in kernels.inc; the spec has the type that kernels.inc names.
@@ -27,11 +25,15 @@ struct Kernel {
 };
 
 // The kernels of each element type; a back end leaves those null that it does not have.
-struct KernelTable {
-  Kernel f32[kKernelCount];
-  Kernel f64[kKernelCount];   // CPU
-  Kernel f16[kKernelCount];   // CUDA
-  Kernel bf16[kKernelCount];  // CUDA
+class KernelTable {
+ public:
+  KernelTable();
+  // For a back end to fill in; std::logic_error where kernels.inc names no such kernel.
+  Kernel& at(std::string_view name, DType dtype);
+  const Kernel& at(KernelId id, DType dtype) const;  // null where there is none
+
+ private:
+  std::vector<Kernel> entries_;
 };
 
 }  // namespace fc

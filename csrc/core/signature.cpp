@@ -7,10 +7,14 @@
 #include "core/augment_spec.h"
 #include "core/conv2d_spec.h"
 #include "core/elementwise_spec.h"
+#include "core/embedding_spec.h"
 #include "core/gemm_spec.h"
+#include "core/layout_spec.h"
 #include "core/loss_spec.h"
 #include "core/norm_spec.h"
+#include "core/penalty_spec.h"
 #include "core/pool2d_spec.h"
+#include "core/rnn_spec.h"
 
 namespace fc {
 namespace {
@@ -81,23 +85,6 @@ KernelId kernel_from_name(const std::string& name) {
   const auto found = ids->find(name);
   if (found == ids->end()) throw std::logic_error("no kernel is named '" + name + "'");
   return found->second;
-}
-
-const Kernel& kernel_of(const KernelTable& table, KernelId id, const Spec& spec) {
-  static const Kernel none;
-  const auto i = static_cast<size_t>(id);
-  switch (spec.dtype) {
-    case DType::f32:
-      return table.f32[i];
-    case DType::f64:
-      return table.f64[i];
-    case DType::f16:
-      return table.f16[i];
-    case DType::bf16:
-      return table.bf16[i];
-    default:
-      return none;
-  }
 }
 
 bool spec_fits(KernelId id, const Spec& spec) {

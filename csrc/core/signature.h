@@ -10,6 +10,15 @@
 
 namespace fc {
 
+enum class KernelId : int {
+#define FC_KERNEL(name, spec, signature) name,
+#include "core/kernels.inc"
+#undef FC_KERNEL
+  count
+};
+
+inline constexpr int kKernelCount = static_cast<int>(KernelId::count);
+
 struct Argument {
   std::string name;
   std::optional<DType> dtype;  // empty: the spec's own
@@ -31,8 +40,6 @@ struct Signature {
 const Signature& signature_of(KernelId id);
 // The kernel called `name`, or std::logic_error.
 KernelId kernel_from_name(const std::string& name);
-// The kernel `id` for the spec's element type; its `run` is null where the back end has none.
-const Kernel& kernel_of(const KernelTable& table, KernelId id, const Spec& spec);
 // Whether `spec` has the type that kernels.inc names for the kernel.
 bool spec_fits(KernelId id, const Spec& spec);
 

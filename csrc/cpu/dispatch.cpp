@@ -8,15 +8,15 @@
 
 namespace fc::cpu {
 namespace baseline {
-KernelTable make_table();
+void add_kernels(KernelTable& table);
 double peak_flops(DType dtype, int threads, double seconds);
 }  // namespace baseline
 namespace avx2 {
-KernelTable make_table();
+void add_kernels(KernelTable& table);
 double peak_flops(DType dtype, int threads, double seconds);
 }  // namespace avx2
 namespace avx512 {
-KernelTable make_table();
+void add_kernels(KernelTable& table);
 double peak_flops(DType dtype, int threads, double seconds);
 }  // namespace avx512
 namespace amx {
@@ -28,31 +28,30 @@ namespace {
 
 struct Isa {
   std::string name;
-  KernelTable (*make_table)();
+  void (*add_kernels)(KernelTable& table);
   double (*peak_flops)(DType dtype, int threads, double seconds);
   double (*peak_split_flops)(int threads, double seconds) = nullptr;  // null: no product is split
 };
 
 #if defined(FASTCONV_HAS_AMX)
 // AVX-512's table, with the matrix products replaced.
-KernelTable make_amx_table() {
-  KernelTable table = avx512::make_table();
+void add_amx_kernels(KernelTable& table) {
+  avx512::add_kernels(table);
   amx::add_products(table);
-  return table;
 }
 #endif
 
 const std::vector<Isa>& built() {
   static const std::vector<Isa> all = {
-      {"baseline", baseline::make_table, baseline::peak_flops},
+      {"baseline", baseline::add_kernels, baseline::peak_flops},
 #if defined(FASTCONV_HAS_AVX2)
-      {"avx2", avx2::make_table, avx2::peak_flops},
+      {"avx2", avx2::add_kernels, avx2::peak_flops},
 #endif
 #if defined(FASTCONV_HAS_AVX512)
-      {"avx512", avx512::make_table, avx512::peak_flops},
+      {"avx512", avx512::add_kernels, avx512::peak_flops},
 #endif
 #if defined(FASTCONV_HAS_AMX)
-      {"amx", make_amx_table, avx512::peak_flops, amx::peak_split_flops},
+      {"amx", add_amx_kernels, avx512::peak_flops, amx::peak_split_flops},
 #endif
   };
   return all;
@@ -76,11 +75,17 @@ const Isa& find(const std::string& asked) {
               usable, ", got '", asked, "'. Unset FASTCONV_ISA to use the best one."));
 }
 
+KernelTable table_of(const Isa& isa) {
+  KernelTable table;
+  isa.add_kernels(table);
+  return table;
+}
+
 Selected& selected() {
   static Selected* current = [] {
     const char* forced = std::getenv("FASTCONV_ISA");
     const Isa& isa = find(forced && *forced ? forced : available_isas().back());
-    return new Selected{isa.name, isa.make_table()};
+    return new Selected{isa.name, table_of(isa)};
   }();
   return *current;
 }
@@ -101,7 +106,7 @@ const std::string& current_isa() {
 
 void select_isa(const std::string& name) {
   const Isa& isa = find(name);
-  selected() = {isa.name, isa.make_table()};
+  selected() = {isa.name, table_of(isa)};
 }
 
 const KernelTable& kernels() {

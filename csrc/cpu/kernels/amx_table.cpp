@@ -1,5 +1,5 @@
 // amx_table.cpp — the entries of a kernel table that AMX replaces: the matrix products.
-#include "cpu/kernels/table.h"
+#include "cpu/kernels/families.h"
 
 namespace fc::cpu::FC_ISA {
 

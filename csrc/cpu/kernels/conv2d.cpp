@@ -12,9 +12,9 @@ const char* algorithm(const Spec& spec) {
 }
 
 template <Conv2dPass pass>
-void name_algorithms(KernelTable& table, KernelId id) {
-  table.f32[static_cast<int>(id)].algorithm = &algorithm<float, pass>;
-  table.f64[static_cast<int>(id)].algorithm = &algorithm<double, pass>;
+void name_algorithms(KernelTable& table, std::string_view kernel) {
+  table.at(kernel, DType::f32).algorithm = &algorithm<float, pass>;
+  table.at(kernel, DType::f64).algorithm = &algorithm<double, pass>;
 }
 
 }  // namespace
@@ -25,11 +25,11 @@ void add_conv2d(KernelTable& table) {
   FC_ADD_WITH_WORKSPACE(table, conv2d_backward_weight);
   FC_ADD_WITH_WORKSPACE(table, conv2d_forward_moments);
   FC_ADD_WITH_WORKSPACE(table, conv2d_backward_input_sums);
-  name_algorithms<Conv2dPass::forward>(table, KernelId::conv2d_forward_moments);
-  name_algorithms<Conv2dPass::backward_input>(table, KernelId::conv2d_backward_input_sums);
-  name_algorithms<Conv2dPass::forward>(table, KernelId::conv2d_forward);
-  name_algorithms<Conv2dPass::backward_input>(table, KernelId::conv2d_backward_input);
-  name_algorithms<Conv2dPass::backward_weight>(table, KernelId::conv2d_backward_weight);
+  name_algorithms<Conv2dPass::forward>(table, "conv2d_forward_moments");
+  name_algorithms<Conv2dPass::backward_input>(table, "conv2d_backward_input_sums");
+  name_algorithms<Conv2dPass::forward>(table, "conv2d_forward");
+  name_algorithms<Conv2dPass::backward_input>(table, "conv2d_backward_input");
+  name_algorithms<Conv2dPass::backward_weight>(table, "conv2d_backward_weight");
 }
 
 }  // namespace fc::cpu::FC_ISA

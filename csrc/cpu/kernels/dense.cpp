@@ -14,9 +14,9 @@ const char* algorithm(const Spec& spec) {
 }
 
 template <GemmPass pass>
-void name_algorithms(KernelTable& table, KernelId id) {
-  table.f32[static_cast<int>(id)].algorithm = &algorithm<float, pass>;
-  table.f64[static_cast<int>(id)].algorithm = &algorithm<double, pass>;
+void name_algorithms(KernelTable& table, std::string_view kernel) {
+  table.at(kernel, DType::f32).algorithm = &algorithm<float, pass>;
+  table.at(kernel, DType::f64).algorithm = &algorithm<double, pass>;
 }
 
 }  // namespace
@@ -25,9 +25,9 @@ void add_dense(KernelTable& table) {
   add_dense_forward(table);
   add_dense_backward_input(table);
   add_dense_backward_weight(table);
-  name_algorithms<GemmPass::forward>(table, KernelId::dense_forward);
-  name_algorithms<GemmPass::backward_input>(table, KernelId::dense_backward_input);
-  name_algorithms<GemmPass::backward_weight>(table, KernelId::dense_backward_weight);
+  name_algorithms<GemmPass::forward>(table, "dense_forward");
+  name_algorithms<GemmPass::backward_input>(table, "dense_backward_input");
+  name_algorithms<GemmPass::backward_weight>(table, "dense_backward_weight");
 }
 
 }  // namespace fc::cpu::FC_ISA

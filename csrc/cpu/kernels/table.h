@@ -12,28 +12,11 @@ namespace fc::cpu::FC_ISA {
 
 // FC_ADD(table, conv2d_forward, conv2d_forward_workspace): both element types of one kernel (a template over
 // T).
-#define FC_ADD(table, name)                                               \
-  (table).f32[static_cast<int>(KernelId::name)] = kernel<&name<float>>(); \
-  (table).f64[static_cast<int>(KernelId::name)] = kernel<&name<double>>()
-#define FC_ADD_WITH_WORKSPACE(table, name)                                                          \
-  (table).f32[static_cast<int>(KernelId::name)] = kernel<&name<float>, &name##_workspace<float>>(); \
-  (table).f64[static_cast<int>(KernelId::name)] = kernel<&name<double>, &name##_workspace<double>>()
-
-// Each family of kernels adds its own entries.
-void add_conv2d(KernelTable& table);
-void add_dense(KernelTable& table);
-void add_pool2d(KernelTable& table);
-void add_activation(KernelTable& table);
-void add_augment(KernelTable& table);
-void add_prelu(KernelTable& table);
-void add_softmax(KernelTable& table);
-void add_norm(KernelTable& table);
-void add_dropout(KernelTable& table);
-void add_binary(KernelTable& table);
-void add_box_copy(KernelTable& table);
-void add_cast(KernelTable& table);
-void add_loss(KernelTable& table);
-void add_vector(KernelTable& table);  // dot, unscale, gradient_clip
-void add_optimizer(KernelTable& table);
+#define FC_ADD(table, name)                               \
+  (table).at(#name, DType::f32) = kernel<&name<float>>(); \
+  (table).at(#name, DType::f64) = kernel<&name<double>>()
+#define FC_ADD_WITH_WORKSPACE(table, name)                                          \
+  (table).at(#name, DType::f32) = kernel<&name<float>, &name##_workspace<float>>(); \
+  (table).at(#name, DType::f64) = kernel<&name<double>, &name##_workspace<double>>()
 
 }  // namespace fc::cpu::FC_ISA

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
 
-from .. import random
+from .. import _html, random
 from ..utils._checks import as_array, as_int, same_rows
 from ._prefetch import prefetched
 
@@ -126,6 +126,17 @@ class Dataset:
     def prefetch(self, buffer_size: int = 2) -> Dataset:
         """Prepare up to ``buffer_size`` elements ahead in a background thread; values and order stay."""
         return self._with(_depth=as_int("Dataset.prefetch", "buffer_size", buffer_size, low=1))
+
+    def _repr_html_(self) -> str:
+        """The arrays and what happens to them, for notebooks."""
+        arrays = zip("xy", self._arrays, strict=False)
+        rows = [(name, " × ".join(map(str, array.shape)), str(array.dtype)) for name, array in arrays]
+        how = [f"{len(self):,} elements"]
+        how += [f"batches of {self._batch_size}"] if self._batch_size else ["single samples"]
+        how += ["shuffled"] if self._seed is not None else []
+        how += [f"{len(self._functions)} mapped"] if self._functions else []
+        how += [f"{self._depth} prefetched"] if self._depth else []
+        return _html.table(("Dataset", "shape", "dtype"), rows, ", ".join(how), (0, 2))
 
     def __len__(self) -> int:
         """Number of elements per pass: batches, or samples without :meth:`batch`."""

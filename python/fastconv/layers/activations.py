@@ -185,6 +185,8 @@ class PReLU(Layer):
     Weights: alpha, the input's shape with ones for the batch and the shared axes (without the batch axis, as Keras's).
     """
 
+    ruled_weights = ("alpha",)
+
     def __init__(self, alpha_initializer: Any = "zeros", shared_axes: Any = None, **keywords: Any) -> None:
         super().__init__(**keywords)
         self.alpha_initializer = initializers.get(alpha_initializer)

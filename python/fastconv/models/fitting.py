@@ -263,7 +263,7 @@ class Fitting(Scoring):
         """Everything that a training step reads from the host."""
         self._load(arrays, x, y, weights)
         for seed in plan.seeds:
-            seed.renew(self.optimizer.iterations, self._epoch)
+            seed.renew(self.optimizer.steps, self._epoch)
         assert self._optimizer_state is not None
         self._optimizer_state.prepare_step()
 
@@ -286,6 +286,6 @@ class Fitting(Scoring):
             self._fill(plan, plan, x, y, weights)
             passed = plan.run()
             self._judge(plan, passed, "")
-            self.optimizer.iterations += passed
+            self.optimizer.steps += passed
             self._meters.update(plan, weights)
             return as_result(self._meters.results(), return_dict)

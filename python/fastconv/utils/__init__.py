@@ -7,6 +7,7 @@ from typing import Any
 from .arrays import add_channel, merge_channels, normalize, split_channels
 from .labels import LabelEncoder, to_categorical
 from .numeric import numeric_gradient
+from .plot_model import plot_model
 from .predictions import decode_predictions, prediction_text
 from .seeds import set_random_seed
 from .split import train_val_test_split
@@ -24,6 +25,7 @@ __all__ = [
     "merge_channels",
     "normalize",
     "numeric_gradient",
+    "plot_model",
     "prediction_text",
     "set_random_seed",
     "split_channels",

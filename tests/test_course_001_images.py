@@ -112,6 +112,18 @@ def test_001_23_many_feature_maps():
         assert layers.Conv2D(k, 3)(np.zeros((2, 7, 7, 1), np.float32)).shape == (2, 5, 5, k)
 
 
+def test_001_23_filters_and_maps_as_pictures(tmp_path):
+    """`plots.filters` and `plots.feature_maps` show them."""
+    pytest.importorskip("matplotlib", reason="draws; pip install 'fastconv[plots]'")
+    from fastconv import plots
+
+    layer = layers.Conv2D(4, 3, name="first")
+    model = models.Sequential([layers.Input((7, 7, 1)), layer])
+    plots.filters(layer, path=tmp_path / "filters.png")
+    plots.feature_maps(model, SMILE[None, :, :, None], path=tmp_path / "maps.png")
+    assert all((tmp_path / name).read_bytes()[:4] == b"\x89PNG" for name in ("filters.png", "maps.png"))
+
+
 def test_001_24_strides():
     """Stride 2 keeps every second cell of every second row."""
     strided = fixed(DETECTOR, strides=2).predict(SMILE[None, :, :, None])[0, :, :, 0]

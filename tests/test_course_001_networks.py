@@ -158,6 +158,16 @@ def test_001_11_more_epochs():
         np.testing.assert_array_equal(a, b)
 
 
+def test_001_12_decision_boundary(tmp_path):
+    """What a model makes of the plane, as a picture: `plots.decision_boundary`."""
+    pytest.importorskip("matplotlib", reason="draws; pip install 'fastconv[plots]'")
+    from fastconv import plots
+
+    model = models.Sequential([layers.Input((2,)), layers.Dense(1, activation="sigmoid")])
+    plots.decision_boundary(model, *XOR, path=tmp_path / "plane.svg", steps=20)
+    assert "<svg" in (tmp_path / "plane.svg").read_text("utf-8")
+
+
 def test_001_13_the_keras_snippet(example):
     """8-12-8-1, binary cross-entropy, Adam: runs as it stands but for the imports, has 221 parameters, and learns."""
     found = example("keras_snippet", epochs=15)

@@ -146,6 +146,13 @@ def test_003_10_no_gradient_for_the_input(monkeypatch):
     assert kernels.count("dense_backward_input") == 2 and kernels.count("dense_backward_weight") == 3
 
 
+def test_003_10_a_gradient_for_the_input_where_it_is_asked_for():
+    """`model.input_gradients(x)` gives it, for saliency maps: W of a linear layer."""
+    model = models.Sequential([layers.Input((6,), dtype="float64"), layers.Dense(1, dtype="float64")])
+    found = model.input_gradients(normal(4, 6))
+    np.testing.assert_allclose(found, np.repeat(model.get_weights()[0].T, 4, 0), rtol=1e-12)
+
+
 @pytest.mark.parametrize("name", ["mse", "mae", "huber"])
 def test_003_11_the_network_evaluates_itself(name):
     """The loss of a prediction comes back as a gradient for every weight, equal to differences."""
@@ -181,6 +188,15 @@ def test_003_13_the_learning_algorithm():
 
     first = losses_of(1)
     assert first == losses_of(1) != losses_of(2) and first[-1] < 0.1 * first[0]
+
+
+def test_003_14_figures_of_activations(tmp_path):
+    """Linear and bent functions with their slopes: `plots.activation_functions`."""
+    pytest.importorskip("matplotlib", reason="draws; pip install 'fastconv[plots]'")
+    from fastconv import plots
+
+    plots.activation_functions(["linear", "relu", "sigmoid", "tanh"], path=tmp_path / "a.svg")
+    assert "<svg" in (tmp_path / "a.svg").read_text("utf-8")
 
 
 @pytest.mark.parametrize("layer", ["LeakyReLU", "PReLU", "ELU"])
@@ -339,6 +355,18 @@ def test_003_25_rmsprop():
         w -= 0.01 * g / np.sqrt(v + 1e-7)
         expected.append(w)
     np.testing.assert_allclose(way(optimizers.RMSprop(0.01), SLOPES), expected, rtol=1e-9)
+
+
+def test_003_25_adadelta():
+    """Adadelta (the slide's "Adaprop"): steps in the ratio of two exponential means, without a rate of its own."""
+    w, v, d, expected = 1.0, 0.0, 0.0, []
+    for g in SLOPES:
+        v = 0.95 * v + 0.05 * g * g
+        step = np.sqrt(d + 1e-7) / np.sqrt(v + 1e-7) * g
+        d = 0.95 * d + 0.05 * step * step
+        w -= step
+        expected.append(w)
+    np.testing.assert_allclose(way(optimizers.Adadelta(1.0), SLOPES), expected, rtol=1e-9)
 
 
 def test_003_26_parameters_are_saved(tmp_path):

@@ -61,12 +61,12 @@ def test_004_30_batches(size, steps):
 
 
 def test_004_31_channels():
-    """A picture comes apart into red, green and blue, and together again; a channel prints as numbers."""
+    """A picture comes apart into red, green and blue, and together again; the parts are views."""
     image = np.random.default_rng(0).integers(0, 256, (23, 24, 3), np.uint8)
     parts = utils.split_channels(image)
     assert len(parts) == 3 and all(part.shape == (23, 24) for part in parts)
     np.testing.assert_array_equal(utils.merge_channels(parts), image)
-    assert utils.image_text(parts[0], numbers=True).splitlines()[0].split() == [str(v) for v in image[0, :, 0]]
+    assert all(np.shares_memory(part, image) for part in parts)
 
 
 def test_004_32_epochs():

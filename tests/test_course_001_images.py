@@ -3,17 +3,14 @@
 import numpy as np
 import pytest
 
-from fastconv import callbacks, filters, layers, models, ops, optimizers, random, utils
+from fastconv import callbacks, filters, layers, models, ops, optimizers, random
+from fastconv.testing.small import assert_gradients, normal
 
 SMILE = np.zeros((7, 7))
 for at in ((1, 1), (1, 5), (3, 3), (4, 1), (4, 5), (5, 2), (5, 3), (5, 4)):
     SMILE[at] = 1
 DETECTOR = np.array([[0.0, 0, 1], [1, 0, 0], [0, 1, 1]])
 FEATURES = [[0, 1, 0, 0, 0], [0, 1, 1, 1, 0], [1, 0, 0, 2, 1], [1, 4, 2, 1, 0], [0, 0, 1, 2, 1]]
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape)
 
 
 def test_001_18_weights_of_one_neuron_on_an_image():
@@ -49,15 +46,7 @@ def test_001_20_convolution_relu_pooling_flattening_full_connection():
     ]
     model, x, y = models.Sequential(with_double), normal(3, 6, 6, 1), normal(3, 2, seed=1)
     model.compile("sgd", "mse")
-    _, found = model.gradients(x, y)
-    kept = model.get_weights()
-    for i, gradient in enumerate(found.values()):
-
-        def cost(w, i=i):
-            model.set_weights([*kept[:i], w, *kept[i + 1 :]])
-            return model.evaluate(x, y, verbose=0)
-
-        np.testing.assert_allclose(gradient, utils.numeric_gradient(cost, kept[i]), rtol=1e-6, atol=1e-8)
+    assert_gradients(model, x, y, rtol=1e-6, atol=1e-8)
 
 
 BORDERS = ("reflect", "constant", "nearest", "mirror", "wrap")

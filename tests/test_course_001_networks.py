@@ -7,12 +7,9 @@ import numpy as np
 import pytest
 
 from fastconv import callbacks, explanation, initializers, layers, metrics, models, ops, optimizers, random, utils
+from fastconv.testing.small import normal
 
 XOR = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32), np.array([0, 1, 1, 0], np.float32)
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape)
 
 
 def test_001_1_digits(example):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fastconv import filters, layers, losses, models, ops, optimizers, plots, random, utils, zoo
+from fastconv.testing.small import normal
 
 FEATURES = np.array(
     [[0, 1, 0, 0, 0], [0, 1, 1, 1, 0], [1, 0, 1, 2, 1], [1, 4, 2, 1, 0], [0, 0, 1, 2, 1]], float
@@ -11,10 +12,6 @@ FEATURES = np.array(
 POOLED = [[1, 1, 0], [4, 2, 1], [0, 2, 1]]
 ROWS = "000000000 011100110 011010110 010011100 000000110 011000010 010011100 011100110 000000000"
 FACE = np.array([[int(c) for c in row] for row in ROWS.split()], float)
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape)
 
 
 def image(plane):

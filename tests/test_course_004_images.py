@@ -7,16 +7,7 @@ import numpy as np
 import pytest
 
 from fastconv import datasets, layers, models, ops, optimizers, random, utils
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape)
-
-
-def compiled(*body, loss="mse", optimizer="sgd", **keywords):
-    model = models.Sequential(list(body))
-    model.compile(optimizer, loss, **keywords)
-    return model
+from fastconv.testing.small import compiled, normal
 
 
 def test_004_28_from_the_output_back():

@@ -109,7 +109,7 @@ def test_001_23_filters_and_maps_as_pictures(tmp_path):
     layer = layers.Conv2D(4, 3, name="first")
     model = models.Sequential([layers.Input((7, 7, 1)), layer])
     plots.filters(layer, path=tmp_path / "filters.png")
-    plots.feature_maps(model, SMILE[None, :, :, None], path=tmp_path / "maps.png")
+    plots.feature_maps(model, SMILE[:, :, None], path=tmp_path / "maps.png")
     assert all((tmp_path / name).read_bytes()[:4] == b"\x89PNG" for name in ("filters.png", "maps.png"))
 
 

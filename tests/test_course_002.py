@@ -187,7 +187,7 @@ def test_002_19_values_between_minus_one_and_one():
     """`Rescaling(1 / 127.5, offset=-1)` maps 0..255 to -1..1; `plots.text_image` draws a picture by shades."""
     scaled = layers.Rescaling(1 / 127.5, offset=-1)(np.array([[0, 127.5, 255]], np.float32))
     np.testing.assert_allclose(scaled, [[-1, 0, 1]], atol=1e-6)
-    drawn = plots.text_image(FACE).splitlines()
+    drawn = plots.text_image(FACE).split("\n")
     assert len(drawn) == 9 and drawn[0] == "" and drawn[1] == "  @@@@@@    @@@@"
 
 

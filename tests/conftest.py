@@ -231,3 +231,14 @@ def example(monkeypatch):
         return _results[key]
 
     return run
+
+
+@pytest.fixture
+def needs_data():
+    """``needs_data("mnist")`` skips unless FASTCONV_DATA has this folder or file."""
+
+    def need(name):
+        if not (Path(os.environ.get("FASTCONV_DATA") or "/nowhere") / name).exists():
+            pytest.skip(f"real data: FASTCONV_DATA is not set or holds no {name}")
+
+    return need

@@ -76,7 +76,9 @@ def _gradient(g: Gradient) -> tuple[Any, ...]:
     dstate = g.dys[1] if kind == "lstm" else None
     weights = g.needs[1] or g.needs[2]
     wanted = ["dp", *(["dr"] if kind == "gru" else []), *(["before"] if weights else [])]
-    wanted += [name for name, array, need in (("dh0", h0, g.needs[3]), ("dc0", c0, g.needs[4])) if need and array is not None]
+    wanted += [
+        name for name, array, need in (("dh0", h0, g.needs[3]), ("dc0", c0, g.needs[4])) if need and array is not None
+    ]
     inputs = (g.dys[0], dstate, y, gates, state, recurrent, h0, c0)
     results = apply(BACKWARD, *inputs, p_shape=tuple(p.shape), wanted=tuple(wanted), **g.attrs)
     found = dict(zip(wanted, results if isinstance(results, tuple) else (results,), strict=True))
@@ -120,7 +122,8 @@ BACKWARD = register(
 )
 
 
-def _as_activation(op: str, name: str, value: Any) -> activation.ActivationTuple:
+def check_activation(op: str, name: str, value: Any) -> activation.ActivationTuple:
+    """The activation's tuple; ValueError for one whose slope is not known from its result."""
     kind = activation.parse_activation(op, value)
     if not activation.has_gradient_from_output(kind):
         raise ValueError(
@@ -147,8 +150,8 @@ class _Recurrence:
     def attrs(self) -> dict[str, Any]:
         return {
             "kind": self.kind,
-            "activation": _as_activation(self.op, "activation", self.activation),
-            "gate_activation": _as_activation(self.op, "recurrent_activation", self.recurrent_activation),
+            "activation": check_activation(self.op, "activation", self.activation),
+            "gate_activation": check_activation(self.op, "recurrent_activation", self.recurrent_activation),
             "reverse": _numbers.as_bool(self.op, "go_backwards", self.go_backwards),
             "aligned": _numbers.as_bool(self.op, "aligned", self.aligned),
         }
@@ -219,7 +222,9 @@ class _Recurrence:
         inputs = (p, recurrent_kernel, of_state, states[0], c0)
         inner = (True, wanted[2], of_state is not None and wanted[3], wanted[4], len(states) > 1 and wanted[5])
         dp, drecurrent, dbias, dh0, dc0 = backward(RNN, dys, inputs, attrs, inner)
-        dx, dkernel, dbias_inputs = backward(DENSE, dp, (x, kernel, of_inputs), {}, (*wanted[:2], of_inputs is not None and wanted[3]))
+        dx, dkernel, dbias_inputs = backward(
+            DENSE, dp, (x, kernel, of_inputs), {}, (*wanted[:2], of_inputs is not None and wanted[3])
+        )
         if of_state is not None and wanted[3]:
             dbias_inputs = reshape(concatenate([dbias_inputs, dbias]), bias.shape)
         return (dx, dkernel, drecurrent, dbias_inputs, dh0, dc0)[: len(arrays)]

@@ -10,7 +10,9 @@ _TYPICAL, _TAIL, _HAZARD = (frozenset({tag}) for tag in ("typical", "tail", "haz
 _GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}
 
 
-def _shapes(op: str, n: int, t: int, d: int, u: int, states: int = 0, bias: bool = True, after: bool = True) -> dict[str, Any]:
+def _shapes(
+    op: str, n: int, t: int, d: int, u: int, states: int = 0, bias: bool = True, after: bool = True
+) -> dict[str, Any]:
     gates = _GATES[op] * u
     shapes: dict[str, Any] = {"x": (n, t, d), "kernel": (d, gates), "recurrent_kernel": (u, gates)}
     if bias:

@@ -9,6 +9,7 @@ from fastconv.layers.convolution1d import Conv1D
 from fastconv.layers.core import Dense, Dropout, Flatten, Input, InputLayer, Rescaling, Reshape
 from fastconv.layers.embedding import Embedding, RepeatVector
 from fastconv.layers.merging import Add, Concatenate, Multiply, Subtract
+from fastconv.layers.noise import AlphaDropout, SpatialDropout1D, SpatialDropout2D
 from fastconv.layers.normalization import BatchNormalization, LayerNormalization
 from fastconv.layers.pooling import (
     AveragePooling2D,
@@ -21,6 +22,7 @@ from fastconv.layers.pooling import (
 from fastconv.layers.pooling1d import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
 from fastconv.layers.recurrent import GRU, LSTM, SimpleRNN
 from fastconv.layers.separable import SeparableConv2D
+from fastconv.layers.standardization import Normalization
 from fastconv.layers.symbolic import SymbolicTensor
 from fastconv.layers.wrappers import Bidirectional, TimeDistributed
 from fastconv.variables import sizes_only
@@ -32,6 +34,7 @@ __all__ = [
     "LSTM",
     "Activation",
     "Add",
+    "AlphaDropout",
     "AveragePooling1D",
     "AveragePooling2D",
     "BatchNormalization",
@@ -60,6 +63,7 @@ __all__ = [
     "MaxPooling2D",
     "MinPooling2D",
     "Multiply",
+    "Normalization",
     "PReLU",
     "RandomCrop",
     "RandomFlip",
@@ -71,6 +75,8 @@ __all__ = [
     "SeparableConv2D",
     "SimpleRNN",
     "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
     "Subtract",
     "SumPooling2D",
     "SymbolicTensor",

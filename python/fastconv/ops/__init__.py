@@ -27,6 +27,8 @@ from fastconv.ops.loss import *
 from fastconv.ops.loss import __all__ as _loss
 from fastconv.ops.norm import *
 from fastconv.ops.norm import __all__ as _norm
+from fastconv.ops.penalty import *
+from fastconv.ops.penalty import __all__ as _penalty
 from fastconv.ops.pool import *
 from fastconv.ops.pool import __all__ as _pool
 from fastconv.ops.recurrent import *
@@ -46,6 +48,7 @@ __all__ = [
     *_embedding,
     *_loss,
     *_norm,
+    *_penalty,
     *_pool,
     *_recurrent,
     *_shaping,

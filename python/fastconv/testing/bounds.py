@@ -27,7 +27,7 @@ WINOGRAD_L2, WINOGRAD_MAX = 5e-6, 3e-5
 SPLIT_L2, SPLIT_MAX = 1e-5, 3e-5
 
 _LINEAR = ("conv2d", "conv2d_transpose", "dense", "avg_pool2d", "sum_pool2d", "global_avg_pool2d")
-_PRODUCTS = ("add", "subtract", "multiply", "prelu", "dropout", "leaky_relu")
+_PRODUCTS = ("add", "subtract", "multiply", "prelu", "dropout", "leaky_relu", "penalty")
 _CHOICES = (
     "max_pool2d",
     "min_pool2d",

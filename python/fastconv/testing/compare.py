@@ -38,6 +38,7 @@ EXACT_OPS = (
     "relu6",
     "prelu",
     "threshold",
+    "penalty",
     "add",
     "subtract",
     "multiply",

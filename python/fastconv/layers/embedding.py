@@ -19,12 +19,14 @@ class Embedding(Layer):
         input_dim: rows of the table; ids are in [0, input_dim).
         output_dim: length of a vector.
         embeddings_initializer: name, instance or function.
+        embeddings_regularizer, embeddings_constraint: names or objects of ``fastconv.regularizers`` and ``fastconv.constraints``.
         mask_zero: False; there are no masks.
 
     Input shape: (N, ...), ids, as floats like all that a model is fed. Output shape: (N, ..., output_dim). Weights: embeddings
     (input_dim, output_dim). An id that is no row makes a row of NaN, and a training step that meets it is refused.
     """
 
+    ruled_weights = ("embeddings",)
     autocast = False  # ids are not rounded to 16 bits
 
     def __init__(

@@ -26,6 +26,7 @@ class Recurrent(Layer):
     """What the recurrent layers share; not a layer by itself."""
 
     gates = 1
+    ruled_weights = ("kernel", ("recurrent", "recurrent_kernel"), "bias")
 
     def __init__(
         self,
@@ -98,7 +99,7 @@ class Recurrent(Layer):
     def _first_bias(self) -> Any:
         return self.bias_initializer
 
-    def __call__(self, inputs: Any, initial_state: Any = None, training: bool | None = None) -> Any:
+    def __call__(self, inputs: Any, training: bool | None = None, *, initial_state: Any = None) -> Any:
         """``initial_state``: an array (N, units), or a list of as many as the state has."""
         if initial_state is not None:
             states = list(initial_state) if isinstance(initial_state, (list, tuple)) else [initial_state]
@@ -162,6 +163,8 @@ class SimpleRNN(Recurrent):
         activation: whose slope its result tells: tanh, relu, sigmoid, hard_sigmoid, elu, selu, softplus or linear.
         use_bias: whether there is a bias.
         kernel_initializer, recurrent_initializer, bias_initializer: names, instances or functions.
+        kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint, bias_constraint:
+            names or objects of ``fastconv.regularizers`` and ``fastconv.constraints``.
         dropout: share of the inputs' features that a sample loses, in all steps alike.
         recurrent_dropout, stateful: 0 and False; there is no other.
         return_sequences: the results of all steps, not of the last.

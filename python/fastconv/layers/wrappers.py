@@ -63,7 +63,8 @@ class Bidirectional(Layer):
             )
         self.merge_mode = merge_mode
         self.forward_layer = self._renamed(given, "forward_")
-        self.backward_layer: Any = other or self._renamed(given, "backward_", go_backwards=not given.go_backwards)
+        go_backwards = not self.forward_layer.go_backwards
+        self.backward_layer: Any = other or self._renamed(given, "backward_", go_backwards=go_backwards)
         self._check()
 
     @staticmethod
@@ -102,6 +103,8 @@ class Bidirectional(Layer):
         # Keras turns the second layer's results around, whichever way that goes; so the first's are never.
         aligned = layer is self.backward_layer or not layer.go_backwards
         result = layer.steps(inputs, training, aligned=aligned)
+        if layer.activity_regularizer is not None:
+            layer._penalize(result)
         return result if isinstance(result, list) else [result]
 
     def _merge(self, a: Any, b: Any) -> Any:

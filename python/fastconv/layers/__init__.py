@@ -7,6 +7,7 @@ from fastconv.layers.borders import Cropping1D, Cropping2D, ZeroPadding1D, ZeroP
 from fastconv.layers.convolution import Conv2D, Conv2DTranspose, DepthwiseConv2D
 from fastconv.layers.convolution1d import Conv1D
 from fastconv.layers.core import Dense, Dropout, Flatten, Input, InputLayer, Rescaling, Reshape
+from fastconv.layers.embedding import Embedding, RepeatVector
 from fastconv.layers.merging import Add, Concatenate, Multiply, Subtract
 from fastconv.layers.noise import AlphaDropout, SpatialDropout1D, SpatialDropout2D
 from fastconv.layers.normalization import BatchNormalization, LayerNormalization
@@ -19,20 +20,25 @@ from fastconv.layers.pooling import (
     SumPooling2D,
 )
 from fastconv.layers.pooling1d import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
+from fastconv.layers.recurrent import GRU, LSTM, SimpleRNN
 from fastconv.layers.separable import SeparableConv2D
 from fastconv.layers.standardization import Normalization
 from fastconv.layers.symbolic import SymbolicTensor
+from fastconv.layers.wrappers import Bidirectional, TimeDistributed
 from fastconv.variables import sizes_only
 
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
     "Activation",
     "Add",
     "AlphaDropout",
     "AveragePooling1D",
     "AveragePooling2D",
     "BatchNormalization",
+    "Bidirectional",
     "Concatenate",
     "Conv1D",
     "Conv2D",
@@ -42,6 +48,7 @@ __all__ = [
     "Dense",
     "DepthwiseConv2D",
     "Dropout",
+    "Embedding",
     "Flatten",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
@@ -62,15 +69,18 @@ __all__ = [
     "RandomFlip",
     "RandomTranslation",
     "ReLU",
+    "RepeatVector",
     "Rescaling",
     "Reshape",
     "SeparableConv2D",
+    "SimpleRNN",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "Subtract",
     "SumPooling2D",
     "SymbolicTensor",
+    "TimeDistributed",
     "ZeroPadding1D",
     "ZeroPadding2D",
     "sizes_only",

@@ -235,6 +235,8 @@ def _pad(writer: GraphWriter, node: Node) -> None:
 def _crop(writer: GraphWriter, node: Node) -> None:
     (x,) = node.inputs
     assert x is not None
+    if writer.is_known(node.outputs[0]):
+        return  # the last step of a recurrent layer, which its operator gives
     _slice(writer, node, [(a, extent - b) for extent, (a, b) in zip(x.shape, node.attrs["widths"], strict=True)])
 
 

@@ -130,6 +130,8 @@ class Importer:
             raise Refused("flattening an image channels first is possible before a Gemm alone")
         if tensor.order == tuple(range(tensor.rank)):
             return tensor.symbol
+        if tensor.order[0] != 0:
+            raise Refused("the batch must be first but at recurrent operators")
         moved = [axis for axis in tensor.order if tensor.symbol.shape[axis] != 1]
         if moved != sorted(moved):
             raise Refused("cells must stay in their order: permuting them needs a layer that is not there yet")

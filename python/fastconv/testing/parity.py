@@ -43,17 +43,20 @@ class Network:
     Attributes:
         build: ``build(k)`` gives a model of library ``k``.
         loss: one name, or one per output.
+        ids: whether the inputs are whole numbers from 0 to 3.
         dropout: whether training draws random numbers (masks, flips), so that no two libraries take the same steps.
     """
 
     build: Callable[[Any], Any]
     loss: Any
     dropout: bool = False
+    ids: bool = False
 
     def data(self, model: Any, seed: int = 0) -> tuple[Any, Any]:
         """A batch of inputs and targets; ``model`` is fastconv's."""
         rng = np.random.default_rng(seed)
-        x = [rng.normal(size=(BATCH, *t.shape[1:])).astype(np.float32) for t in model.inputs]
+        shapes = [(BATCH, *t.shape[1:]) for t in model.inputs]
+        x = [(rng.integers(4, size=s) if self.ids else rng.normal(size=s)).astype(np.float32) for s in shapes]
         losses = self.loss if isinstance(self.loss, list) else [self.loss] * len(model.outputs)
         y = [_targets(rng, loss, t.shape[1:]) for loss, t in zip(losses, model.outputs, strict=True)]
         return (x if len(x) > 1 else x[0]), (y if len(y) > 1 else y[0])
@@ -228,6 +231,29 @@ PARITY = {
         "mean_squared_error",
     ),
     "sequences": Network(graphs.sequences, "categorical_crossentropy"),
+    "simple recurrent network": Network(
+        graphs.sequential(
+            (8, 5),
+            lambda la: la.SimpleRNN(
+                7, return_sequences=True, activation="relu", recurrent_initializer="glorot_uniform"
+            ),
+            lambda la: la.SimpleRNN(6, go_backwards=True),
+            lambda la: la.Dense(3, activation="softmax"),
+        ),
+        "sparse_categorical_crossentropy",
+    ),
+    "lstm, gru": Network(
+        graphs.sequential(
+            (6, 5),
+            lambda la: la.LSTM(8, return_sequences=True, go_backwards=True),
+            lambda la: la.GRU(7, return_sequences=True, recurrent_activation="hard_sigmoid"),
+            lambda la: la.GRU(6, reset_after=False),
+            lambda la: la.Dense(3, activation="softmax"),
+        ),
+        "categorical_crossentropy",
+    ),
+    "words": Network(graphs.words, "sparse_categorical_crossentropy", ids=True),
+    "encoder and decoder": Network(graphs.encoder_and_decoder, "mean_squared_error"),
     "inverted residuals": Network(graphs.inverted_residual, "sparse_categorical_crossentropy"),
     "residuals": Network(graphs.residual, "categorical_crossentropy"),
     "residuals, activated before": Network(graphs.preactivated, "mean_squared_error"),

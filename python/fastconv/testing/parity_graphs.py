@@ -106,6 +106,23 @@ def unet(k: Any) -> Any:
     return k.Model(x, la.Conv2D(2, 1, activation="softmax")(la.Concatenate()([a, up])))
 
 
+def words(k: Any) -> Any:
+    la = k.layers
+    x = la.Input((7,))
+    y = la.Bidirectional(la.LSTM(5, return_sequences=True))(la.Embedding(4, 6)(x))
+    y = la.TimeDistributed(la.Dense(4, activation="tanh"))(y)
+    y = la.Bidirectional(la.GRU(3), merge_mode="ave")(y)
+    return k.Model(x, la.Dense(3, activation="softmax")(y))
+
+
+def encoder_and_decoder(k: Any) -> Any:
+    la = k.layers
+    x = la.Input((6, 4))
+    code, h, c = la.LSTM(5, return_state=True)(x)
+    y = la.LSTM(5, return_sequences=True)(la.RepeatVector(3)(code), initial_state=[h, c])
+    return k.Model(x, la.TimeDistributed(la.Dense(2))(y))
+
+
 def siamese(k: Any) -> Any:
     la = k.layers
     tower = k.Sequential([la.Input(IMAGE), la.Conv2D(4, 3, activation="relu"), la.Flatten(), la.Dense(6)], name="tower")

@@ -11,6 +11,8 @@
 #include "core/loss_spec.h"
 #include "core/norm_spec.h"
 #include "core/pool2d_spec.h"
+#include "core/resample_spec.h"
+#include "core/warp_spec.h"
 
 namespace fc {
 namespace {

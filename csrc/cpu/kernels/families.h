@@ -9,6 +9,7 @@ void add_conv2d(KernelTable& table);
 void add_dense(KernelTable& table);
 void add_pool2d(KernelTable& table);
 void add_activation(KernelTable& table);
+void add_adjust(KernelTable& table);
 void add_augment(KernelTable& table);
 void add_prelu(KernelTable& table);
 void add_softmax(KernelTable& table);
@@ -20,5 +21,8 @@ void add_cast(KernelTable& table);
 void add_loss(KernelTable& table);
 void add_vector(KernelTable& table);  // dot, unscale, gradient_clip
 void add_optimizer(KernelTable& table);
+void add_noise(KernelTable& table);
+void add_resample(KernelTable& table);
+void add_warp(KernelTable& table);
 
 }  // namespace fc::cpu::FC_ISA

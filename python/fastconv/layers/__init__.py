@@ -8,7 +8,7 @@ from fastconv.layers.convolution import Conv2D, Conv2DTranspose, DepthwiseConv2D
 from fastconv.layers.convolution1d import Conv1D
 from fastconv.layers.core import Dense, Dropout, Flatten, Input, InputLayer, Rescaling, Reshape
 from fastconv.layers.merging import Add, Concatenate, Multiply, Subtract
-from fastconv.layers.noise import AlphaDropout, SpatialDropout1D, SpatialDropout2D
+from fastconv.layers.noise import AlphaDropout, GaussianDropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D
 from fastconv.layers.normalization import BatchNormalization, LayerNormalization
 from fastconv.layers.pooling import (
     AveragePooling2D,
@@ -19,6 +19,9 @@ from fastconv.layers.pooling import (
     SumPooling2D,
 )
 from fastconv.layers.pooling1d import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
+from fastconv.layers.random_color import RandomBrightness, RandomContrast
+from fastconv.layers.random_geometry import RandomRotation, RandomShear, RandomZoom
+from fastconv.layers.resizing import CenterCrop, Resizing, UpSampling1D, UpSampling2D
 from fastconv.layers.separable import SeparableConv2D
 from fastconv.layers.standardization import Normalization
 from fastconv.layers.symbolic import SymbolicTensor
@@ -33,6 +36,7 @@ __all__ = [
     "AveragePooling1D",
     "AveragePooling2D",
     "BatchNormalization",
+    "CenterCrop",
     "Concatenate",
     "Conv1D",
     "Conv2D",
@@ -43,6 +47,8 @@ __all__ = [
     "DepthwiseConv2D",
     "Dropout",
     "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
     "GlobalMaxPooling1D",
@@ -58,12 +64,18 @@ __all__ = [
     "Multiply",
     "Normalization",
     "PReLU",
+    "RandomBrightness",
+    "RandomContrast",
     "RandomCrop",
     "RandomFlip",
+    "RandomRotation",
+    "RandomShear",
     "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "Rescaling",
     "Reshape",
+    "Resizing",
     "SeparableConv2D",
     "Softmax",
     "SpatialDropout1D",
@@ -71,6 +83,8 @@ __all__ = [
     "Subtract",
     "SumPooling2D",
     "SymbolicTensor",
+    "UpSampling1D",
+    "UpSampling2D",
     "ZeroPadding1D",
     "ZeroPadding2D",
     "sizes_only",

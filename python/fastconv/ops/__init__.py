@@ -23,12 +23,18 @@ from fastconv.ops.elementwise import *
 from fastconv.ops.elementwise import __all__ as _elementwise
 from fastconv.ops.loss import *
 from fastconv.ops.loss import __all__ as _loss
+from fastconv.ops.noise import *
+from fastconv.ops.noise import __all__ as _noise
 from fastconv.ops.norm import *
 from fastconv.ops.norm import __all__ as _norm
 from fastconv.ops.pool import *
 from fastconv.ops.pool import __all__ as _pool
+from fastconv.ops.resize import *
+from fastconv.ops.resize import __all__ as _resize
 from fastconv.ops.shaping import *
 from fastconv.ops.shaping import __all__ as _shaping
+from fastconv.ops.warp import *
+from fastconv.ops.warp import __all__ as _warp
 
 __all__ = [
     *_activation,
@@ -40,7 +46,10 @@ __all__ = [
     *_dropout,
     *_elementwise,
     *_loss,
+    *_noise,
     *_norm,
     *_pool,
+    *_resize,
     *_shaping,
+    *_warp,
 ]

@@ -37,7 +37,7 @@ def _lower_adjust(dtype: str, shapes: tuple[Shape | None, ...], **attrs: Any) ->
     return Lowered(((spec.shape("y"), dtype),), (Call("adjust", spec, (0, 1, 2, 3)),))
 
 
-_SEED = {"seed": ("uint64",)}
+_SEED: dict[str, tuple[str, ...]] = {"seed": ("uint64",)}
 WARP: OpDef = register(OpDef("warp2d", ("x", "seed?"), _lower_warp, _no_gradient, dtypes=_SEED))
 ADJUST: OpDef = register(OpDef("adjust2d", ("x", "mean?", "seed?"), _lower_adjust, _no_gradient, dtypes=_SEED))
 

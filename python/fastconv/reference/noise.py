@@ -18,7 +18,7 @@ __all__ = ["gaussian_noise", "gaussian_noise_backward"]
 def gaussian_noise(x: np.ndarray, stddev: float, *, seed: int, multiply: bool = False) -> np.ndarray:
     """``x + stddev · z`` or ``x (1 + stddev · z)``.
 
-    Words w, v at the places 2k and 2k + 1 of Philox4x32-10 make ``r = sqrt(-2 log u)``, ``u = (floor(w / 2^8) + 1/2) / 2^24``:
+    Words w, v at the places 2k and 2k + 1 of Philox4x32-10 make ``r = sqrt(-2 log u)``, ``u = (floor(w / 2^9) + 1/2) / 2^23``:
     z is ``r cos(2π v / 2^32)`` at cell 2k and ``r sin(2π v / 2^32)`` at cell 2k + 1.
 
     Args:
@@ -51,7 +51,7 @@ def _shares(op: str, stddev: Any, seed: Any, **named: Any) -> tuple[np.dtype, np
     refuse_too_large(op, shape, *[shape] * 8)
     n = math.prod(shape)
     w, v = philox(n + n % 2, seed).reshape(-1, 2).T
-    radius = np.sqrt(-2 * np.log(((w >> np.uint64(8)) + 0.5) / 2**24))
+    radius = np.sqrt(-2 * np.log(((w >> np.uint64(9)) + 0.5) / 2**23))
     turn = 2 * np.pi * v / 2**32
     z = np.stack([radius * np.cos(turn), radius * np.sin(turn)], axis=-1).reshape(-1)[:n]
     return dtype, stddev * z.reshape(shape)

@@ -195,13 +195,9 @@ def _resize2d(writer: GraphWriter, node: Node) -> None:
         "exclude_outside": 1 if a["exclude_outside"] and (kind == "bicubic" or a["antialias"]) else None,
         "antialias": 1 if a["antialias"] else None,
     }
-    if writer.opset >= 18:
-        sizes, attributes["axes"] = writer.integers(y.shape[1:3]), [2, 3]
-    else:
-        shape = writer.emit("Shape", [name], "resize/shape")
-        batch = writer.emit("Slice", [shape, *map(writer.integers, ([0], [1]))], "resize/batch")
-        extents = writer.integers([y.shape[3], *y.shape[1:3]])
-        sizes = writer.emit("Concat", [batch, extents], "resize/sizes", axis=0)
+    shape = writer.emit("Shape", [name], "resize/shape")  # the batch is open
+    batch = writer.emit("Slice", [shape, *map(writer.integers, ([0], [1]))], "resize/batch")
+    sizes = writer.emit("Concat", [batch, writer.integers([y.shape[3], *y.shape[1:3]])], "resize/sizes", axis=0)
     return writer.bind(y, writer.emit("Resize", [name, "", "", sizes], "resize", **attributes), FIRST)
 
 

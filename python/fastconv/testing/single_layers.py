@@ -86,7 +86,7 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[], Any]]] = {
     "center crop": (_IMAGE, lambda: layers.CenterCrop(4, 5)),
     "normalization": (_IMAGE, lambda: layers.Normalization()),
     "normalization of cells": (_IMAGE, lambda: layers.Normalization(axis=(1, 2, 3))),
-    "normalization given": (_IMAGE, lambda: layers.Normalization(mean=[0.1, 0.2, 0.3], variance=[1, 2, 3])),
+    "normalization given": (_IMAGE, lambda: layers.Normalization(mean=[0.1, 0.2, 0.3, 0], variance=[1, 2, 3, 4])),
     "normalization inverted": (_IMAGE, lambda: layers.Normalization(axis=None, invert=True)),
     "conv 1d": (_STEPS, lambda: layers.Conv1D(5, 3, padding="same", activation="relu")),
     "conv 1d causal": (_STEPS, lambda: layers.Conv1D(4, 2, padding="causal", dilation_rate=2, groups=2)),

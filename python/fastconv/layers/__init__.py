@@ -9,7 +9,7 @@ from fastconv.layers.convolution1d import Conv1D
 from fastconv.layers.core import Dense, Dropout, Flatten, Input, InputLayer, Rescaling, Reshape
 from fastconv.layers.embedding import Embedding, RepeatVector
 from fastconv.layers.merging import Add, Concatenate, Multiply, Subtract
-from fastconv.layers.noise import AlphaDropout, SpatialDropout1D, SpatialDropout2D
+from fastconv.layers.noise import AlphaDropout, GaussianDropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D
 from fastconv.layers.normalization import BatchNormalization, LayerNormalization
 from fastconv.layers.pooling import (
     AveragePooling2D,
@@ -20,7 +20,10 @@ from fastconv.layers.pooling import (
     SumPooling2D,
 )
 from fastconv.layers.pooling1d import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
+from fastconv.layers.random_color import RandomBrightness, RandomContrast
+from fastconv.layers.random_geometry import RandomRotation, RandomShear, RandomZoom
 from fastconv.layers.recurrent import GRU, LSTM, SimpleRNN
+from fastconv.layers.resizing import CenterCrop, Resizing, UpSampling1D, UpSampling2D
 from fastconv.layers.separable import SeparableConv2D
 from fastconv.layers.standardization import Normalization
 from fastconv.layers.symbolic import SymbolicTensor
@@ -39,6 +42,7 @@ __all__ = [
     "AveragePooling2D",
     "BatchNormalization",
     "Bidirectional",
+    "CenterCrop",
     "Concatenate",
     "Conv1D",
     "Conv2D",
@@ -50,6 +54,8 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
     "GlobalMaxPooling1D",
@@ -65,13 +71,19 @@ __all__ = [
     "Multiply",
     "Normalization",
     "PReLU",
+    "RandomBrightness",
+    "RandomContrast",
     "RandomCrop",
     "RandomFlip",
+    "RandomRotation",
+    "RandomShear",
     "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "Resizing",
     "SeparableConv2D",
     "SimpleRNN",
     "Softmax",
@@ -81,6 +93,8 @@ __all__ = [
     "SumPooling2D",
     "SymbolicTensor",
     "TimeDistributed",
+    "UpSampling1D",
+    "UpSampling2D",
     "ZeroPadding1D",
     "ZeroPadding2D",
     "sizes_only",

@@ -25,6 +25,8 @@ from fastconv.ops.embedding import *
 from fastconv.ops.embedding import __all__ as _embedding
 from fastconv.ops.loss import *
 from fastconv.ops.loss import __all__ as _loss
+from fastconv.ops.noise import *
+from fastconv.ops.noise import __all__ as _noise
 from fastconv.ops.norm import *
 from fastconv.ops.norm import __all__ as _norm
 from fastconv.ops.penalty import *
@@ -33,8 +35,12 @@ from fastconv.ops.pool import *
 from fastconv.ops.pool import __all__ as _pool
 from fastconv.ops.recurrent import *
 from fastconv.ops.recurrent import __all__ as _recurrent
+from fastconv.ops.resize import *
+from fastconv.ops.resize import __all__ as _resize
 from fastconv.ops.shaping import *
 from fastconv.ops.shaping import __all__ as _shaping
+from fastconv.ops.warp import *
+from fastconv.ops.warp import __all__ as _warp
 
 __all__ = [
     *_activation,
@@ -47,9 +53,12 @@ __all__ = [
     *_elementwise,
     *_embedding,
     *_loss,
+    *_noise,
     *_norm,
     *_penalty,
     *_pool,
     *_recurrent,
+    *_resize,
     *_shaping,
+    *_warp,
 ]

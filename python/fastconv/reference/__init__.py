@@ -101,6 +101,7 @@ from .loss import (
     mean_squared_error,
     mean_squared_error_backward,
 )
+from .noise import gaussian_noise, gaussian_noise_backward
 from .norm import (
     batch_norm,
     batch_norm_backward,
@@ -137,12 +138,14 @@ from .recurrent import (
     simple_rnn,
     simple_rnn_backward,
 )
+from .resize import resize2d, resize2d_backward, upsample, upsample_backward
 from .softmax import (
     log_softmax,
     log_softmax_backward,
     softmax,
     softmax_backward,
 )
+from .warp import adjust2d, warp2d
 
 __all__ = [
     "adadelta_step",
@@ -152,6 +155,7 @@ __all__ = [
     "adamw_step",
     "add",
     "add_backward",
+    "adjust2d",
     "augment2d",
     "average_step",
     "avg_pool2d",
@@ -183,6 +187,8 @@ __all__ = [
     "flatten",
     "flatten_backward",
     "ftrl_step",
+    "gaussian_noise",
+    "gaussian_noise_backward",
     "gelu",
     "gelu_backward",
     "global_avg_pool2d",
@@ -235,6 +241,8 @@ __all__ = [
     "relu_backward",
     "reshape",
     "reshape_backward",
+    "resize2d",
+    "resize2d_backward",
     "rmsprop_step",
     "selu",
     "selu_backward",
@@ -260,4 +268,7 @@ __all__ = [
     "threshold",
     "threshold_backward",
     "torch_sgd_step",
+    "upsample",
+    "upsample_backward",
+    "warp2d",
 ]

@@ -3,12 +3,13 @@
 from fastconv.layers.activations import ELU, GELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from fastconv.layers.augmentation import RandomCrop, RandomFlip, RandomTranslation
 from fastconv.layers.base import Layer
-from fastconv.layers.borders import Cropping1D, Cropping2D, ZeroPadding1D, ZeroPadding2D
+from fastconv.layers.borders import Cropping1D, Cropping2D, Cropping3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 from fastconv.layers.convolution import Conv2D, Conv2DTranspose, DepthwiseConv2D
-from fastconv.layers.convolution1d import Conv1D
+from fastconv.layers.convolution1d import Conv1D, Conv1DTranspose, DepthwiseConv1D, SeparableConv1D
+from fastconv.layers.convolution3d import Conv3D, Conv3DTranspose
 from fastconv.layers.core import Dense, Dropout, Flatten, Input, InputLayer, Rescaling, Reshape
 from fastconv.layers.merging import Add, Concatenate, Multiply, Subtract
-from fastconv.layers.normalization import BatchNormalization, LayerNormalization
+from fastconv.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
 from fastconv.layers.pooling import (
     AveragePooling2D,
     GlobalAveragePooling2D,
@@ -18,6 +19,7 @@ from fastconv.layers.pooling import (
     SumPooling2D,
 )
 from fastconv.layers.pooling1d import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
+from fastconv.layers.pooling3d import AveragePooling3D, GlobalAveragePooling3D, GlobalMaxPooling3D, MaxPooling3D
 from fastconv.layers.separable import SeparableConv2D
 from fastconv.layers.symbolic import SymbolicTensor
 from fastconv.variables import sizes_only
@@ -29,21 +31,30 @@ __all__ = [
     "Add",
     "AveragePooling1D",
     "AveragePooling2D",
+    "AveragePooling3D",
     "BatchNormalization",
     "Concatenate",
     "Conv1D",
+    "Conv1DTranspose",
     "Conv2D",
     "Conv2DTranspose",
+    "Conv3D",
+    "Conv3DTranspose",
     "Cropping1D",
     "Cropping2D",
+    "Cropping3D",
     "Dense",
+    "DepthwiseConv1D",
     "DepthwiseConv2D",
     "Dropout",
     "Flatten",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D",
+    "GroupNormalization",
     "Input",
     "InputLayer",
     "Layer",
@@ -51,6 +62,7 @@ __all__ = [
     "LeakyReLU",
     "MaxPooling1D",
     "MaxPooling2D",
+    "MaxPooling3D",
     "MinPooling2D",
     "Multiply",
     "PReLU",
@@ -60,6 +72,7 @@ __all__ = [
     "ReLU",
     "Rescaling",
     "Reshape",
+    "SeparableConv1D",
     "SeparableConv2D",
     "Softmax",
     "Subtract",
@@ -67,5 +80,6 @@ __all__ = [
     "SymbolicTensor",
     "ZeroPadding1D",
     "ZeroPadding2D",
+    "ZeroPadding3D",
     "sizes_only",
 ]

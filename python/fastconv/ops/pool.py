@@ -113,7 +113,7 @@ BACKWARD_FROM_INDEX = register(
 )
 
 
-def _attrs(
+def settings(
     kind: str,
     pool_size: Any,
     stride: Any,
@@ -122,6 +122,7 @@ def _attrs(
     ceil_mode: Any,
     count_include_pad: Any = False,
 ) -> dict[str, Any]:
+    """What the public arguments are to the op."""
     op = f"{kind}_pool2d"
     size = _numbers.as_pair(op, "pool_size", pool_size)
     return {
@@ -135,7 +136,8 @@ def _attrs(
     }
 
 
-def _backward(dy: Any, x: Any, attrs: dict[str, Any], needs: Any) -> tuple:
+def pool_backward(dy: Any, x: Any, attrs: dict[str, Any], needs: Any) -> tuple:
+    """``(dx,)`` of the pooling with these :func:`settings`."""
     return backward(FORWARD, dy, (x,), attrs, all_needs(f"{attrs['kind']}_pool2d", needs, ("x",), (True,)))
 
 
@@ -178,7 +180,7 @@ def _window_pool(kind: str) -> tuple[Any, Any]:
         ceil_mode: bool = False,
         out: Any = None,
     ) -> Any:
-        return apply(FORWARD, x, out=out, **_attrs(kind, pool_size, stride, padding, dilation, ceil_mode))
+        return apply(FORWARD, x, out=out, **settings(kind, pool_size, stride, padding, dilation, ceil_mode))
 
     def gradient(
         dy: Any,
@@ -191,7 +193,7 @@ def _window_pool(kind: str) -> tuple[Any, Any]:
         ceil_mode: bool = False,
         needs: Any = None,
     ) -> tuple:
-        return _backward(dy, x, _attrs(kind, pool_size, stride, padding, dilation, ceil_mode), needs)
+        return pool_backward(dy, x, settings(kind, pool_size, stride, padding, dilation, ceil_mode), needs)
 
     forward.__name__ = forward.__qualname__ = f"{kind}_pool2d"
     forward.__doc__ = _NOTES[kind].format(args=_ARGS)
@@ -222,7 +224,7 @@ def avg_pool2d(
         count_include_pad: count padding cells (as zeros) in the divisor; cells that ceil_mode adds beyond the padding never
             count.
     """
-    attrs = _attrs("avg", pool_size, stride, padding, dilation, ceil_mode, count_include_pad)
+    attrs = settings("avg", pool_size, stride, padding, dilation, ceil_mode, count_include_pad)
     return apply(FORWARD, x, out=out, **attrs)
 
 
@@ -239,7 +241,9 @@ def avg_pool2d_backward(
     needs: Any = None,
 ) -> tuple:
     """Gradient of :func:`avg_pool2d`: ``(dx,)`` for the cotangent ``dy`` of y's shape."""
-    return _backward(dy, x, _attrs("avg", pool_size, stride, padding, dilation, ceil_mode, count_include_pad), needs)
+    return pool_backward(
+        dy, x, settings("avg", pool_size, stride, padding, dilation, ceil_mode, count_include_pad), needs
+    )
 
 
 def _global_attrs(kind: str, x: Any) -> tuple[dict[str, Any], int, int]:
@@ -252,7 +256,7 @@ def _global_attrs(kind: str, x: Any) -> tuple[dict[str, Any], int, int]:
             f"[{op}] x height, width and channels must be at least 1: expected only N = 0, got x.shape={tuple(shape)}. "
             "Check the layers before."
         )
-    return _attrs(kind, (h, w), None, 0, 1, False), n, c
+    return settings(kind, (h, w), None, 0, 1, False), n, c
 
 
 def global_max_pool2d(x: Any, *, out: Any = None) -> Any:
@@ -264,7 +268,7 @@ def global_max_pool2d(x: Any, *, out: Any = None) -> Any:
 def global_max_pool2d_backward(dy: Any, x: Any, *, needs: Any = None) -> tuple:
     """Gradient of :func:`global_max_pool2d`: ``(dx,)``."""
     attrs, n, c = _global_attrs("max", x)
-    return _backward(_as_one_window("global_max_pool2d", dy, n, c), x, attrs, needs)
+    return pool_backward(_as_one_window("global_max_pool2d", dy, n, c), x, attrs, needs)
 
 
 def global_avg_pool2d(x: Any, *, out: Any = None) -> Any:
@@ -276,7 +280,7 @@ def global_avg_pool2d(x: Any, *, out: Any = None) -> Any:
 def global_avg_pool2d_backward(dy: Any, x: Any, *, needs: Any = None) -> tuple:
     """Gradient of :func:`global_avg_pool2d`: ``(dx,)``."""
     attrs, n, c = _global_attrs("avg", x)
-    return _backward(_as_one_window("global_avg_pool2d", dy, n, c), x, attrs, needs)
+    return pool_backward(_as_one_window("global_avg_pool2d", dy, n, c), x, attrs, needs)
 
 
 def _as_one_window(op: str, dy: Any, n: int, c: int) -> Any:

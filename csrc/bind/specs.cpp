@@ -6,11 +6,14 @@
 #include "core/augment_spec.h"
 #include "core/conv2d_spec.h"
 #include "core/elementwise_spec.h"
+#include "core/embedding_spec.h"
 #include "core/gemm_spec.h"
 #include "core/layout_spec.h"
 #include "core/loss_spec.h"
 #include "core/norm_spec.h"
+#include "core/penalty_spec.h"
 #include "core/pool2d_spec.h"
+#include "core/rnn_spec.h"
 
 namespace fc::bind {
 namespace {
@@ -150,6 +153,22 @@ void bind_matrix_specs(py::module_& m) {
       });
 }
 
+void bind_sequence_specs(py::module_& m) {
+  py::class_<RnnSpec, Spec, std::shared_ptr<RnnSpec>>(m, "RnnSpec")
+      .def_static("make", [](const std::string& dtype, const std::string& kind, const Shape& p,
+                             const Shape& recurrent, const ActivationTuple& activation,
+                             const ActivationTuple& gate_activation, bool reverse, bool aligned) {
+        return shared(RnnSpec::make(dtype_from(dtype),
+                                    kind_from<RnnKind>(kind, {"simple_rnn", "lstm", "gru", "gru_before"}), p,
+                                    recurrent, activation_from(kind, activation),
+                                    activation_from(kind, gate_activation), reverse, aligned));
+      });
+  py::class_<EmbeddingSpec, Spec, std::shared_ptr<EmbeddingSpec>>(m, "EmbeddingSpec")
+      .def_static("make", [](const std::string& dtype, const Shape& ids, const Shape& table) {
+        return shared(EmbeddingSpec::make(dtype_from(dtype), ids, table));
+      });
+}
+
 void bind_elementwise_specs(py::module_& m) {
   py::class_<VectorSpec, Spec, std::shared_ptr<VectorSpec>>(m, "VectorSpec")
       .def_static("make", [](const std::string& dtype, const std::string& op, const Shape& extents) {
@@ -168,6 +187,15 @@ void bind_elementwise_specs(py::module_& m) {
   py::class_<FillSpec, VectorSpec, std::shared_ptr<FillSpec>>(m, "FillSpec")
       .def_static("make", [](const std::string& dtype, const Shape& extents, double value) {
         return shared(FillSpec::make(dtype_from(dtype), extents, value));
+      });
+  py::class_<PenaltySpec, VectorSpec, std::shared_ptr<PenaltySpec>>(m, "PenaltySpec")
+      .def_static("make", [](const std::string& dtype, const Shape& extents, double l1, double l2) {
+        return shared(PenaltySpec::make(dtype_from(dtype), extents, l1, l2));
+      });
+  py::class_<NormConstraintSpec, VectorSpec, std::shared_ptr<NormConstraintSpec>>(m, "NormConstraintSpec")
+      .def_static("make", [](const std::string& dtype, const Shape& extents, const Shape& axes, double least,
+                             double most, double rate) {
+        return shared(NormConstraintSpec::make(dtype_from(dtype), extents, axes, least, most, rate));
       });
   py::class_<CastSpec, VectorSpec, std::shared_ptr<CastSpec>>(m, "CastSpec")
       .def_static("make", [](const std::string& dtype, const std::string& to, const Shape& extents) {
@@ -205,6 +233,7 @@ void bind_specs(py::module_& m) {
   bind_window_specs(m);
   bind_layout_specs(m);
   bind_matrix_specs(m);
+  bind_sequence_specs(m);
   bind_elementwise_specs(m);
 }
 

@@ -39,7 +39,7 @@ bool VectorSpec::find_shape(std::string_view name, Shape& out) const {
     out = {8};
   } else if (name == "limits") {
     out = {2};
-  } else if (name == "factor" || name == "seed" || name == "total") {
+  } else if (name == "factor" || name == "limit" || name == "seed" || name == "total") {
     out = {1};
   } else {
     out = extents;

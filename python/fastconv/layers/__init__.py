@@ -9,7 +9,12 @@ from fastconv.layers.convolution1d import Conv1D, Conv1DTranspose, DepthwiseConv
 from fastconv.layers.convolution3d import Conv3D, Conv3DTranspose
 from fastconv.layers.core import Dense, Dropout, Flatten, Input, InputLayer, Rescaling, Reshape
 from fastconv.layers.merging import Add, Concatenate, Multiply, Subtract
+<<<<<<< HEAD
 from fastconv.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
+=======
+from fastconv.layers.noise import AlphaDropout, SpatialDropout1D, SpatialDropout2D
+from fastconv.layers.normalization import BatchNormalization, LayerNormalization
+>>>>>>> main
 from fastconv.layers.pooling import (
     AveragePooling2D,
     GlobalAveragePooling2D,
@@ -21,6 +26,7 @@ from fastconv.layers.pooling import (
 from fastconv.layers.pooling1d import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
 from fastconv.layers.pooling3d import AveragePooling3D, GlobalAveragePooling3D, GlobalMaxPooling3D, MaxPooling3D
 from fastconv.layers.separable import SeparableConv2D
+from fastconv.layers.standardization import Normalization
 from fastconv.layers.symbolic import SymbolicTensor
 from fastconv.variables import sizes_only
 
@@ -29,6 +35,7 @@ __all__ = [
     "GELU",
     "Activation",
     "Add",
+    "AlphaDropout",
     "AveragePooling1D",
     "AveragePooling2D",
     "AveragePooling3D",
@@ -65,6 +72,7 @@ __all__ = [
     "MaxPooling3D",
     "MinPooling2D",
     "Multiply",
+    "Normalization",
     "PReLU",
     "RandomCrop",
     "RandomFlip",
@@ -75,6 +83,8 @@ __all__ = [
     "SeparableConv1D",
     "SeparableConv2D",
     "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
     "Subtract",
     "SumPooling2D",
     "SymbolicTensor",

@@ -9,12 +9,8 @@ from fastconv.layers.convolution1d import Conv1D, Conv1DTranspose, DepthwiseConv
 from fastconv.layers.convolution3d import Conv3D, Conv3DTranspose
 from fastconv.layers.core import Dense, Dropout, Flatten, Input, InputLayer, Rescaling, Reshape
 from fastconv.layers.merging import Add, Concatenate, Multiply, Subtract
-<<<<<<< HEAD
-from fastconv.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
-=======
 from fastconv.layers.noise import AlphaDropout, SpatialDropout1D, SpatialDropout2D
-from fastconv.layers.normalization import BatchNormalization, LayerNormalization
->>>>>>> main
+from fastconv.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
 from fastconv.layers.pooling import (
     AveragePooling2D,
     GlobalAveragePooling2D,

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 from collections.abc import Sequence
-from typing import Any
-=======
 from typing import Any, ClassVar
->>>>>>> main
 
 from fastconv import initializers, ops
 from fastconv.layers import _geometry, activations

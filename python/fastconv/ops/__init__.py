@@ -25,13 +25,10 @@ from fastconv.ops.dropout import *
 from fastconv.ops.dropout import __all__ as _dropout
 from fastconv.ops.elementwise import *
 from fastconv.ops.elementwise import __all__ as _elementwise
-<<<<<<< HEAD
-from fastconv.ops.group_norm import *
-from fastconv.ops.group_norm import __all__ as _group_norm
-=======
 from fastconv.ops.embedding import *
 from fastconv.ops.embedding import __all__ as _embedding
->>>>>>> main
+from fastconv.ops.group_norm import *
+from fastconv.ops.group_norm import __all__ as _group_norm
 from fastconv.ops.loss import *
 from fastconv.ops.loss import __all__ as _loss
 from fastconv.ops.norm import *
@@ -58,11 +55,8 @@ __all__ = [
     *_depth,
     *_dropout,
     *_elementwise,
-<<<<<<< HEAD
     *_group_norm,
-=======
     *_embedding,
->>>>>>> main
     *_loss,
     *_norm,
     *_penalty,

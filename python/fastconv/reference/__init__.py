@@ -226,33 +226,25 @@ __all__ = [
     "dropout_backward",
     "elu",
     "elu_backward",
-<<<<<<< HEAD
+    "embedding",
+    "embedding_backward",
     "exponential",
     "exponential_backward",
     "flatten",
     "flatten_backward",
     "fold_depth",
     "fold_depth_backward",
-=======
-    "embedding",
-    "embedding_backward",
-    "flatten",
-    "flatten_backward",
     "ftrl_step",
->>>>>>> main
     "gelu",
     "gelu_backward",
     "global_avg_pool2d",
     "global_avg_pool2d_backward",
     "global_max_pool2d",
     "global_max_pool2d_backward",
-<<<<<<< HEAD
     "group_norm",
     "group_norm_backward",
-=======
     "gru",
     "gru_backward",
->>>>>>> main
     "hard_sigmoid",
     "hard_sigmoid_backward",
     "hard_swish",

@@ -26,7 +26,6 @@ WINOGRAD_L2, WINOGRAD_MAX = 5e-6, 3e-5
 # The same for products of two bfloat16 parts each, of numbers without a pattern; any result is within 2^-15 · Σ|terms|.
 SPLIT_L2, SPLIT_MAX = 1e-5, 3e-5
 
-<<<<<<< HEAD
 _LINEAR = (
     "conv2d",
     "conv2d_transpose",
@@ -40,11 +39,7 @@ _LINEAR = (
     "global_avg_pool2d",
     "unfold_depth",
 )
-_PRODUCTS = ("add", "subtract", "multiply", "prelu", "dropout", "leaky_relu")
-=======
-_LINEAR = ("conv2d", "conv2d_transpose", "dense", "avg_pool2d", "sum_pool2d", "global_avg_pool2d")
 _PRODUCTS = ("add", "subtract", "multiply", "prelu", "dropout", "leaky_relu", "penalty")
->>>>>>> main
 _CHOICES = (
     "max_pool2d",
     "min_pool2d",
@@ -65,11 +60,8 @@ _CHOICES = (
     "flatten",
     "reshape",
 )
-<<<<<<< HEAD
 _NORMS = ("batch_norm", "layer_norm", "group_norm")
-=======
 _RECURRENT = ("simple_rnn", "lstm", "gru")
->>>>>>> main
 _LIBM = 8  # units of u for exp, tanh, erf and their kin, by polynomial or by libm
 _GELU_SLOPE = 4  # x²·φ(x) and the tanh form's cubic amplify the argument's rounding
 
@@ -108,13 +100,9 @@ def forward_bounds(case: Case, inputs: Inputs) -> tuple[Any, ...]:
         if case.op in ("add", "subtract"):
             return (2 * u * (magnitudes["a"] + magnitudes["b"]),)
         return (4 * u * np.abs(_float64(case, inputs)),)
-<<<<<<< HEAD
-    if case.op in _NORMS:
-=======
     if case.op in _RECURRENT:
         return (_steps_error(magnitudes, u),) * len(_results(_float64(case, inputs)))
-    if case.op in ("batch_norm", "layer_norm"):
->>>>>>> main
+    if case.op in _NORMS:
         return _norm_forward(case, inputs, u)
     if case.op in ("softmax", "log_softmax"):
         x = magnitudes["x"]
@@ -216,7 +204,6 @@ def _steps_gradient_errors(case: Case, dy: np.ndarray, magnitudes: Inputs, u: fl
 # --- helpers ------------------------------------------------------------------------------------------------
 
 
-<<<<<<< HEAD
 def _window(case: Case) -> int:
     """Cells of a pooling's window."""
     size = case.kwargs["pool_size"]
@@ -226,14 +213,10 @@ def _window(case: Case) -> int:
 def _pixels(case: Case) -> tuple[int, int]:
     """The axes of an image, or of a volume's slices."""
     return (2, 3) if len(case.shapes.get("x", ())) == 5 else (1, 2)
-=======
+
+
 def _results(result: Any) -> tuple[Any, ...]:
     return result if isinstance(result, tuple) else (result,)
-
-
-def _both(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else value
->>>>>>> main
 
 
 def _sum_error(case: Case, u: float, n: int, total: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:

@@ -8,7 +8,7 @@ from fastconv.layers.convolution import Conv2D, Conv2DTranspose, DepthwiseConv2D
 from fastconv.layers.convolution1d import Conv1D, Conv1DTranspose, DepthwiseConv1D, SeparableConv1D
 from fastconv.layers.convolution3d import Conv3D, Conv3DTranspose
 from fastconv.layers.core import Dense, Dropout, Flatten, Input, InputLayer, Rescaling, Reshape
-from fastconv.layers.merging import Add, Concatenate, Multiply, Subtract
+from fastconv.layers.merging import Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract
 from fastconv.layers.noise import AlphaDropout, SpatialDropout1D, SpatialDropout2D
 from fastconv.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
 from fastconv.layers.pooling import (
@@ -21,6 +21,7 @@ from fastconv.layers.pooling import (
 )
 from fastconv.layers.pooling1d import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
 from fastconv.layers.pooling3d import AveragePooling3D, GlobalAveragePooling3D, GlobalMaxPooling3D, MaxPooling3D
+from fastconv.layers.rearranging import Identity, Lambda, Permute, UpSampling3D
 from fastconv.layers.separable import SeparableConv2D
 from fastconv.layers.standardization import Normalization
 from fastconv.layers.symbolic import SymbolicTensor
@@ -32,6 +33,7 @@ __all__ = [
     "Activation",
     "Add",
     "AlphaDropout",
+    "Average",
     "AveragePooling1D",
     "AveragePooling2D",
     "AveragePooling3D",
@@ -49,6 +51,7 @@ __all__ = [
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Dot",
     "Dropout",
     "Flatten",
     "GlobalAveragePooling1D",
@@ -58,18 +61,23 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
     "GroupNormalization",
+    "Identity",
     "Input",
     "InputLayer",
+    "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
     "MaxPooling1D",
     "MaxPooling2D",
     "MaxPooling3D",
+    "Maximum",
     "MinPooling2D",
+    "Minimum",
     "Multiply",
     "Normalization",
     "PReLU",
+    "Permute",
     "RandomCrop",
     "RandomFlip",
     "RandomTranslation",
@@ -84,6 +92,7 @@ __all__ = [
     "Subtract",
     "SumPooling2D",
     "SymbolicTensor",
+    "UpSampling3D",
     "ZeroPadding1D",
     "ZeroPadding2D",
     "ZeroPadding3D",

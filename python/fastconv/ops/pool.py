@@ -21,7 +21,7 @@ from fastconv.ops.registry import (
     expect_shape,
     register,
 )
-from fastconv.ops.shaping import reshape
+from fastconv.ops.shaping import countable, reshape
 
 __all__ = [
     "avg_pool2d",
@@ -34,6 +34,8 @@ __all__ = [
     "max_pool2d_backward",
     "min_pool2d",
     "min_pool2d_backward",
+    "repeat_pixels",
+    "repeat_pixels_backward",
     "sum_pool2d",
     "sum_pool2d_backward",
 ]
@@ -288,3 +290,49 @@ def _as_one_window(op: str, dy: Any, n: int, c: int) -> Any:
         dy = _devices.as_floats(op, "dy", dy)
     expect_shape(op, "dy", dy.shape, (n, c))
     return reshape(dy, (n, 1, 1, c))
+
+
+def _lower_repeat(dtype: str, shapes: tuple[Shape | None, ...], *, size: tuple[int, int]) -> Lowered:
+    (x,) = shapes
+    assert x is not None
+    expect_rank("repeat_pixels", "x", x, 4, "(N, H, W, C)")
+    n, h, w, c = x
+    spec = _spec(
+        dtype, countable("repeat_pixels", (n, h * size[0], w * size[1], c)), settings("sum", size, size, 0, 1, False)
+    )
+    return Lowered(((spec.shape("x"), dtype),), (Call("pool2d_backward_from_index", spec, (0, None, 1)),))
+
+
+def _repeat_gradient(g: Gradient) -> tuple[Any, ...]:
+    n, h, w, c = g.inputs[0].shape
+    rows, columns = g.attrs["size"]
+    expect_shape("repeat_pixels", "dy", tuple(g.dys[0].shape), (n, h * rows, w * columns, c))
+    return (apply(FORWARD, g.dys[0], **settings("sum", (rows, columns), None, 0, 1, False)),)
+
+
+# What the gradient of a sum over windows does, side by side: every result goes to all cells of its window.
+REPEAT = register(OpDef("repeat_pixels", ("x",), _lower_repeat, _repeat_gradient))
+
+
+def _repeat_size(size: Any) -> tuple[int, int]:
+    return _numbers.as_counts("repeat_pixels", "size", size)
+
+
+def repeat_pixels(x: Any, size: Any, *, out: Any = None) -> Any:
+    """Every pixel ``size`` times along height and width: nearest neighbours of a larger image.
+
+    Args:
+        x: images (N, H, W, C), float32 or float64; on CUDA float32, float16 or bfloat16.
+        size: int or (height, width), >= 1.
+        out: optional preallocated result.
+
+    Returns:
+        y (N, H * size[0], W * size[1], C), of x's dtype.
+    """
+    return apply(REPEAT, x, out=out, size=_repeat_size(size))
+
+
+def repeat_pixels_backward(dy: Any, x: Any, size: Any, *, needs: Any = None) -> tuple:
+    """Gradient of :func:`repeat_pixels`: ``(dx,)``, the sums over repeated pixels."""
+    wanted = all_needs("repeat_pixels", needs, ("x",), (True,))
+    return backward(REPEAT, dy, (x,), {"size": _repeat_size(size)}, wanted)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.graph import Node, Value
+from fastconv.onnx.export_volumes import write_conv3d, write_conv3d_transpose, write_pool3d
 from fastconv.onnx.writer import FIRST, LAST, GraphWriter, channels_first
 from fastconv.ops.registry import wide
 
@@ -47,6 +48,8 @@ def _as_onnx(pads: Pads) -> list[int]:
 
 
 def _conv2d(writer: GraphWriter, node: Node) -> None:
+    if write_conv3d(writer, node):
+        return
     x, w, bias = node.inputs
     (y,) = node.outputs
     a = node.attrs
@@ -69,6 +72,8 @@ def _conv2d(writer: GraphWriter, node: Node) -> None:
 
 
 def _conv2d_transpose(writer: GraphWriter, node: Node) -> None:
+    if write_conv3d_transpose(writer, node):
+        return
     x, w = node.inputs
     (y,) = node.outputs
     a = node.attrs
@@ -111,6 +116,8 @@ def _pool2d(writer: GraphWriter, node: Node) -> None:
     x, y = node.inputs[0], node.outputs[0]
     a = node.attrs
     assert x is not None
+    if writer.exists(y, FIRST) or write_pool3d(writer, node):
+        return
     kind, window = a["kind"], a["pool_size"]
     pads = _pads(a["padding"], x, y, window, a)
     name = writer.get(x, FIRST)

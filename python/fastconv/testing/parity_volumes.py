@@ -67,7 +67,7 @@ def merging(k: Any) -> Any:
 
 def activations_by_name(k: Any) -> Any:
     la = k.layers
-    names = ("celu", "exponential", "glu", "hard_shrink", "hard_tanh", "log_sigmoid", "mish")
+    names: tuple[str, ...] = ("celu", "exponential", "hard_shrink", "hard_tanh", "log_sigmoid", "mish")
     names += ("soft_shrink", "softsign", "sparse_plus", "sparse_sigmoid", "squareplus", "tanh_shrink")
     x = la.Input((6,))
     return k.Model(x, la.Dense(3)(la.Concatenate()([la.Dense(4, activation=name)(x) for name in names])))

@@ -95,7 +95,7 @@ class Conv3DTranspose(_Convolution3D):
 
     Args:
         filters: number of output channels.
-        kernel_size, strides, padding ("valid" or "same"), dilation_rate, activation, use_bias: as in Keras.
+        kernel_size, strides, padding, dilation_rate, activation, use_bias: as in Keras; ``padding`` may also be numbers.
         output_padding: as in Conv2DTranspose.
 
     Input shape: (N, D, H, W, C). Output shape: (N, O, P, Q, filters). Weights: kernel (T, R, S, filters, C), bias.
@@ -106,7 +106,7 @@ class Conv3DTranspose(_Convolution3D):
         filters: int,
         kernel_size: Any,
         strides: Any = (1, 1, 1),
-        padding: str = "valid",
+        padding: Any = "valid",
         data_format: str | None = None,
         output_padding: Any = None,
         dilation_rate: Any = (1, 1, 1),
@@ -124,9 +124,10 @@ class Conv3DTranspose(_Convolution3D):
             data_format=data_format,
             **keywords,
         )
-        if self.padding not in ("valid", "same"):
+        if self.padding == "same_lower":
             raise ValueError(
-                f"[{self.name}] padding is not known: expected 'valid' or 'same', got padding={padding!r}. Use one of these."
+                f"[{self.name}] padding is not known: expected 'valid', 'same' or numbers, got padding={padding!r}. Use one "
+                "of these."
             )
         self.filters = _numbers.as_count(self.name, "filters", filters)
         self.output_padding = None
@@ -142,6 +143,9 @@ class Conv3DTranspose(_Convolution3D):
         taps, stride, dilation = self.kernel_size[0], self.stride[0], self.dilation[0]
         effective = (taps - 1) * dilation + 1
         whole = (slices - 1) * stride
+        if not isinstance(self.padding, str):
+            extra = self.output_padding[0] if self.output_padding else 0
+            return whole + effective - sum(self.padding[0]) + extra, self.padding[0]
         if self.output_padding is None:
             return (whole + max(effective, stride), 0) if self.padding == "valid" else (slices * stride, "same")
         if self.padding == "valid":
@@ -154,7 +158,8 @@ class Conv3DTranspose(_Convolution3D):
         t, r, s, filters, _ = self.kernel.shape
         plane = (self.kernel_size[1:], self.stride[1:], self.dilation[1:])
         extra = None if self.output_padding is None else self.output_padding[1:]
-        padding, output_padding = transpose_pads(*plane, self.padding, extra)
+        around = self.padding if isinstance(self.padding, str) else self.padding[1:]
+        padding, output_padding = transpose_pads(*plane, around, extra)
         columns = ops.conv2d_transpose(
             ops.reshape(inputs, (n * slices, height, width, channels)),
             ops.reshape(ops.transpose(self.kernel, (1, 2, 0, 3, 4)), (r, s, t * filters, channels)),

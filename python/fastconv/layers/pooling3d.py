@@ -18,7 +18,7 @@ class _Pooling3D(Layer):
 
     Args:
         pool_size: int or (depth, height, width). strides: None means pool_size.
-        padding: "valid", "same" or "same_lower".
+        padding: "valid", "same", "same_lower" or numbers.
 
     Input shape: (N, D, H, W, C). Output shape: (N, O, P, Q, C). No weights.
     """
@@ -29,7 +29,7 @@ class _Pooling3D(Layer):
         self,
         pool_size: Any = (2, 2, 2),
         strides: Any = None,
-        padding: str = "valid",
+        padding: Any = "valid",
         data_format: str | None = None,
         **keywords: Any,
     ) -> None:
@@ -37,12 +37,8 @@ class _Pooling3D(Layer):
         _geometry.check_data_format(self.name, data_format)
         self.pool_size = _geometry.three_counts(self.name, "pool_size", pool_size)
         self.stride = self.pool_size if strides is None else _geometry.three_counts(self.name, "strides", strides)
-        if not isinstance(padding, str):
-            raise TypeError(
-                f"[{self.name}] padding must be a mode: expected 'valid', 'same' or 'same_lower', got padding={padding!r}. "
-                "Use ZeroPadding3D for numbers."
-            )
-        self.padding = _numbers.as_layer_padding(self.name, padding)
+        modes = isinstance(padding, str)
+        self.padding: Any = (_numbers.as_layer_padding if modes else _geometry.three_pads)(self.name, padding)
 
     def build(self, input_shape: Any) -> None:
         _geometry.check_volumes(self.name, input_shape)
@@ -55,7 +51,7 @@ class _Pooling3D(Layer):
             **super().get_config(),
             "pool_size": list(self.pool_size),
             "strides": list(self.stride),
-            "padding": self.padding,
+            "padding": self.padding if isinstance(self.padding, str) else [list(side) for side in self.padding],
         }
 
 

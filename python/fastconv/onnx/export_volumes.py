@@ -15,7 +15,7 @@ import numpy as np
 from fastconv.graph import Node, Value
 from fastconv.onnx.writer import FIRST, LAST, GraphWriter, channels_first
 
-__all__ = ["EXPORTERS", "write_conv3d", "write_conv3d_transpose", "write_pool3d"]
+__all__ = ["EXPORTERS", "bias_addition", "write_conv3d", "write_conv3d_transpose", "write_pool3d"]
 
 Pads = tuple[tuple[int, int], ...]
 
@@ -157,11 +157,24 @@ def write_conv3d_transpose(writer: GraphWriter, node: Node) -> bool:
         for cells, slices, window, pad in zip(result.shape[1:4], volume.shape[1:4], windows, pads, strict=True)
     ]
     inputs = [writer.get(volume, FIRST), writer.weight(w, _filters(windows[0].taps), ("filters", windows[0].taps))]
+    addition = bias_addition(writer, result)
+    if addition is not None and addition.inputs[1] is not None:
+        inputs.append(writer.weight(addition.inputs[1]))
     name = _emit(
         writer, "ConvTranspose", inputs, writer.owner(node), windows, pads=_as_onnx(pads), output_padding=extra
     )
     writer.bind(result, name, FIRST)
+    if addition is not None:
+        writer.bind(addition.outputs[0], name, FIRST)
     return True
+
+
+def bias_addition(writer: GraphWriter, y: Value) -> Node | None:
+    """The node that adds a bias to a transposed convolution, where that is all that happens to its result."""
+    node = _only_consumer(writer, y, "binary")
+    bias = node.inputs[1] if node is not None and node.attrs["kind"] == "add" else None
+    is_bias = bias is not None and writer.is_constant(bias) and bias.shape == y.shape[-1:]
+    return node if is_bias else None
 
 
 def write_pool3d(writer: GraphWriter, node: Node) -> bool:
@@ -221,17 +234,40 @@ def _transpose(writer: GraphWriter, node: Node) -> None:
 
 
 def _repeat_pixels(writer: GraphWriter, node: Node) -> None:
-    (x,) = node.inputs
+    (x,), (y,) = node.inputs, node.outputs
     assert x is not None
+    if writer.exists(y, FIRST):
+        return
+    volume, size, result = x, tuple(node.attrs["size"]), y
+    found = _repeated_volume(writer, node)
+    if found is not None:
+        volume, size, result = found
     name = writer.emit(
         "Resize",
-        [writer.get(x, FIRST), "", writer.floats((1, 1, *node.attrs["size"]))],
+        [writer.get(volume, FIRST), "", writer.floats((1, 1, *size))],
         "repeat_pixels",
         mode="nearest",
         coordinate_transformation_mode="asymmetric",
         nearest_mode="floor",
     )
-    writer.bind(node.outputs[0], name, FIRST)
+    writer.bind(result, name, FIRST)
+
+
+def _repeated_volume(writer: GraphWriter, node: Node) -> tuple[Value, tuple[int, ...], Value] | None:
+    """The volume, its three factors and the result, where the pixels and then the slices of one are repeated."""
+    (x,), (y,) = node.inputs, node.outputs
+    assert x is not None
+    volume = _volume_behind(x)
+    stacked = _only_consumer(writer, y, "reshape")
+    slices = None if stacked is None else _only_consumer(writer, stacked.outputs[0], "repeat_pixels")
+    last = None if slices is None else _only_consumer(writer, slices.outputs[0], "reshape")
+    if volume is None or stacked is None or slices is None or last is None or slices.attrs["size"][1] != 1:
+        return None
+    result = last.outputs[0]
+    if result.ndim != 5 or stacked.outputs[0].shape[:2] != volume.shape[:2] or result.shape[2:] != y.shape[1:]:
+        return None
+    writer.bind(slices.outputs[0], "", FIRST)  # nothing asks for it: it is inside the operator
+    return volume, (slices.attrs["size"][0], *node.attrs["size"]), result
 
 
 def _group_norm(writer: GraphWriter, node: Node) -> None:

@@ -93,7 +93,7 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[], Any]]] = {
     "permute": (_IMAGE, lambda: layers.Permute((3, 1, 2))),
     "permute rows": (_IMAGE, lambda: layers.Permute((2, 1, 3))),
     "softmax of rows": (_STEPS, lambda: layers.Softmax(axis=1)),
-    "relu with all": (_IMAGE, lambda: layers.ReLU(0.9, negative_slope=0.1, threshold=0.2)),
+    "relu with a slope": (_IMAGE, lambda: layers.ReLU(0.9, negative_slope=0.1)),
     "identity": (_IMAGE, lambda: layers.Identity()),
     "global max": (_IMAGE, lambda: layers.GlobalMaxPooling2D()),
     "global average": (_IMAGE, lambda: layers.GlobalAveragePooling2D(keepdims=True)),

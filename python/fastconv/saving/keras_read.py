@@ -19,7 +19,7 @@ from fastconv.saving.model_file import layer_from_config
 __all__ = ["ConfigReader", "part"]
 
 _MODELS = ("Sequential", "Functional", "Model")
-_AXES = ("BatchNormalization", "LayerNormalization", "Softmax")
+_AXES = ("BatchNormalization", "GroupNormalization", "LayerNormalization", "Softmax")
 
 Tensor = tuple[str, int, int]  # name of a layer, number of its call, number of the output
 

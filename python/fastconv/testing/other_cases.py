@@ -45,6 +45,13 @@ _ELEMENTWISE: dict[str, list[dict[str, Any]]] = {
     "tanh": [{}],
     "softplus": [{}],
     "threshold": [{}, {"value": 0.25}],
+    "clip": [{"low": -1.0, "high": 1.0}, {"low": 0.5, "high": 1.25}],
+    "exponential": [{}],
+    "mish": [{}],
+    "softsign": [{}],
+    "squareplus": [{}, {"b": 0.5}],
+    "shrink": [{}, {"threshold": 0.75, "bias": 0.75}],
+    "sparse_plus": [{}],
 }
 
 
@@ -131,6 +138,9 @@ def _noise() -> list[Case]:
     return cases
 
 
+_BINARY = ("add", "subtract", "multiply", "maximum", "minimum")
+
+
 def _arithmetic() -> list[Case]:
     pairs = [
         ("same", (4, 5), (4, 5)),
@@ -144,7 +154,7 @@ def _arithmetic() -> list[Case]:
         ("n33", (33,), (1,)),
         ("empty_batch", (0, 3), (3,)),
     ]
-    return [Case(op, n, {"a": a, "b": b}, {}, _TYPICAL) for op in ("add", "subtract", "multiply") for n, a, b in pairs]
+    return [Case(op, n, {"a": a, "b": b}, {}, _TYPICAL) for op in _BINARY for n, a, b in pairs]
 
 
 def _moves() -> list[Case]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.testing import parity_graphs as graphs
+from fastconv.testing import parity_volumes
 from fastconv.testing.parity_graphs import IMAGE
 
 __all__ = ["OPTIMIZERS", "PARITY", "Network", "difference", "pair"]
@@ -318,4 +319,11 @@ PARITY = {
     "models in models": Network(graphs.nested, "mean_squared_error"),
     "fine-tuning": Network(graphs.fine_tuned, "sparse_categorical_crossentropy"),
     "mixer with layer normalization": Network(graphs.mixer, "categorical_crossentropy"),
+    "volumes": Network(parity_volumes.volumes, "categorical_crossentropy"),
+    "transposed volumes": Network(parity_volumes.transposed_volumes, "mean_squared_error"),
+    "sequences, separable and transposed": Network(parity_volumes.more_sequences, "mean_squared_error"),
+    "group normalization": Network(parity_volumes.group_norms, "categorical_crossentropy"),
+    "joining": Network(parity_volumes.merging, "mean_squared_error"),
+    "more activations": Network(parity_volumes.activations_by_name, "mean_squared_error"),
+    "more layers of activations": Network(parity_volumes.more_activation_layers, "mean_squared_error"),
 }

@@ -1,6 +1,7 @@
 """Layers, with Keras's names and arguments."""
 
 from fastconv.layers.activations import ELU, GELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from fastconv.layers.activity import ActivityRegularization
 from fastconv.layers.augmentation import RandomCrop, RandomFlip, RandomTranslation
 from fastconv.layers.base import Layer
 from fastconv.layers.borders import Cropping1D, Cropping2D, ZeroPadding1D, ZeroPadding2D
@@ -26,6 +27,7 @@ __all__ = [
     "ELU",
     "GELU",
     "Activation",
+    "ActivityRegularization",
     "Add",
     "AveragePooling1D",
     "AveragePooling2D",

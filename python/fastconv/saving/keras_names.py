@@ -7,7 +7,16 @@ from typing import Any
 from fastconv import layers
 from fastconv._lookup import snake_case
 
-__all__ = ["NOT_SHARED", "OURS_ALONE", "SWITCHED_OFF", "file_kind", "is_own_class", "keras_class", "known_layers"]
+__all__ = [
+    "NOT_SHARED",
+    "OURS_ALONE",
+    "SWITCHED_OFF",
+    "file_kind",
+    "is_own_class",
+    "keras_class",
+    "known_layers",
+    "object_module",
+]
 
 # Layers that Keras lacks or means otherwise, and what to do.
 NOT_SHARED = {
@@ -51,6 +60,12 @@ def known_layers() -> dict[str, type]:
         and name not in NOT_SHARED
         and name not in _KERAS_CLASS
     }
+
+
+def object_module(argument: str) -> str | None:
+    """Keras's module of the objects that an argument such as ``bias_initializer`` takes; None for other arguments."""
+    kind = argument.rpartition("_")[2]
+    return f"keras.{kind}s" if kind in ("initializer", "regularizer", "constraint") else None
 
 
 def is_own_class(layer: Any) -> bool:

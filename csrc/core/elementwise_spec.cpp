@@ -128,7 +128,7 @@ double PreluSpec::flops(std::string_view) const {
 }
 
 BinarySpec BinarySpec::make(DType dtype, BinaryKind kind, const Shape& a, const Shape& b) {
-  static const char* const kNames[] = {"add", "subtract", "multiply"};
+  static const char* const kNames[] = {"add", "subtract", "multiply", "maximum", "minimum"};
   const std::string op = kNames[static_cast<int>(kind)];
   BinarySpec s;
   s.dtype = dtype;

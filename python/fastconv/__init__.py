@@ -22,10 +22,12 @@ from fastconv.errors import CheckpointError, DatasetError, DeviceError, NonFinit
 __version__ = "0.1.0"
 
 _SUBMODULES = (
+    "attribution",
     "callbacks",
     "constraints",
     "datasets",
     "dtype_policies",
+    "filters",
     "initializers",
     "layers",
     "losses",

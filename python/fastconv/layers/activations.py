@@ -29,6 +29,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "softmax": ops.softmax,
     "log_softmax": ops.log_softmax,
     "threshold": ops.threshold,
+    "step": ops.threshold,  # 1 above 0, else 0: the perceptron's
 }
 
 

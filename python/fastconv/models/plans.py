@@ -11,7 +11,7 @@ import numpy as np
 
 from fastconv import _cpu, config, ops
 from fastconv.autodiff import gradients
-from fastconv.graph import Traced, Value, tracing
+from fastconv.graph import Traced, Value, nodes_behind, tracing
 from fastconv.losses import Loss
 from fastconv.models.optimizer_state import OptimizerState
 from fastconv.plan import Plan, arena_bytes
@@ -311,6 +311,7 @@ def train_plan(
             stacklevel=2,
         )
     graph = _TrainingGraph(model, losses, shapes, batch, optimizer=optimizer)
+    _refuse_thresholds(graph)
     gather_weights(model)
     assignments = runs_of(graph.assignments)
     updates, runs = optimizer.step(graph.gradients, assignments)
@@ -320,6 +321,18 @@ def train_plan(
         graph.feeds, graph.results, graph.losses.total, updates, assignments, parts, streams=True, sources=sources
     )
     return graph.with_plan(plan, sources=sources)
+
+
+def _refuse_thresholds(graph: _TrainingGraph) -> None:
+    """ValueError where a gradient would have to pass a threshold: it is zero behind one, and nothing there would learn."""
+    for node in nodes_behind(graph.gradients.values()):
+        activation = node.attrs.get("activation") or ("", 0)
+        if "backward" in node.op.name and activation[0] == "threshold":
+            raise ValueError(
+                "[fit] a threshold has no slope to learn by: expected activations with a gradient before the loss, got "
+                "'threshold' (or 'step') above a trainable weight. Train with sigmoid or relu, or by the perceptron's rule "
+                "(examples/perceptron.py)."
+            )
 
 
 def gradient_plan(

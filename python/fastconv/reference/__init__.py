@@ -79,6 +79,10 @@ from .elementwise import (
     subtract,
     subtract_backward,
 )
+from .embedding import (
+    embedding,
+    embedding_backward,
+)
 from .global_pool import (
     global_avg_pool2d,
     global_avg_pool2d_backward,
@@ -125,6 +129,14 @@ from .pool import (
     sum_pool2d,
     sum_pool2d_backward,
 )
+from .recurrent import (
+    gru,
+    gru_backward,
+    lstm,
+    lstm_backward,
+    simple_rnn,
+    simple_rnn_backward,
+)
 from .softmax import (
     log_softmax,
     log_softmax_backward,
@@ -166,6 +178,8 @@ __all__ = [
     "dropout_backward",
     "elu",
     "elu_backward",
+    "embedding",
+    "embedding_backward",
     "flatten",
     "flatten_backward",
     "ftrl_step",
@@ -175,6 +189,8 @@ __all__ = [
     "global_avg_pool2d_backward",
     "global_max_pool2d",
     "global_max_pool2d_backward",
+    "gru",
+    "gru_backward",
     "hard_sigmoid",
     "hard_sigmoid_backward",
     "hard_swish",
@@ -193,6 +209,8 @@ __all__ = [
     "lion_step",
     "log_softmax",
     "log_softmax_backward",
+    "lstm",
+    "lstm_backward",
     "max_pool2d",
     "max_pool2d_backward",
     "mean_absolute_error",
@@ -225,6 +243,8 @@ __all__ = [
     "sigmoid_backward",
     "silu",
     "silu_backward",
+    "simple_rnn",
+    "simple_rnn_backward",
     "softmax",
     "softmax_backward",
     "softplus",

@@ -197,6 +197,10 @@ def _written_loss(loss: Any) -> dict[str, Any] | None:
         return None
     entry = losses.serialize(loss)
     config = dict(entry["config"])
+    if entry["class"] == "RootMeanSquaredError":
+        raise ValueError(
+            "[save] Keras has no loss of root mean squares: expected mean_squared_error, got RootMeanSquaredError."
+        )
     if config.pop("half", False):
         raise ValueError("[save] Keras has no halved squared error: expected half=False, got half=True.")
     config["reduction"] = "sum_over_batch_size"  # what training does here, whatever the object returns elsewhere

@@ -101,6 +101,16 @@ def _dropout() -> list[Case]:
         Case("dropout", f"rate={r}", {"x": (6, 37)}, {"rate": r, "seed": 7}, _TYPICAL) for r in (0.0, 0.2, 0.9, 1.0)
     ]
     cases.append(Case("dropout", "big_seed", {"x": (6, 37)}, {"rate": 0.5, "seed": 2**64 - 1}, _HAZARD))
+    shared = [
+        ("channels", (2, 5, 6, 3), (2, 1, 1, 3)),
+        ("steps", (4, 7, 5), (None, 1, None)),
+        ("samples", (9, 17), (9, 1)),
+        ("all", (3, 5), (1, 1)),
+        ("whole", (3, 5), (3, 5)),
+    ]
+    for name, x, mask in shared:
+        kwargs = {"rate": 0.4, "seed": 5, "noise_shape": mask}
+        cases.append(Case("dropout", f"shared.{name}", {"x": x}, kwargs, _TYPICAL))
     cases.append(Case("dropout", "empty_batch", {"x": (0, 3)}, {"rate": 0.5, "seed": 1}, _HAZARD))
     return cases
 

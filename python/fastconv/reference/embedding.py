@@ -15,7 +15,7 @@ def _rows(op: str, ids: Any, table: Any, **more: Any) -> np.ndarray:
     _check.arrays(op, table=(table, ("rows", "width")), **more)
     _check.ndarray(op, "ids", ids)
     rows = np.trunc(ids.astype(np.float64)).astype(np.int64)
-    if rows.size and not (0 <= rows.min() and rows.max() < len(table)):
+    if rows.size and not (rows.min() >= 0 and rows.max() < len(table)):
         got = f"{rows.min()} to {rows.max()}"
         _check.fail(ValueError, op, "ids must be rows of the table", f"0 <= ids < {len(table)}", got, "Use more rows.")
     return rows

@@ -1,6 +1,7 @@
 """Layers, with Keras's names and arguments."""
 
 from fastconv.layers.activations import ELU, GELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from fastconv.layers.activity import ActivityRegularization
 from fastconv.layers.augmentation import RandomCrop, RandomFlip, RandomTranslation
 from fastconv.layers.base import Layer
 from fastconv.layers.borders import Cropping1D, Cropping2D, Cropping3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
@@ -39,6 +40,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "Activation",
+    "ActivityRegularization",
     "Add",
     "AlphaDropout",
     "Average",

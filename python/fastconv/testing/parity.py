@@ -34,6 +34,18 @@ OPTIMIZERS = {
     "ema": ("SGD", {"learning_rate": 0.05, "use_ema": True, "ema_momentum": 0.8, "ema_overwrite_frequency": 7}),
     "clipvalue": ("SGD", {"learning_rate": 0.1, "clipvalue": 0.01}),
     "clipnorm": ("SGD", {"learning_rate": 0.1, "clipnorm": 0.05}),
+    "global_clipnorm": ("SGD", {"learning_rate": 0.1, "global_clipnorm": 0.05}),
+    "adadelta": ("Adadelta", {"learning_rate": 1.0, "rho": 0.9, "weight_decay": 0.02}),
+    "adamax": ("Adamax", {"learning_rate": 0.005, "weight_decay": 0.05}),
+    "nadam": ("Nadam", {"learning_rate": 0.005}),
+    "ftrl": ("Ftrl", {"learning_rate": 0.05, "l1_regularization_strength": 0.001, "beta": 0.1}),
+    "ftrl, other power": ("Ftrl", {"learning_rate_power": -0.3, "l2_shrinkage_regularization_strength": 0.1}),
+    "lamb": ("Lamb", {"learning_rate": 0.01, "weight_decay": 0.05}),
+    "accumulated": ("Adam", {"gradient_accumulation_steps": 3, "learning_rate": 0.01, "clipnorm": 0.5}),
+    "accumulated, with averages": (
+        "SGD",
+        {"gradient_accumulation_steps": 2, "use_ema": True, "ema_momentum": 0.8, "ema_overwrite_frequency": 3},
+    ),
 }
 
 
@@ -326,4 +338,6 @@ PARITY = {
     "joining": Network(parity_volumes.merging, "mean_squared_error"),
     "more activations": Network(parity_volumes.activations_by_name, "mean_squared_error"),
     "more layers of activations": Network(parity_volumes.more_activation_layers, "mean_squared_error"),
+    "regularized": Network(graphs.regularized, "mean_squared_error"),
+    "constrained": Network(graphs.constrained, "mean_squared_error"),
 }

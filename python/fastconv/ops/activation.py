@@ -153,7 +153,7 @@ _FORMULAS = {
     "hard_swish": ("x * relu6(x + 3) / 6", "Source: Howard et al. 2019 (MobileNetV3)."),
     "sigmoid": ("1 / (1 + exp(-x))", "Does not overflow for any x."),
     "tanh": ("(exp(x) - exp(-x)) / (exp(x) + exp(-x))", "Odd; does not overflow."),
-    "softplus": ("log(1 + exp(x))", "Computed as max(x, 0) + log1p(exp(-|x|))."),
+    "softplus": ("log(1 + exp(x))", "Computed as max(x, 0) + log1p(exp(-abs(x)))."),
 }
 
 

@@ -8,6 +8,7 @@ from fastconv.layers.convolution import Conv2D, Conv2DTranspose, DepthwiseConv2D
 from fastconv.layers.convolution1d import Conv1D
 from fastconv.layers.core import Dense, Dropout, Flatten, Input, InputLayer, Rescaling, Reshape
 from fastconv.layers.merging import Add, Concatenate, Multiply, Subtract
+from fastconv.layers.noise import AlphaDropout, SpatialDropout1D, SpatialDropout2D
 from fastconv.layers.normalization import BatchNormalization, LayerNormalization
 from fastconv.layers.pooling import (
     AveragePooling2D,
@@ -19,6 +20,7 @@ from fastconv.layers.pooling import (
 )
 from fastconv.layers.pooling1d import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
 from fastconv.layers.separable import SeparableConv2D
+from fastconv.layers.standardization import Normalization
 from fastconv.layers.symbolic import SymbolicTensor
 from fastconv.variables import sizes_only
 
@@ -27,6 +29,7 @@ __all__ = [
     "GELU",
     "Activation",
     "Add",
+    "AlphaDropout",
     "AveragePooling1D",
     "AveragePooling2D",
     "BatchNormalization",
@@ -53,6 +56,7 @@ __all__ = [
     "MaxPooling2D",
     "MinPooling2D",
     "Multiply",
+    "Normalization",
     "PReLU",
     "RandomCrop",
     "RandomFlip",
@@ -62,6 +66,8 @@ __all__ = [
     "Reshape",
     "SeparableConv2D",
     "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
     "Subtract",
     "SumPooling2D",
     "SymbolicTensor",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from fastconv import initializers, ops
@@ -10,7 +11,7 @@ from fastconv.layers import activations
 from fastconv.layers.base import Layer
 from fastconv.layers.symbolic import LayerCall, SymbolicTensor, as_batch_shape
 from fastconv.ops import _numbers
-from fastconv.variables import Variable
+from fastconv.variables import Seed, Variable
 
 __all__ = ["Dense", "Dropout", "Flatten", "Input", "InputLayer", "Rescaling", "Reshape"]
 
@@ -64,9 +65,13 @@ class Dense(Layer):
         activation: name or function; None for a linear layer.
         use_bias: whether there is a bias.
         kernel_initializer, bias_initializer: names, instances or functions.
+        kernel_regularizer, bias_regularizer, kernel_constraint, bias_constraint: names or objects of
+            ``fastconv.regularizers`` and ``fastconv.constraints``.
 
     Input shape: (N, D) or (N, T, D). Output shape: (N, units) or (N, T, units). Weights: kernel (D, units), bias (units,).
     """
+
+    ruled_weights = ("kernel", "bias")
 
     def __init__(
         self,
@@ -147,22 +152,47 @@ class Reshape(Layer):
 
 
 class Dropout(Layer):
-    """Sets a share ``rate`` of the cells to zero in training and scales the others up; passes everything in inference."""
+    """Sets a share ``rate`` of the cells to zero in training and scales the others up; passes everything in inference.
 
-    def __init__(self, rate: float, **keywords: Any) -> None:
+    Args:
+        rate: share of cells set to zero, in [0, 1).
+        noise_shape: of the mask, which repeats along axes of extent 1: (None, 1, 1, None) drops whole channels of images.
+            None: the inputs' shape, also for single extents.
+        seed: for a sequence of masks of its own; from fastconv.random's stream by default.
+    """
+
+    def __init__(
+        self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **keywords: Any
+    ) -> None:
         super().__init__(**keywords)
         self.rate = _numbers.as_float(self.name, "rate", rate)
         if not 0 <= self.rate < 1:
             raise ValueError(
                 f"[{self.name}] rate must be in [0, 1): expected 0 <= rate < 1, got rate={rate}. Use a smaller one."
             )
-        self.seed = self.add_seed()
+        self.noise_shape = _noise_shape(self.name, noise_shape)
+        self.seed = None if seed is None else _numbers.as_int(self.name, "seed", seed)
+        self._mask_seed = self.add_seed(Seed(self.seed))
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        return ops.dropout(inputs, self.rate, seed=self.seed) if training and self.rate else inputs
+        if not (training and self.rate):
+            return inputs
+        return ops.dropout(inputs, self.rate, seed=self._mask_seed, noise_shape=self.noise_shape)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate}
+        shape = None if self.noise_shape is None else list(self.noise_shape)
+        return {**super().get_config(), "rate": self.rate, "noise_shape": shape, "seed": self.seed}
+
+
+def _noise_shape(name: str, value: Any) -> tuple[int | None, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, (tuple, list)):
+        raise TypeError(
+            f"[{name}] noise_shape must be extents: expected a tuple of ints or None, got noise_shape={value!r}. Pass one per "
+            "axis, the batch's first."
+        )
+    return tuple(None if n is None else _numbers.as_count(name, "noise_shape", n) for n in value)
 
 
 class Rescaling(Layer):

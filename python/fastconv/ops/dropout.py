@@ -42,6 +42,43 @@ DROPOUT: OpDef = register(
 )
 
 
+def _mask_shape(x: Shape, noise_shape: Shape) -> Shape:
+    if len(noise_shape) != len(x) or any(n not in (1, extent) for n, extent in zip(noise_shape, x, strict=True)):
+        raise ValueError(
+            f"[dropout] noise_shape must broadcast to x: expected {len(x)} extents, each 1 or x's, got "
+            f"noise_shape={noise_shape}, x.shape={x}. Use 1 for the axes along which cells share their fate."
+        )
+    return noise_shape
+
+
+def _lower_shared(dtype: str, shapes: tuple[Shape | None, ...], *, rate: float, noise_shape: Shape) -> Lowered:
+    x, seed = shapes
+    assert x is not None
+    mask = _mask_shape(x, noise_shape)
+    spec = _cpu.DropoutSpec.make(dtype, mask, rate)
+    expect_shape("dropout", "seed", seed, spec.shape("seed"))
+    product = _cpu.BinarySpec.make(dtype, "multiply", x, mask)
+    calls = (
+        Call("fill", _cpu.FillSpec.make(dtype, mask, 1.0), (3,)),
+        Call("dropout", spec, (3, 1, 4)),
+        Call("binary_forward", product, (0, 4, 2)),
+    )
+    return Lowered(((x, dtype),), calls, scratch=((mask, dtype), (mask, dtype)))
+
+
+# The mask is small and drawn again for the gradient.
+SHARED_DROPOUT: OpDef = register(
+    OpDef(
+        "shared_dropout",
+        ("x", "seed"),
+        _lower_shared,
+        lambda g: (apply(SHARED_DROPOUT, g.dys[0], g.inputs[1], **g.attrs), None),
+        dtypes={"seed": ("uint64",)},
+        title="dropout",
+    )
+)
+
+
 def as_seed(op: str, name: str, x: Any, seed: Any) -> Any:
     """The seed as an array (1,) where x is."""
     if isinstance(seed, Value):
@@ -59,27 +96,44 @@ def as_seed(op: str, name: str, x: Any, seed: Any) -> Any:
     return _devices.of(op, ("x",), (x,)).on_device(np.array([number], np.uint64))
 
 
-def dropout(x: Any, rate: float, *, seed: Any, out: Any = None) -> Any:
+def dropout(x: Any, rate: float, *, seed: Any, noise_shape: Any = None, out: Any = None) -> Any:
     """``x / (1 - rate)`` where a random mask keeps a cell, 0 elsewhere ("inverted" dropout: the mean stays).
 
     Args:
         x: float32 or float64 array of any shape.
         rate: share of cells set to zero, in [0, 1]; 1 drops everything.
         seed: int in [0, 2**64); the mask depends on it and on each cell's place alone.
+        noise_shape: of the mask, which repeats along axes of extent 1: (N, 1, 1, C) drops whole channels of images. None, as
+            an extent: x's.
         out: optional preallocated result.
 
     Returns:
         Array of x's shape and dtype.
 
-    Source: Srivastava et al. 2014; Philox4x32-10 of Salmon et al. 2011.
+    Numerics: a dropped NaN is 0, but with a noise_shape that repeats it stays NaN, for there the mask is multiplied.
+    Source: Srivastava et al. 2014; Tompson et al. 2014 (channels); Philox4x32-10 of Salmon et al. 2011.
     """
-    return apply(
-        DROPOUT, x, as_seed("dropout", "seed", x, seed), out=out, rate=_numbers.as_float("dropout", "rate", rate)
-    )
+    op, attrs = _dropout(x, rate, noise_shape)
+    return apply(op, x, as_seed("dropout", "seed", x, seed), out=out, **attrs)
 
 
-def dropout_backward(dy: Any, x: Any, rate: float, *, seed: Any, needs: Any = None) -> tuple:
+def dropout_backward(dy: Any, x: Any, rate: float, *, seed: Any, noise_shape: Any = None, needs: Any = None) -> tuple:
     """Gradient of :func:`dropout`: ``(dx,)``, by the same mask."""
-    attrs = {"rate": _numbers.as_float("dropout", "rate", rate)}
+    op, attrs = _dropout(x, rate, noise_shape)
     (need,) = all_needs("dropout", needs, ("x",), (True,))
-    return backward(DROPOUT, dy, (x, as_seed("dropout", "seed", x, seed)), attrs, (need, False))[:1]
+    return backward(op, dy, (x, as_seed("dropout", "seed", x, seed)), attrs, (need, False))[:1]
+
+
+def _dropout(x: Any, rate: Any, noise_shape: Any) -> tuple[OpDef, dict[str, Any]]:
+    attrs: dict[str, Any] = {"rate": _numbers.as_float("dropout", "rate", rate)}
+    if noise_shape is None:
+        return DROPOUT, attrs
+    if not isinstance(noise_shape, (tuple, list)):
+        raise TypeError(
+            f"[dropout] noise_shape must be extents: expected a tuple of ints or None, got noise_shape={noise_shape!r}. Pass "
+            "one per axis of x."
+        )
+    shape = tuple(getattr(x, "shape", ()))
+    given = [shape[i] if n is None and i < len(shape) else n for i, n in enumerate(noise_shape)]
+    extents = tuple(_numbers.as_int("dropout", "noise_shape", n) for n in given)
+    return (DROPOUT, attrs) if extents == shape else (SHARED_DROPOUT, {**attrs, "noise_shape": extents})

@@ -25,7 +25,7 @@ _ROUNDS = 10
 
 
 @_check.quiet
-def dropout(x: np.ndarray, rate: float, *, seed: int) -> np.ndarray:
+def dropout(x: np.ndarray, rate: float, *, seed: int, noise_shape: Any = None) -> np.ndarray:
     """Zero every element with probability ``rate`` and divide the others by ``1 − rate`` (inverted dropout).
 
     Args:
@@ -33,33 +33,35 @@ def dropout(x: np.ndarray, rate: float, *, seed: int) -> np.ndarray:
         rate: in [0, 1]; at 1 everything is zero.
         seed: in [0, 2^64). Element i (row-major) is kept if word ``i % 4`` of
             ``Philox4x32-10(counter=i // 4, key=seed)`` is at least ``floor(rate · 2^32)``.
+        noise_shape: of the mask that i counts in, x's by default; it repeats along axes of extent 1.
 
     Returns:
-        An array of x's shape. A dropped NaN is 0.
+        An array of x's shape. A dropped NaN is 0 where the mask does not repeat.
     """
-    dtype, kept, scale = _dropout("dropout", rate, seed, x=(x, None))
+    dtype, kept, scale = _dropout("dropout", rate, seed, noise_shape, x=(x, None))
     return _check.cast(np.where(kept, x.astype(np.float64) * scale, 0.0), dtype)
 
 
 @_check.quiet
 def dropout_backward(
-    dy: np.ndarray, x: np.ndarray, rate: float, *, seed: int, needs: Any = None
+    dy: np.ndarray, x: np.ndarray, rate: float, *, seed: int, noise_shape: Any = None, needs: Any = None
 ) -> tuple[np.ndarray | None]:
     """``(dx,)``: dy through the same mask and scale."""
     op = "dropout_backward"
-    dtype, kept, scale = _dropout(op, rate, seed, x=(x, None), dy=(dy, None))
+    dtype, kept, scale = _dropout(op, rate, seed, noise_shape, x=(x, None), dy=(dy, None))
     _check.shape(op, "dy", dy, x.shape, "x")
     (want,) = _check.needs(op, needs, (True,))
     return (_check.cast(np.where(kept, dy.astype(np.float64) * scale, 0.0), dtype) if want else None,)
 
 
-def _dropout(op: str, rate: Any, seed: Any, **named: Any) -> tuple[np.dtype, np.ndarray, float]:
+def _dropout(op: str, rate: Any, seed: Any, noise_shape: Any, **named: Any) -> tuple[np.dtype, np.ndarray, float]:
     dtype = _check.arrays(op, **named)
     shape = named["x"][0].shape
     rate = _check.real(op, "rate", rate, 0.0, 1.0)
     seed = _check.integer(op, "seed", seed, high=2**64 - 1)
     refuse_too_large(op, shape, *[shape] * 8)  # the generator's words and their products
-    words = philox(math.prod(shape), seed).reshape(shape)
+    mask = shape if noise_shape is None else tuple(m or n for m, n in zip(noise_shape, shape, strict=True))
+    words = np.broadcast_to(philox(math.prod(mask), seed).reshape(mask), shape)
     return dtype, words >= math.floor(rate * 2**32), 1 / (1 - rate) if rate < 1 else 0.0
 
 

@@ -101,6 +101,16 @@ def _dropout() -> list[Case]:
         Case("dropout", f"rate={r}", {"x": (6, 37)}, {"rate": r, "seed": 7}, _TYPICAL) for r in (0.0, 0.2, 0.9, 1.0)
     ]
     cases.append(Case("dropout", "big_seed", {"x": (6, 37)}, {"rate": 0.5, "seed": 2**64 - 1}, _HAZARD))
+    shared = [
+        ("channels", (2, 5, 6, 3), (2, 1, 1, 3)),
+        ("steps", (4, 7, 5), (None, 1, None)),
+        ("samples", (9, 17), (9, 1)),
+        ("all", (3, 5), (1, 1)),
+        ("whole", (3, 5), (3, 5)),
+    ]
+    for name, x, mask in shared:
+        kwargs = {"rate": 0.4, "seed": 5, "noise_shape": mask}
+        cases.append(Case("dropout", f"shared.{name}", {"x": x}, kwargs, _TYPICAL))
     cases.append(Case("dropout", "empty_batch", {"x": (0, 3)}, {"rate": 0.5, "seed": 1}, _HAZARD))
     return cases
 
@@ -201,4 +211,17 @@ def _losses() -> list[Case]:
     return cases
 
 
-CASES = [*_dense(), *_activations(), *_norms(), *_dropout(), *_arithmetic(), *_moves(), *_losses()]
+def _penalties() -> list[Case]:
+    shapes = [
+        *((f"n{n}", (n,), _TAIL) for n in _LENGTHS),
+        ("kernel", (3, 3, 16, 32), _TYPICAL),
+        ("blocks", (4099,), _TAIL),
+        ("scalar", (), _HAZARD),
+        ("empty", (0, 4), _HAZARD),
+    ]
+    factors = [{"l1": 0.5}, {"l2": 0.25}, {"l1": 0.5, "l2": 0.25}]
+    cases = [Case("penalty", n, {"x": x}, factors[i % 3], tag) for i, (n, x, tag) in enumerate(shapes)]
+    return [*cases, Case("penalty", "nothing", {"x": (5,)}, {}, _HAZARD)]
+
+
+CASES = [*_dense(), *_activations(), *_norms(), *_dropout(), *_arithmetic(), *_moves(), *_losses(), *_penalties()]

@@ -141,6 +141,13 @@ def gpu(request):
         yield cupy
 
 
+@pytest.fixture
+def any_gpu(request):
+    """As ``gpu``, once: a real one if there is one."""
+    with _cupy_in(_orders()[-1], request) as cupy:
+        yield cupy
+
+
 @pytest.fixture(params=["cpu", _orders()[-1]])
 def device(request):
     """fastconv.set_device to the CPU, then to a GPU, emulated where there is none; for whole models."""
@@ -231,3 +238,14 @@ def example(monkeypatch):
         return _results[key]
 
     return run
+
+
+@pytest.fixture
+def needs_data():
+    """``needs_data("mnist")`` skips unless FASTCONV_DATA has this folder or file."""
+
+    def need(name):
+        if not (Path(os.environ.get("FASTCONV_DATA") or "/nowhere") / name).exists():
+            pytest.skip(f"real data: FASTCONV_DATA is not set or holds no {name}")
+
+    return need

@@ -43,8 +43,11 @@ _SUBMODULES = (
     "report",
     "saving",
     "schedules",
+    "sklearn",
     "testing",
+    "tuning",
     "utils",
+    "wrappers",
     "zoo",
 )
 _NAMES = {

@@ -29,14 +29,6 @@ OUT_OF_SCOPE = {
     "gradients of layers in common use. The third named there, recurrent networks, are 003-35.",
 }
 
-# Rows whose feature is being built: they have no test yet. Empty when the course is complete.
-NOT_YET = {
-    "002-29": "recurrent layers",
-    "003-35": "recurrent layers",
-    "004-40": "Resizing",
-    "004-50": "the wrapper for scikit-learn",
-}
-
 _ROW = re.compile(r"(?:(?P<deck>00\d)_)?(?P<number>n?\d+[a-f]?)(?:_|$)")
 
 
@@ -100,10 +92,10 @@ def _table(names: list[str], rows: dict[str, Row]) -> list[str]:
     lines = ["| row | what | shown by |", "|---|---|---|"]
     for name in names:
         row = rows.get(name, Row())
-        says = OUT_OF_SCOPE.get(name) or NOT_YET.get(name) or row.says or (_words(row.tests[0]) if row.tests else "")
+        says = OUT_OF_SCOPE.get(name) or row.says or (_words(row.tests[0]) if row.tests else "")
         parts = [f"[{file}](../tests/{file}) `{test}`" for file, test in (t.split("::") for t in row.tests)]
         parts += [f"[{example}.py](../examples/{example}.py)" for example in row.examples]
-        shown = "out of scope" if name in OUT_OF_SCOPE else "<br>".join(parts) or "not yet"
+        shown = "out of scope" if name in OUT_OF_SCOPE else "<br>".join(parts)
         lines.append(f"| {name} | {says.replace('|', chr(92) + '|')} | {shown} |")
     return lines
 

@@ -248,15 +248,20 @@ def test_000_19_applications(example):
     assert results["auc"] > 0.95 and {"precision", "recall"} <= set(results)
 
 
-def test_000_20_colorization():
-    """Grey images in, colours out: a net with transposed convolutions learns it, in the extent of its input."""
+@pytest.mark.parametrize("up", ["transposed", "repeated"])
+def test_000_20_colorization(up):
+    """Grey images in, colours out: a net with transposed convolutions, or with upsampling, learns it; the extent stays."""
     random.seed(0)
     grey = np.random.default_rng(1).random((60, 8, 8, 1), np.float32)
     model = models.Sequential(
         [
             layers.Input((8, 8, 1)),
             layers.Conv2D(8, 3, strides=2, padding="same", activation="relu"),
-            layers.Conv2DTranspose(2, 2, strides=2, padding="same"),
+            *(
+                [layers.Conv2DTranspose(2, 2, strides=2, padding="same")]
+                if up == "transposed"
+                else [layers.UpSampling2D(), layers.Conv2D(2, 3, padding="same")]
+            ),
         ]
     )
     colours = np.concatenate([grey * 0.5, 1 - grey], axis=-1)

@@ -141,6 +141,13 @@ def gpu(request):
         yield cupy
 
 
+@pytest.fixture
+def any_gpu(request):
+    """As ``gpu``, once: a real one if there is one."""
+    with _cupy_in(_orders()[-1], request) as cupy:
+        yield cupy
+
+
 @pytest.fixture(params=["cpu", _orders()[-1]])
 def device(request):
     """fastconv.set_device to the CPU, then to a GPU, emulated where there is none; for whole models."""

@@ -271,7 +271,8 @@ def _resize_weights(case: Case) -> tuple[np.ndarray, np.ndarray]:
     """The magnitudes of the weights of both axes."""
     extents = case.shapes["x"][1:3]
     kwargs = dict(case.kwargs)
-    size = _both(kwargs.pop("size", 2))
+    size = kwargs.pop("size", 2)
+    size = (size, size) if isinstance(size, int) else size
     if case.op == "upsample":
         size = (size[0] * extents[0], size[1] * extents[1])
         kwargs.setdefault("interpolation", "nearest")

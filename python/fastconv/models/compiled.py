@@ -10,7 +10,8 @@ import numpy as np
 
 from fastconv import losses as loss_module
 from fastconv import optimizers
-from fastconv.layers.base import Layer, unknown_keywords
+from fastconv._arguments import unknown_keywords
+from fastconv.layers.base import Layer
 from fastconv.models import plans
 from fastconv.models.batches import (
     ArrayBatches,

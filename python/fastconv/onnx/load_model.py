@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import _arguments, layers
-from fastconv.layers.base import weights_within
+from fastconv.layers._sizes import weights_within
 from fastconv.models.functional import Model
 from fastconv.onnx import import_activations, import_dense, import_images, import_sequences, import_shapes, resizing
 from fastconv.onnx._package import onnx_package

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastconv.errors import CheckpointError
 from fastconv.layers import Layer
-from fastconv.layers.base import weights_within
+from fastconv.layers._sizes import weights_within
 from fastconv.saving import json_text, keras_training
 from fastconv.saving.archive import check_layer_count
 from fastconv.saving.atomic import atomic_write

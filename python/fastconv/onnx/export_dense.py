@@ -65,7 +65,7 @@ def _is_line(value: Value) -> bool:
 def _reshape(writer: GraphWriter, node: Node) -> None:
     (y,) = node.outputs
     if writer.is_known(y):
-        return None  # the last step of a recurrent layer, which its operator gives
+        return None  # what a recurrent operator gives, or an operation of volumes
     x = _unshaped(writer, node)
     if x.shape == y.shape:
         return writer.defer(y, lambda layout: writer.get(x, layout), (LAST, FIRST))
@@ -115,7 +115,7 @@ def _concatenate(writer: GraphWriter, node: Node) -> None:
     writer.bind(y, writer.emit("Concat", [writer.get(value, layout) for value in values], axis=axis), layout)
 
 
-_BINARY = {"add": "Add", "subtract": "Sub", "multiply": "Mul"}
+_BINARY = {"add": "Add", "subtract": "Sub", "multiply": "Mul", "maximum": "Max", "minimum": "Min"}
 
 
 def _binary(writer: GraphWriter, node: Node) -> None:

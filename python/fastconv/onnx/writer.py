@@ -118,6 +118,20 @@ class GraphWriter:
             self._stored[key] = self.store(f"scalar_{number:g}", np.asarray(number, wide(value.dtype)))
         return self._stored[key]
 
+    def filled(self, number: float, size: int, value: Value) -> str:
+        """``size`` times the same number of ``value``'s dtype, as an initialiser."""
+        key = ("filled", number, size, wide(value.dtype))
+        if key not in self._stored:
+            self._stored[key] = self.store(f"filled_{number:g}", np.full(size, number, wide(value.dtype)))
+        return self._stored[key]
+
+    def floats(self, numbers: Sequence[float]) -> str:
+        """float32 numbers as an initialiser, for operators that take scales as an input."""
+        key = ("floats", tuple(numbers))
+        if key not in self._stored:
+            self._stored[key] = self.store("floats", np.asarray(numbers, np.float32))
+        return self._stored[key]
+
     def integers(self, numbers: Sequence[int]) -> str:
         """int64 numbers as an initialiser, for operators that take shapes and axes as inputs."""
         key = ("integers", tuple(numbers))

@@ -17,6 +17,7 @@ __all__ = [
     "is_own_class",
     "keras_class",
     "known_layers",
+    "object_module",
     "weight_groups",
 ]
 
@@ -78,6 +79,12 @@ def weight_groups(layer: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield from weight_groups(layer.layer, f"{path}/layer")
     else:
         yield path, layer
+
+
+def object_module(argument: str) -> str | None:
+    """Keras's module of the objects that an argument such as ``bias_initializer`` takes; None for other arguments."""
+    kind = argument.rpartition("_")[2]
+    return f"keras.{kind}s" if kind in ("initializer", "regularizer", "constraint") else None
 
 
 def is_own_class(layer: Any) -> bool:

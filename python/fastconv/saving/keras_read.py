@@ -12,14 +12,14 @@ from typing import Any
 from fastconv import dtype_policies
 from fastconv.errors import CheckpointError
 from fastconv.layers import base
-from fastconv.saving.keras_names import NOT_SHARED, SWITCHED_OFF, known_layers
+from fastconv.saving.keras_names import NOT_SHARED, SWITCHED_OFF, known_layers, object_module
 from fastconv.saving.malformed import Malformed
 from fastconv.saving.model_file import layer_from_config
 
 __all__ = ["ConfigReader", "part"]
 
 _MODELS = ("Sequential", "Functional", "Model")
-_AXES = ("BatchNormalization", "LayerNormalization", "Softmax")
+_AXES = ("BatchNormalization", "GroupNormalization", "LayerNormalization", "Softmax")
 
 Tensor = tuple[str, int, int]  # name of a layer, number of its call, number of the output
 
@@ -124,7 +124,7 @@ class ConfigReader:
                 return name
         elif key in ("layer", "backward_layer"):
             return self._any(value)
-        elif key.endswith("_initializer") and _is_kerass(value, "keras.initializers"):
+        elif (module := object_module(key)) is not None and _is_kerass(value, module):
             given = value.get("config")
             arguments = {k: v for k, v in given.items() if v is not None} if isinstance(given, dict) else given
             return {"class_name": value.get("class_name"), "config": arguments}

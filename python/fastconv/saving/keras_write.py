@@ -8,7 +8,7 @@ from fastconv.layers.core import InputLayer
 from fastconv.layers.recurrent import Recurrent
 from fastconv.layers.symbolic import LayerCall, SymbolicTensor
 from fastconv.layers.wrappers import Bidirectional, TimeDistributed
-from fastconv.saving.keras_names import NOT_SHARED, OURS_ALONE, is_own_class, keras_class, known_layers
+from fastconv.saving.keras_names import NOT_SHARED, OURS_ALONE, is_own_class, keras_class, known_layers, object_module
 
 __all__ = ["described", "write_model"]
 
@@ -86,8 +86,9 @@ class _Writer:
         if kind == "DepthwiseConv2D":
             config["depthwise_initializer"] = config.pop("kernel_initializer")
         for key, value in config.items():
-            if key.endswith("_initializer") and value is not None:
-                config[key] = described("keras.initializers", value["class_name"], value["config"])
+            module = object_module(key)
+            if module is not None and value is not None:
+                config[key] = described(module, value["class_name"], value["config"])
         return config
 
     # Models.

@@ -222,7 +222,3 @@ def test_dropout_takes_a_feature_of_a_sample_in_all_steps():
     assert set(np.unique(y)) == {0.0, 2.0}
     np.testing.assert_array_equal(y, np.broadcast_to(y[:, :1], y.shape))
     np.testing.assert_array_equal(layer(x), x)
-
-
-def test_003_35_digits_read_row_by_row(example):
-    assert example("digits_rnn", epochs=8)["test_accuracy"] >= 95

@@ -1,5 +1,6 @@
 """Fixtures that many tests share."""
 
+import importlib
 import os
 import shutil
 import signal
@@ -190,3 +191,23 @@ def hopper(request):
         module.set_capability(90)
         yield cupy
         module.set_capability(80)
+
+
+_results = {}
+
+
+@pytest.fixture
+def example(monkeypatch):
+    """``example("iris", epochs=3)`` runs examples/iris.py, once, and gives its results; skips where the examples are not."""
+    folder = Path(__file__).parents[1] / "examples"
+
+    def run(name, **arguments):
+        if not (folder / f"{name}.py").exists():
+            pytest.skip("the examples are not in the package")
+        monkeypatch.syspath_prepend(str(folder))
+        key = (name, *arguments.items())
+        if key not in _results:
+            _results[key] = importlib.import_module(name).main(**arguments)
+        return _results[key]
+
+    return run

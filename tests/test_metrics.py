@@ -37,6 +37,14 @@ def one_hot(generator, n):
     return np.eye(CLASSES, dtype="float32")[labels], scores
 
 
+def masks(generator, n):
+    return generator.integers(0, CLASSES, n), generator.integers(0, CLASSES, n)
+
+
+def counts(generator, n):
+    return generator.poisson(2.0, (n, 3)).astype("float32"), generator.uniform(0.1, 5, (n, 3)).astype("float32")
+
+
 ELEMENTWISE = [
     "BinaryAccuracy",
     "MeanSquaredError",
@@ -49,9 +57,23 @@ ELEMENTWISE = [
     "FalseNegatives",
     "Precision",
     "Recall",
+    "MeanAbsolutePercentageError",
+    "MeanSquaredLogarithmicError",
+    "LogCoshError",
+    "Hinge",
+    "SquaredHinge",
+    "KLDivergence",
+    "Poisson",
+    "CosineSimilarity",
+    "R2Score",
 ]
 KERAS_CASES = [
     *[(name, {}, data) for data in (binary, multilabel) for name in ELEMENTWISE],
+    *[(name, {}, counts) for name in ("MeanSquaredLogarithmicError", "Poisson", "CosineSimilarity", "LogCoshError")],
+    *[(name, {}, counts) for name in ("PearsonCorrelation", "ConcordanceCorrelation", "R2Score")],
+    ("R2Score", {"class_aggregation": None}, counts),
+    ("R2Score", {"class_aggregation": "variance_weighted_average"}, counts),
+    ("R2Score", {"num_regressors": 2}, counts),
     ("BinaryAccuracy", {"threshold": 0.3}, binary),
     ("BinaryCrossentropy", {"label_smoothing": 0.1}, multilabel),
     ("BinaryCrossentropy", {"from_logits": True}, multilabel),
@@ -61,6 +83,23 @@ KERAS_CASES = [
     ("AUC", {"curve": "PR", "summation_method": "minoring"}, binary),
     ("AUC", {"summation_method": "majoring"}, binary),
     ("AUC", {"thresholds": [0.7, 0.3]}, binary),
+    ("AUC", {"multi_label": True}, multilabel),
+    ("AUC", {"multi_label": True, "curve": "PR", "label_weights": [1, 2, 0, 3]}, multilabel),
+    ("AUC", {"label_weights": [1, 2, 0, 3]}, multilabel),
+    ("SensitivityAtSpecificity", {"specificity": 0.6}, binary),
+    ("SpecificityAtSensitivity", {"sensitivity": 0.7, "num_thresholds": 31}, binary),
+    ("PrecisionAtRecall", {"recall": 0.4}, binary),
+    ("RecallAtPrecision", {"precision": 0.5}, multilabel),
+    ("RecallAtPrecision", {"precision": 0.2, "class_id": 2, "num_thresholds": 1}, one_hot),
+    ("BinaryIoU", {"dtype": "float32"}, binary),
+    ("BinaryIoU", {"dtype": "float32", "target_class_ids": [1], "threshold": 0.25}, binary),
+    ("IoU", {"dtype": "float32", "num_classes": CLASSES, "target_class_ids": [1, 3]}, masks),
+    ("MeanIoU", {"dtype": "float32", "num_classes": CLASSES, "ignore_class": 2}, masks),
+    ("OneHotIoU", {"dtype": "float32", "num_classes": CLASSES, "target_class_ids": [0, 5]}, one_hot),
+    ("OneHotMeanIoU", {"dtype": "float32", "num_classes": CLASSES}, one_hot),
+    ("CategoricalHinge", {}, one_hot),
+    ("FBetaScore", {"average": "macro", "beta": 2.0}, one_hot),
+    ("FBetaScore", {"average": "weighted", "beta": 0.5, "threshold": 0.4}, one_hot),
     ("Recall", {"thresholds": [0.7, 0.2]}, binary),
     ("Precision", {"top_k": 2}, one_hot),
     ("Recall", {"top_k": 1, "class_id": 3}, one_hot),
@@ -251,7 +290,7 @@ def test_vectors_against_columns_never_broadcast():
 @pytest.mark.parametrize(("name", "arguments", "data"), KERAS_CASES)
 def test_floating_point_settings_of_the_caller_do_not_matter(name, arguments, data, generator):
     y_true, y_pred = data(generator, 9)
-    y_pred[:3] *= 1e-30
+    y_pred[:3] = y_pred[:3] * 1e-30
     with np.errstate(all="raise"):
         assert np.isfinite(getattr(metrics, name)(**arguments)(y_true, y_pred)).all()
 

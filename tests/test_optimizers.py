@@ -333,7 +333,7 @@ def test_learning_rate_must_be_positive_and_finite(kind, rate):
         (lambda: SGD(clipvalue=1, clipnorm=1), ValueError, "clipnorm or clipvalue"),
         (lambda: SGD(0.2, lr=0.1), TypeError, "old name"),
         (lambda: SGD(momentun=0.9), TypeError, "'momentun'"),
-        (lambda: SGD(global_clipnorm=1.0), ValueError, "not supported"),
+        (lambda: SGD(loss_scale_factor=2.0), ValueError, "not supported"),
         (lambda: SGD(decay=1e-6), ValueError, "not supported"),
         (lambda: Adam(beta_1=1.0), ValueError, "0 <= beta_1 < 1"),
         (lambda: Adam(beta_2=-0.1), ValueError, "0 <= beta_2 < 1"),

@@ -11,6 +11,7 @@
 #if defined(FC_CUDA_EMULATED)
 #include "cuda/emulation/block.h"
 #include "cuda/emulation/capability.h"
+#include "cuda/emulation/launches.h"
 #include "cuda/emulation/status.h"
 #include "cuda/emulation/wgmma.h"
 #define FC_CUDA_MODULE _cuda_emulated
@@ -195,6 +196,7 @@ PYBIND11_MODULE(FC_CUDA_MODULE, m) {
   m.def(
       "set_capability", [](int capability) { cuda::emulation::capability_in_force = capability; },
       py::arg("capability"), "75, 80 or 90: the compute capability by which kernels are chosen.");
+  m.def("launches_run", &cuda::emulation::launches_run, "How many kernels have been launched.");
   m.def("products_run", &cuda::emulation::products_run,
         "How many products of Hopper's tensor cores have run.");
 #endif

@@ -6,11 +6,15 @@
 #include "core/augment_spec.h"
 #include "core/conv2d_spec.h"
 #include "core/elementwise_spec.h"
+#include "core/embedding_spec.h"
 #include "core/gemm_spec.h"
+#include "core/layout_spec.h"
 #include "core/loss_spec.h"
 #include "core/norm_spec.h"
+#include "core/penalty_spec.h"
 #include "core/pool2d_spec.h"
 #include "core/resample_spec.h"
+#include "core/rnn_spec.h"
 #include "core/warp_spec.h"
 
 namespace fc::bind {
@@ -146,6 +150,19 @@ void bind_image_specs(py::module_& m) {
       });
 }
 
+void bind_layout_specs(py::module_& m) {
+  py::class_<TransposeSpec, Spec, std::shared_ptr<TransposeSpec>>(m, "TransposeSpec")
+      .def_static("make", [](const std::string& dtype, const Shape& x, const Shape& axes) {
+        return shared(TransposeSpec::make(dtype_from(dtype), x, axes));
+      });
+  py::class_<DepthSpec, Spec, std::shared_ptr<DepthSpec>>(m, "DepthSpec")
+      .def_static("make", [](const std::string& dtype, const std::string& op, const Shape& x, int64_t taps,
+                             int64_t stride, const py::object& padding, int64_t dilation, int64_t groups) {
+        return shared(DepthSpec::make(dtype_from(dtype), op, x, taps, stride, padding_from(op, padding),
+                                      dilation, groups));
+      });
+}
+
 void bind_matrix_specs(py::module_& m) {
   py::class_<GemmSpec, Spec, std::shared_ptr<GemmSpec>>(m, "GemmSpec")
       .def_static("make_dense", [](const std::string& dtype, const Shape& x, const Shape& w,
@@ -158,6 +175,10 @@ void bind_matrix_specs(py::module_& m) {
         return shared(
             NormSpec::make(dtype_from(dtype), op, x, epsilon, momentum, activation_from(op, activation)));
       });
+  py::class_<GroupNormSpec, Spec, std::shared_ptr<GroupNormSpec>>(m, "GroupNormSpec")
+      .def_static("make", [](const std::string& dtype, const Shape& x, int64_t groups, double epsilon) {
+        return shared(GroupNormSpec::make(dtype_from(dtype), x, groups, epsilon));
+      });
   py::class_<LossSpec, Spec, std::shared_ptr<LossSpec>>(m, "LossSpec")
       .def_static("make", [](const std::string& dtype, const std::string& kind, const Shape& target,
                              const Shape& prediction, bool from_logits, double label_smoothing,
@@ -167,6 +188,22 @@ void bind_matrix_specs(py::module_& m) {
                    "categorical_crossentropy", "sparse_categorical_crossentropy", "hinge", "kl_divergence"});
         return shared(
             LossSpec::make(dtype_from(dtype), k, target, prediction, from_logits, label_smoothing, delta));
+      });
+}
+
+void bind_sequence_specs(py::module_& m) {
+  py::class_<RnnSpec, Spec, std::shared_ptr<RnnSpec>>(m, "RnnSpec")
+      .def_static("make", [](const std::string& dtype, const std::string& kind, const Shape& p,
+                             const Shape& recurrent, const ActivationTuple& activation,
+                             const ActivationTuple& gate_activation, bool reverse, bool aligned) {
+        return shared(RnnSpec::make(dtype_from(dtype),
+                                    kind_from<RnnKind>(kind, {"simple_rnn", "lstm", "gru", "gru_before"}), p,
+                                    recurrent, activation_from(kind, activation),
+                                    activation_from(kind, gate_activation), reverse, aligned));
+      });
+  py::class_<EmbeddingSpec, Spec, std::shared_ptr<EmbeddingSpec>>(m, "EmbeddingSpec")
+      .def_static("make", [](const std::string& dtype, const Shape& ids, const Shape& table) {
+        return shared(EmbeddingSpec::make(dtype_from(dtype), ids, table));
       });
 }
 
@@ -193,6 +230,15 @@ void bind_elementwise_specs(py::module_& m) {
       .def_static("make", [](const std::string& dtype, const Shape& extents, double value) {
         return shared(FillSpec::make(dtype_from(dtype), extents, value));
       });
+  py::class_<PenaltySpec, VectorSpec, std::shared_ptr<PenaltySpec>>(m, "PenaltySpec")
+      .def_static("make", [](const std::string& dtype, const Shape& extents, double l1, double l2) {
+        return shared(PenaltySpec::make(dtype_from(dtype), extents, l1, l2));
+      });
+  py::class_<NormConstraintSpec, VectorSpec, std::shared_ptr<NormConstraintSpec>>(m, "NormConstraintSpec")
+      .def_static("make", [](const std::string& dtype, const Shape& extents, const Shape& axes, double least,
+                             double most, double rate) {
+        return shared(NormConstraintSpec::make(dtype_from(dtype), extents, axes, least, most, rate));
+      });
   py::class_<CastSpec, VectorSpec, std::shared_ptr<CastSpec>>(m, "CastSpec")
       .def_static("make", [](const std::string& dtype, const std::string& to, const Shape& extents) {
         return shared(CastSpec::make(dtype_from(dtype), dtype_from(to), extents));
@@ -205,7 +251,8 @@ void bind_elementwise_specs(py::module_& m) {
       .def_static(
           "make", [](const std::string& dtype, const std::string& kind, const Shape& a, const Shape& b) {
             return shared(BinarySpec::make(
-                dtype_from(dtype), kind_from<BinaryKind>(kind, {"add", "subtract", "multiply"}), a, b));
+                dtype_from(dtype),
+                kind_from<BinaryKind>(kind, {"add", "subtract", "multiply", "maximum", "minimum"}), a, b));
           });
   py::class_<BoxSpec, Spec, std::shared_ptr<BoxSpec>>(m, "BoxSpec")
       .def_static("make", [](const std::string& dtype, const std::string& op, const Shape& x, const Shape& y,
@@ -227,7 +274,9 @@ void bind_specs(py::module_& m) {
       .def("__str__", &Spec::text);
   bind_window_specs(m);
   bind_image_specs(m);
+  bind_layout_specs(m);
   bind_matrix_specs(m);
+  bind_sequence_specs(m);
   bind_elementwise_specs(m);
 }
 

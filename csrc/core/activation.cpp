@@ -8,9 +8,11 @@
 namespace fc {
 namespace {
 
-constexpr const char* kNames[] = {"linear",     "relu",    "relu6",     "leaky_relu", "elu",
-                                  "selu",       "gelu",    "gelu_tanh", "silu",       "hard_sigmoid",
-                                  "hard_swish", "sigmoid", "tanh",      "softplus",   "threshold"};
+constexpr const char* kNames[] = {"linear",     "relu",        "relu6",     "leaky_relu", "elu",
+                                  "selu",       "gelu",        "gelu_tanh", "silu",       "hard_sigmoid",
+                                  "hard_swish", "sigmoid",     "tanh",      "softplus",   "threshold",
+                                  "clip",       "exponential", "mish",      "softsign",   "squareplus",
+                                  "shrink",     "sparse_plus"};
 
 }  // namespace
 

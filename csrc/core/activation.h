@@ -23,6 +23,13 @@ enum class ActivationKind : uint8_t {
   tanh,
   softplus,
   threshold,  // 1 where x > alpha, else 0; gradient 0
+  clip,       // min(max(x, alpha), beta)
+  exponential,
+  mish,         // x * tanh(softplus(x))
+  softsign,     // x / (1 + |x|)
+  squareplus,   // (x + sqrt(x^2 + alpha)) / 2, alpha > 0
+  shrink,       // x - beta where x > alpha, x + beta where x < -alpha, else 0
+  sparse_plus,  // 0 where x <= -1, x where x >= 1, (x + 1)^2 / 4 between
 };
 
 struct Activation {

@@ -39,7 +39,7 @@ bool VectorSpec::find_shape(std::string_view name, Shape& out) const {
     out = {8};
   } else if (name == "limits") {
     out = {2};
-  } else if (name == "factor" || name == "seed" || name == "total") {
+  } else if (name == "factor" || name == "limit" || name == "seed" || name == "total") {
     out = {1};
   } else {
     out = extents;
@@ -142,7 +142,7 @@ double PreluSpec::flops(std::string_view) const {
 }
 
 BinarySpec BinarySpec::make(DType dtype, BinaryKind kind, const Shape& a, const Shape& b) {
-  static const char* const kNames[] = {"add", "subtract", "multiply"};
+  static const char* const kNames[] = {"add", "subtract", "multiply", "maximum", "minimum"};
   const std::string op = kNames[static_cast<int>(kind)];
   BinarySpec s;
   s.dtype = dtype;

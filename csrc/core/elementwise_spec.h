@@ -7,7 +7,7 @@
 namespace fc {
 
 // Any number of elements of one shape. Tensors: every name has `extents`, but for the names of scalars and
-// settings: hyper (8), limits (2), factor (1), seed (1), total (1).
+// settings: hyper (8), limits (2), factor (1), limit (1), seed (1), total (1).
 struct VectorSpec : Spec {
   Shape extents;
   int64_t n;  // product of extents
@@ -67,7 +67,7 @@ struct PreluSpec final : Spec {
   bool find_shape(std::string_view name, Shape& out) const override;
 };
 
-enum class BinaryKind : uint8_t { add, subtract, multiply };
+enum class BinaryKind : uint8_t { add, subtract, multiply, maximum, minimum };
 
 // y = a (op) b with NumPy's broadcasting. Tensors: a, b, y.
 struct BinarySpec final : Spec {

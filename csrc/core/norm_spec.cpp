@@ -59,4 +59,50 @@ double NormSpec::flops(std::string_view) const {
   return 8.0 * static_cast<double>(rows * width);
 }
 
+GroupNormSpec GroupNormSpec::make(DType dtype, const Shape& x, int64_t groups, double epsilon) {
+  FC_CHECK(x.size() >= 2,
+           "[group_norm] x must have a batch axis and a channel axis: expected 2 or more, got ", x.size(),
+           " (x.shape=", to_text(x), "). Reshape x.");
+  for (size_t i = 1; i < x.size(); ++i) {
+    FC_CHECK(x[i] >= 1, "[group_norm] samples must have cells: expected x.shape[", i,
+             "] >= 1, got x.shape=", to_text(x), ". Only the batch may be empty.");
+  }
+  FC_CHECK(groups >= 1 && x.back() % groups == 0,
+           "[group_norm] channels must be divisible by groups: expected C % groups == 0, got C=", x.back(),
+           " (x.shape=", to_text(x), "), groups=", groups, ". Use a divisor of ", x.back(), ".");
+  FC_CHECK(epsilon > 0 && epsilon < 1e30,
+           "[group_norm] epsilon must be a small positive number: expected epsilon > 0, got epsilon=",
+           epsilon, ". The default is 1e-3.");
+  GroupNormSpec s;
+  s.dtype = dtype;
+  s.x_shape = x;
+  s.samples = x[0];
+  s.rows = checked_count("group_norm", "x", Shape(x.begin() + 1, x.end() - 1));
+  s.channels = x.back();
+  checked_count("group_norm", "x", x);
+  s.groups = groups;
+  s.epsilon = epsilon;
+  return s;
+}
+
+bool GroupNormSpec::find_shape(std::string_view name, Shape& out) const {
+  if (name == "x" || name == "y") {
+    out = x_shape;
+  } else if (name == "gamma" || name == "beta") {
+    out = {channels};
+  } else if (name == "moments") {
+    out = {samples, groups, 2};
+  } else {
+    return false;
+  }
+  return true;
+}
+
+std::string GroupNormSpec::text() const {
+  return text_of("N", samples, "M", rows, "C", channels, "g", groups);
+}
+double GroupNormSpec::flops(std::string_view) const {
+  return 8.0 * static_cast<double>(samples * rows * channels);
+}
+
 }  // namespace fc

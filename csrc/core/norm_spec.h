@@ -27,4 +27,21 @@ struct NormSpec final : Spec {
   bool find_shape(std::string_view name, Shape& out) const override;
 };
 
+// x (N, ..., C) seen as N samples of `rows` pixels of `channels` channels, which `groups` share equally;
+// every group of a sample is normalised by its own moments. Tensors: x, y (x's shape); gamma, beta (C);
+// moments (N, groups, 2): mean and 1/sqrt(variance + epsilon).
+struct GroupNormSpec final : Spec {
+  Shape x_shape;
+  int64_t samples, rows, channels, groups;
+  double epsilon;
+
+  static GroupNormSpec make(DType dtype, const Shape& x, int64_t groups, double epsilon);
+  int64_t group_channels() const { return channels / groups; }
+  std::string text() const override;
+  double flops(std::string_view kernel) const override;
+
+ private:
+  bool find_shape(std::string_view name, Shape& out) const override;
+};
+
 }  // namespace fc

@@ -7,11 +7,15 @@
 #include "core/augment_spec.h"
 #include "core/conv2d_spec.h"
 #include "core/elementwise_spec.h"
+#include "core/embedding_spec.h"
 #include "core/gemm_spec.h"
+#include "core/layout_spec.h"
 #include "core/loss_spec.h"
 #include "core/norm_spec.h"
+#include "core/penalty_spec.h"
 #include "core/pool2d_spec.h"
 #include "core/resample_spec.h"
+#include "core/rnn_spec.h"
 #include "core/warp_spec.h"
 
 namespace fc {

@@ -22,9 +22,12 @@ from fastconv.errors import CheckpointError, DatasetError, DeviceError, NonFinit
 __version__ = "0.1.0"
 
 _SUBMODULES = (
+    "attribution",
     "callbacks",
+    "constraints",
     "datasets",
     "dtype_policies",
+    "filters",
     "initializers",
     "layers",
     "losses",
@@ -36,6 +39,7 @@ _SUBMODULES = (
     "plots",
     "random",
     "reference",
+    "regularizers",
     "saving",
     "schedules",
     "testing",

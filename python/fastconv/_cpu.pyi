@@ -60,6 +60,24 @@ class Pool2dSpec(Spec):
         /,
     ) -> Pool2dSpec: ...
 
+class RnnSpec(Spec):
+    @staticmethod
+    def make(
+        dtype: str,
+        kind: str,
+        p: Any,
+        recurrent: Any,
+        activation: Activation,
+        gate_activation: Activation,
+        reverse: bool,
+        aligned: bool,
+        /,
+    ) -> RnnSpec: ...
+
+class EmbeddingSpec(Spec):
+    @staticmethod
+    def make(dtype: str, ids: Any, table: Any, /) -> EmbeddingSpec: ...
+
 class GemmSpec(Spec):
     @staticmethod
     def make_dense(dtype: str, x: Any, w: Any, activation: Activation, /) -> GemmSpec: ...
@@ -67,6 +85,20 @@ class GemmSpec(Spec):
 class NormSpec(Spec):
     @staticmethod
     def make(dtype: str, op: str, x: Any, epsilon: float, momentum: float, activation: Activation, /) -> NormSpec: ...
+
+class GroupNormSpec(Spec):
+    @staticmethod
+    def make(dtype: str, x: Any, groups: int, epsilon: float, /) -> GroupNormSpec: ...
+
+class TransposeSpec(Spec):
+    @staticmethod
+    def make(dtype: str, x: Any, axes: Any, /) -> TransposeSpec: ...
+
+class DepthSpec(Spec):
+    @staticmethod
+    def make(
+        dtype: str, op: str, x: Any, taps: int, stride: int, padding: Padding, dilation: int, groups: int, /
+    ) -> DepthSpec: ...
 
 class LossSpec(Spec):
     @staticmethod
@@ -129,6 +161,14 @@ class AdjustSpec(Spec):
 class FillSpec(Spec):
     @staticmethod
     def make(dtype: str, extents: Any, value: float, /) -> FillSpec: ...
+
+class PenaltySpec(Spec):
+    @staticmethod
+    def make(dtype: str, extents: Any, l1: float, l2: float, /) -> PenaltySpec: ...
+
+class NormConstraintSpec(Spec):
+    @staticmethod
+    def make(dtype: str, extents: Any, axes: Any, least: float, most: float, rate: float, /) -> NormConstraintSpec: ...
 
 class CastSpec(Spec):
     @staticmethod

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import config, random
+from fastconv import _html, config, random
 from fastconv.errors import DeviceError
 from fastconv.machine import Machine, measured_machine
 from fastconv.models import plans
@@ -127,18 +127,8 @@ class Explanation:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        def line(row: Sequence[str], tag: str) -> str:
-            cells = (
-                f'<{tag} style="text-align:{"left" if i in _LEFT else "right"}">{html.escape(c)}</{tag}>'
-                for i, c in enumerate(row)
-            )
-            return f"<tr>{''.join(cells)}</tr>"
-
-        body = "".join(line(row, "td") for row in self._cells())
-        return (
-            f"<table><caption>{html.escape(self.title)}</caption><thead>{line(_HEADER, 'th')}</thead>"
-            f"<tbody>{body}</tbody></table><p>{html.escape(self._machine_text())}</p>"
-        )
+        table = _html.table(_HEADER, self._cells(), self.title, _LEFT)
+        return f"{table}<p>{html.escape(self._machine_text())}</p>"
 
 
 def explain(model: Any, batch_size: int = 32, training: bool = True) -> Explanation:

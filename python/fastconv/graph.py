@@ -9,7 +9,17 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["Node", "Value", "is_symbolic", "is_tracing", "nodes_behind", "record_update", "tracing"]
+__all__ = [
+    "Node",
+    "Traced",
+    "Value",
+    "is_symbolic",
+    "is_tracing",
+    "nodes_behind",
+    "record_loss",
+    "record_update",
+    "tracing",
+]
 
 _serial = itertools.count()
 
@@ -76,31 +86,50 @@ def nodes_behind(values: Iterable[Value | None]) -> list[Node]:
     return sorted(seen, key=lambda node: node.serial)
 
 
-_updates: ContextVar[list[tuple[Any, Value]] | None] = ContextVar("fastconv_updates", default=None)
+class Traced(list[tuple[Any, Value]]):
+    """What layers record while they are traced: ``(variable, new value)`` pairs.
+
+    Attributes:
+        losses: what they add to the loss, (1,) each.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losses: list[Value] = []
+
+
+_traced: ContextVar[Traced | None] = ContextVar("fastconv_traced", default=None)
 
 
 @contextmanager
-def tracing() -> Iterator[list[tuple[Any, Value]]]:
-    """Inside the block variables are symbolic too, and the ``(variable, new value)`` pairs that layers record with
-    :func:`record_update` are collected in the list it yields."""
-    updates: list[tuple[Any, Value]] = []
-    token = _updates.set(updates)
+def tracing() -> Iterator[Traced]:
+    """Inside the block variables are symbolic too, and what layers record with :func:`record_update` and :func:`record_loss`
+    is collected in what it yields."""
+    traced = Traced()
+    token = _traced.set(traced)
     try:
-        yield updates
+        yield traced
     finally:
-        _updates.reset(token)
+        _traced.reset(token)
 
 
 def is_tracing() -> bool:
     """Whether a graph is being traced right now."""
-    return _updates.get() is not None
+    return _traced.get() is not None
 
 
 def record_update(variable: Any, value: Value) -> None:
     """Tells the plan being traced that ``variable`` takes ``value`` at the end of a training step."""
-    updates = _updates.get()
-    if updates is not None:
-        updates.append((variable, value))
+    traced = _traced.get()
+    if traced is not None:
+        traced.append((variable, value))
+
+
+def record_loss(value: Value) -> None:
+    """Tells the plan being traced that ``value``, of shape (1,), is part of its loss."""
+    traced = _traced.get()
+    if traced is not None:
+        traced.losses.append(value)
 
 
 def is_symbolic(x: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,7 @@ __all__ = [
     "Loss",
     "MeanAbsoluteError",
     "MeanSquaredError",
+    "RootMeanSquaredError",
     "SparseCategoricalCrossentropy",
     "binary_crossentropy",
     "categorical_crossentropy",
@@ -45,6 +47,7 @@ __all__ = [
     "sparse_categorical_crossentropy",
 ]
 
+_NO_ERROR = 1e-30  # far below the variance of errors that count; it makes 0 / 0 a 0
 _REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "none", None)
 
 
@@ -142,6 +145,27 @@ class MeanSquaredError(Loss):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "half": self.half}
+
+
+class RootMeanSquaredError(Loss):
+    """``sqrt(mean (y_pred - y_true)²)`` of a batch: in the unit of the targets.
+
+    A root of a mean is no mean of roots: what ``fit`` and ``evaluate`` report as the loss is the mean over batches of their
+    errors. ``metrics.RootMeanSquaredError`` is that of all samples. With ``reduction=None`` each sample's share of the error
+    is returned, its squared error over the root, whose mean is the error.
+    """
+
+    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "root_mean_squared_error"):
+        super().__init__(name, reduction)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        # With e the errors of the batch, r their root mean square: r = mean e · (e / r), and e / r is what a normalisation of
+        # all e and -e computes, whose mean is 0 and whose variance r². So the gradient is exact, too: e / (n r).
+        samples, cells = y_pred.shape[0], math.prod(y_pred.shape[1:])
+        errors = ops.reshape(ops.subtract(y_pred, y_true), (samples * cells, 1))
+        both = ops.reshape(ops.concatenate([errors, ops.scale(errors, -1.0)]), (1, 2 * samples * cells))
+        shares = ops.multiply(both, ops.layer_norm(both, None, None, epsilon=_NO_ERROR))
+        return ops.reshape(ops.global_avg_pool2d(ops.reshape(shares, (samples, 2 * cells, 1, 1))), (samples,))
 
 
 class MeanAbsoluteError(Loss):
@@ -301,6 +325,8 @@ class FunctionLoss(Loss):
 _CLASSES: dict[str, Any] = {
     "mean_squared_error": MeanSquaredError,
     "mse": MeanSquaredError,
+    "root_mean_squared_error": RootMeanSquaredError,
+    "rmse": RootMeanSquaredError,
     "mean_absolute_error": MeanAbsoluteError,
     "mae": MeanAbsoluteError,
     "huber": Huber,

@@ -39,6 +39,8 @@ class Variable(Value):
 
     Attributes:
         mirror: their memory, the buffer's after :func:`gather`.
+        regularizer, constraint: of ``fastconv.regularizers`` and ``fastconv.constraints``, or None: its part in the loss, and what
+            every step changes it to.
         renewed: whether the host writes it before every run, and no kernel ever does: seeds.
         buffer, offset: the flat memory they are part of and the place in it; None before :func:`gather`.
     """
@@ -47,6 +49,8 @@ class Variable(Value):
     buffer: Buffer | None = None
     offset = 0
     renewed = False
+    regularizer: Any = None
+    constraint: Any = None
 
     def __init__(self, array: Any, name: str, trainable: bool = True) -> None:
         given = np.asarray(array)

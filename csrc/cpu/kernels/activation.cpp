@@ -27,6 +27,9 @@ double cost(const Activation& activation) {
     case ActivationKind::hard_sigmoid:
     case ActivationKind::hard_swish:
     case ActivationKind::threshold:
+    case ActivationKind::clip:
+    case ActivationKind::shrink:
+    case ActivationKind::sparse_plus:
       return kCheapNs;
     default:
       return 0.3;

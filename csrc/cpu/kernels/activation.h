@@ -157,6 +157,99 @@ struct Threshold {
   Vec<T> gradient(Vec<T>, Vec<T>) const { return zero<T>(); }
 };
 
+template <class T>
+struct Clip {
+  T low, high;
+  Vec<T> value(Vec<T> x) const { return clamp<T>(x, low, high); }
+  Vec<T> gradient(Vec<T> dy, Vec<T> x) const {
+    const Vec<T> below = x < broadcast(high) ? dy : zero<T>();
+    return x > broadcast(low) ? below : zero<T>();
+  }
+  Vec<T> gradient_from_output(Vec<T> dy, Vec<T> y) const { return gradient(dy, y); }
+};
+
+template <class T>
+struct Exponential {
+  Vec<T> value(Vec<T> x) const { return exp<T>(x); }
+  Vec<T> gradient(Vec<T> dy, Vec<T> x) const { return dy * exp<T>(x); }
+  Vec<T> gradient_from_output(Vec<T> dy, Vec<T> y) const { return dy * y; }
+};
+
+// x t, t = tanh(softplus(x)) = n / (n + 2) with n = e^x (e^x + 2); u = exp(-|x|) keeps it in range.
+template <class T>
+struct Mish {
+  struct Parts {
+    Vec<T> t, one_minus_t;
+    explicit Parts(Vec<T> x) {
+      const Vec<T> u = exp_of_minus_magnitude<T>(x), two = broadcast(T(2)), one = broadcast(T(1));
+      const Vec<T> upper = x < zero<T>() ? u * (u + two) : fma<T>(two, u, one);
+      const Vec<T> rest = x < zero<T>() ? two : two * u * u;
+      t = upper / (upper + rest);
+      one_minus_t = rest / (upper + rest);
+    }
+  };
+  Vec<T> value(Vec<T> x) const { return x * Parts(x).t; }
+  Vec<T> gradient(Vec<T> dy, Vec<T> x) const {
+    const Parts p(x);
+    return dy * fma<T>(x * logistic<T>(x), p.one_minus_t * (broadcast(T(1)) + p.t), p.t);
+  }
+};
+
+template <class T>
+struct Softsign {
+  Vec<T> value(Vec<T> x) const { return x / (broadcast(T(1)) + magnitude<T>(x)); }
+  Vec<T> gradient(Vec<T> dy, Vec<T> x) const {
+    const Vec<T> d = broadcast(T(1)) + magnitude<T>(x);
+    return dy / d / d;
+  }
+};
+
+// With s = sqrt(x^2 + b): (x + s) / 2, which for x < 0 is b / (2 (s - x)) without cancellation.
+template <class T>
+struct Squareplus {
+  Vec<T> b, root_b;
+  Vec<T> root(Vec<T> x) const {  // without overflow of x^2
+    const Vec<T> m = magnitude<T>(x);
+    const Vec<T> large = m > root_b ? m : root_b, small = m > root_b ? root_b : m;
+    const Vec<T> q = small / large;
+    return large * square_root<T>(fma<T>(q, q, broadcast(T(1))));
+  }
+  Vec<T> at(Vec<T> x, Vec<T> s) const {
+    const Vec<T> half = broadcast(T(0.5));
+    return x < zero<T>() ? half * b / (s - x) : half * (x + s);
+  }
+  Vec<T> value(Vec<T> x) const { return at(x, root(x)); }
+  Vec<T> gradient(Vec<T> dy, Vec<T> x) const {
+    const Vec<T> s = root(x);
+    return dy * (at(x, s) / s);
+  }
+};
+
+template <class T>
+struct Shrink {
+  Vec<T> width, bias;
+  Vec<T> value(Vec<T> x) const {
+    const Vec<T> inner = x == x ? zero<T>() : x;
+    const Vec<T> lower = x < -width ? x + bias : inner;
+    return x > width ? x - bias : lower;
+  }
+  Vec<T> gradient(Vec<T> dy, Vec<T> x) const { return magnitude<T>(x) > width ? dy : zero<T>(); }
+};
+
+template <class T>
+struct SparsePlus {
+  Vec<T> value(Vec<T> x) const {
+    const Vec<T> up = x + broadcast(T(1));
+    const Vec<T> above = x < broadcast(T(1)) ? broadcast(T(0.25)) * up * up : x;
+    return x <= broadcast(T(-1)) ? zero<T>() : above;
+  }
+  Vec<T> gradient(Vec<T> dy, Vec<T> x) const {
+    const Vec<T> middle = dy * fma<T>(x, broadcast(T(0.5)), broadcast(T(0.5)));
+    const Vec<T> above = x < broadcast(T(1)) ? middle : dy;
+    return x <= broadcast(T(-1)) ? zero<T>() : above;
+  }
+};
+
 // Calls f with the function object of `activation`.
 template <class T, class F>
 inline void with_activation(const Activation& activation, const F& f) {
@@ -192,6 +285,20 @@ inline void with_activation(const Activation& activation, const F& f) {
       return f(Softplus<T>{});
     case ActivationKind::threshold:
       return f(Threshold<T>{alpha});
+    case ActivationKind::clip:
+      return f(Clip<T>{static_cast<T>(activation.alpha), static_cast<T>(activation.beta)});
+    case ActivationKind::exponential:
+      return f(Exponential<T>{});
+    case ActivationKind::mish:
+      return f(Mish<T>{});
+    case ActivationKind::softsign:
+      return f(Softsign<T>{});
+    case ActivationKind::squareplus:
+      return f(Squareplus<T>{alpha, square_root<T>(alpha)});
+    case ActivationKind::shrink:
+      return f(Shrink<T>{alpha, broadcast(static_cast<T>(activation.beta))});
+    case ActivationKind::sparse_plus:
+      return f(SparsePlus<T>{});
   }
 }
 

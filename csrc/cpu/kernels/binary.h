@@ -30,6 +30,22 @@ struct Multiply {
   }
 };
 
+// Of equal ones a; NaN where either is.
+struct Maximum {
+  template <class V>
+  FC_INLINE V operator()(const V& a, const V& b) const {
+    const V larger = b > a ? b : a;
+    return b == b ? larger : b;
+  }
+};
+struct Minimum {
+  template <class V>
+  FC_INLINE V operator()(const V& a, const V& b) const {
+    const V smaller = b < a ? b : a;
+    return b == b ? smaller : b;
+  }
+};
+
 // Strides of a contiguous array of `shape` broadcast to `rank` axes, walked from the last axis outwards.
 class BroadcastStride {
  public:

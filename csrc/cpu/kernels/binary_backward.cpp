@@ -171,6 +171,9 @@ void binary_backward(const BinarySpec& spec, const T* dy, const T* a, const T* b
     case BinaryKind::multiply:
       gradient(spec, kA, dy, b, da, context, Multiply());
       return gradient(spec, kB, dy, a, db, context, Multiply());
+    case BinaryKind::maximum:
+    case BinaryKind::minimum:
+      break;  // ops make these gradients of the others
   }
 }
 

@@ -1,4 +1,4 @@
-// binary_forward.cpp — add, subtract, multiply with NumPy's broadcasting.
+// binary_forward.cpp — add, subtract, multiply, maximum, minimum with NumPy's broadcasting.
 //
 // Math       y = a (op) b
 // Shapes     any that broadcast; axes that the strides of y, a and b allow to join are one loop, so that
@@ -24,6 +24,10 @@ void binary_forward(const BinarySpec& spec, const T* a, const T* b, T* y, const 
       return apply_binary(axes, a, b, y, context.threads, Subtract());
     case BinaryKind::multiply:
       return apply_binary(axes, a, b, y, context.threads, Multiply());
+    case BinaryKind::maximum:
+      return apply_binary(axes, a, b, y, context.threads, Maximum());
+    case BinaryKind::minimum:
+      return apply_binary(axes, a, b, y, context.threads, Minimum());
   }
 }
 

@@ -1,4 +1,4 @@
-// norm.cpp — the table entries of batch and layer normalisation.
+// norm.cpp — the table entries of batch, layer and group normalisation.
 #include "cpu/kernels/norm.h"
 
 namespace fc::cpu::FC_ISA {
@@ -9,6 +9,8 @@ void add_norm(KernelTable& table) {
   add_batch_norm_backward(table);
   add_layer_norm_forward(table);
   add_layer_norm_backward(table);
+  add_group_norm_forward(table);
+  add_group_norm_backward(table);
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -10,5 +10,7 @@ void add_batch_norm_inference(KernelTable& table);
 void add_batch_norm_backward(KernelTable& table);
 void add_layer_norm_forward(KernelTable& table);
 void add_layer_norm_backward(KernelTable& table);
+void add_group_norm_forward(KernelTable& table);
+void add_group_norm_backward(KernelTable& table);
 
 }  // namespace fc::cpu::FC_ISA

@@ -15,61 +15,24 @@
 // step}
 //            rmsprop {η, ρ, μ, ε, centered, weight_decay}     adagrad {η, ε, weight_decay}
 //            average {μ, overwrites}
+//            hyper[7] of all but average: not 0 where the step only gathers gradients, and updates nothing
 // Shapes     everything else (n)
 // Threads    over blocks of 16384 elements, one writer each; one thread for small n
 // Numerics   coefficients in double, rounded once; the update in T, with IEEE's square root and division:
 //            they take less time than the memory. Body and tail run the same vector arithmetic.
-//            State that has decayed below settled()'s limit is 0, and so is the square of a gradient in
-//            squared(): where gradients vanish, products would become subnormal, and those made a step 7
-//            times slower.
+//            What vanishes becomes 0: optimizer.h
 // Workspace  none
 // Edges      average with μ = 1 that does not overwrite reads and writes nothing: most steps of Lookahead
 // Source     Kingma, Ba, 2015; Tieleman, Hinton, 2012; Duchi, Hazan, Singer, 2011; Keras 3,
 //            keras/src/optimizers; torch.optim.SGD's documentation; Zhang et al., 2019, Lookahead
+#include "cpu/kernels/optimizer.h"
+
 #include <math.h>
 
-#include <limits>
-
-#include "core/elementwise_spec.h"
 #include "cpu/kernels/table.h"
-#include "cpu/kernels/work.h"
-#include "cpu/parallel.h"
-#include "cpu/simd/math.h"
 
 namespace fc::cpu::FC_ISA {
 namespace {
-
-constexpr double kNs = 0.3;  // per element
-
-// Calls f(at, count) for every register of [0, n).
-template <class T, class F>
-void for_vectors(const VectorSpec& spec, const Context& context, const F& f) {
-  const Crew threads = threads_for(spec.n, context.threads, kNs);
-  parallel_blocks(threads, spec.n, kBlockElements, [=](int64_t begin, int64_t end) {
-    for_each_vector<T>(end - begin, [&](int64_t i, int64_t count) { f(begin + i, count); });
-  });
-}
-
-template <class T>
-FC_INLINE Vec<T> constant(double value) {
-  return broadcast(static_cast<T>(value));
-}
-
-// State, with 0 for what is below the smallest normal number divided by the rounding unit: then its products
-// with coefficients down to that unit, such as 1 - beta, are normal numbers or 0. NaN stays.
-template <class T>
-FC_INLINE Vec<T> settled(Vec<T> state) {
-  constexpr T kLeast = std::numeric_limits<T>::min() / std::numeric_limits<T>::epsilon();
-  return magnitude<T>(state) < broadcast(kLeast) ? zero<T>() : state;
-}
-
-// g * g, with 0 for what would be below settled()'s limit.
-template <class T>
-FC_INLINE Vec<T> squared(Vec<T> g) {
-  constexpr T kRoot = sizeof(T) == 4 ? static_cast<T>(0x1p-52) : static_cast<T>(0x1p-485);
-  const Vec<T> kept = magnitude<T>(g) < broadcast(kRoot) ? zero<T>() : g;
-  return kept * kept;
-}
 
 template <class T>
 void sgd_update(const VectorSpec& spec, const T* gradient, const double* hyper, T* w, T* velocity,
@@ -78,12 +41,12 @@ void sgd_update(const VectorSpec& spec, const T* gradient, const double* hyper, 
   const Vec<T> decay = constant<T>(hyper[3] * hyper[0]);
   const bool nesterov = hyper[2] != 0;
   if (velocity == nullptr) {
-    return for_vectors<T>(spec, context, [=](int64_t at, int64_t count) {
+    return update_vectors<T>(spec, hyper, context, [=](int64_t at, int64_t count) {
       const Vec<T> weight = load_up_to(w + at, count);
       store_up_to(w + at, weight - weight * decay - rate * load_up_to(gradient + at, count), count);
     });
   }
-  for_vectors<T>(spec, context, [=](int64_t at, int64_t count) {
+  update_vectors<T>(spec, hyper, context, [=](int64_t at, int64_t count) {
     const Vec<T> weight = load_up_to(w + at, count), step = rate * load_up_to(gradient + at, count);
     const Vec<T> moved = settled<T>(momentum * load_up_to(velocity + at, count) - step);
     store_up_to(velocity + at, moved, count);
@@ -96,7 +59,7 @@ void torch_sgd_update(const VectorSpec& spec, const T* gradient, const double* h
                       const Context& context) {
   const Vec<T> rate = constant<T>(hyper[0]), momentum = constant<T>(hyper[1]), decay = constant<T>(hyper[3]);
   const bool nesterov = hyper[2] != 0;
-  for_vectors<T>(spec, context, [=](int64_t at, int64_t count) {
+  update_vectors<T>(spec, hyper, context, [=](int64_t at, int64_t count) {
     const Vec<T> weight = load_up_to(w + at, count), d = load_up_to(gradient + at, count) + decay * weight;
     const Vec<T> moved = settled<T>(momentum * load_up_to(velocity + at, count) + d);
     store_up_to(velocity + at, moved, count);
@@ -111,7 +74,7 @@ void adam_update(const VectorSpec& spec, const T* gradient, const double* hyper,
   const Vec<T> alpha = constant<T>(hyper[0] * sqrt(1 - pow(beta_2, step)) / (1 - pow(beta_1, step)));
   const Vec<T> rest_1 = constant<T>(1 - beta_1), rest_2 = constant<T>(1 - beta_2);
   const Vec<T> epsilon = constant<T>(hyper[3]), decay = constant<T>(hyper[4] * hyper[0]);
-  for_vectors<T>(spec, context, [=](int64_t at, int64_t count) {
+  update_vectors<T>(spec, hyper, context, [=](int64_t at, int64_t count) {
     const Vec<T> g = load_up_to(gradient + at, count), weight = load_up_to(w + at, count);
     const Vec<T> old_m = load_up_to(m + at, count), old_v = load_up_to(v + at, count);
     const Vec<T> first = settled<T>(old_m + (g - old_m) * rest_1);
@@ -131,7 +94,7 @@ void rmsprop(const VectorSpec& spec, const T* gradient, const double* hyper, T* 
                epsilon = constant<T>(hyper[3]);
   const Vec<T> rho = constant<T>(hyper[1]), rest = constant<T>(1 - hyper[1]);
   const Vec<T> decay = constant<T>(hyper[5] * hyper[0]);
-  for_vectors<T>(spec, context, [=](int64_t at, int64_t count) {
+  update_vectors<T>(spec, hyper, context, [=](int64_t at, int64_t count) {
     const Vec<T> g = load_up_to(gradient + at, count), weight = load_up_to(w + at, count);
     Vec<T> spread = settled<T>(rho * load_up_to(velocity + at, count) + rest * squared<T>(g));
     store_up_to(velocity + at, spread, count);
@@ -163,7 +126,7 @@ void adagrad_update(const VectorSpec& spec, const T* gradient, const double* hyp
                     const Context& context) {
   const Vec<T> rate = constant<T>(hyper[0]), epsilon = constant<T>(hyper[1]);
   const Vec<T> decay = constant<T>(hyper[2] * hyper[0]);
-  for_vectors<T>(spec, context, [=](int64_t at, int64_t count) {
+  update_vectors<T>(spec, hyper, context, [=](int64_t at, int64_t count) {
     const Vec<T> g = load_up_to(gradient + at, count), weight = load_up_to(w + at, count);
     const Vec<T> total = load_up_to(accumulator + at, count) + squared<T>(g);
     store_up_to(accumulator + at, total, count);

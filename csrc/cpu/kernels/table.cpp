@@ -14,15 +14,25 @@ void add_kernels(KernelTable& table) {
   add_softmax(table);
   add_norm(table);
   add_dropout(table);
+  add_embedding(table);
+  add_rnn_forward(table);
+  add_rnn_backward(table);
   add_binary(table);
   add_box_copy(table);
   add_cast(table);
+  add_transpose(table);
+  add_depth(table);
   add_loss(table);
   add_vector(table);
   add_optimizer(table);
   add_noise(table);
   add_resample(table);
   add_warp(table);
+  add_optimizer_adaptive(table);
+  add_lamb(table);
+  add_accumulate(table);
+  add_penalty(table);
+  add_constraint(table);
 }
 
 }  // namespace fc::cpu::FC_ISA

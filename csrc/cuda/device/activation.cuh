@@ -29,6 +29,28 @@ struct Logistic {
   }
 };
 
+// What mish multiplies x by, tanh(softplus(x)) = n / (n + 2) with n = e^x (e^x + 2), and 1 minus it.
+struct MishGate {
+  float t, one_minus_t;
+  __device__ explicit MishGate(float x) {
+    const float u = expf(x < 0 ? x : -x);
+    const float upper = x < 0 ? u * (u + 2.0f) : 1.0f + 2.0f * u, rest = x < 0 ? 2.0f : 2.0f * u * u;
+    t = upper / (upper + rest);
+    one_minus_t = rest / (upper + rest);
+  }
+};
+
+// With s = sqrt(x^2 + b), found without overflow: (x + s) / 2, which for x < 0 is b / (2 (s - x)).
+struct Squareplus {
+  float root, value;
+  __device__ Squareplus(float x, float b) {
+    const float m = fabsf(x), root_b = sqrtf(b), large = m > root_b ? m : root_b;
+    const float q = (m > root_b ? root_b : m) / large;
+    root = large * sqrtf(1.0f + q * q);
+    value = x < 0 ? 0.5f * b / (root - x) : 0.5f * (x + root);
+  }
+};
+
 __device__ __forceinline__ float clamp_number(float x, float low, float high) {
   return x < low ? low : x > high ? high : x;
 }
@@ -81,6 +103,20 @@ __device__ inline float activate(const Activated& f, float x) {
       return (x < 0 ? 0.0f : x) + log1pf(expf(x < 0 ? x : -x));
     case ActivationKind::threshold:
       return x == x ? (x > f.alpha ? 1.0f : 0.0f) : x;
+    case ActivationKind::clip:
+      return clamp_number(x, f.alpha, f.beta);
+    case ActivationKind::exponential:
+      return expf(x);
+    case ActivationKind::mish:
+      return x * MishGate(x).t;
+    case ActivationKind::softsign:
+      return x / (1.0f + fabsf(x));
+    case ActivationKind::squareplus:
+      return Squareplus(x, f.alpha).value;
+    case ActivationKind::shrink:
+      return x > f.alpha ? x - f.beta : x < -f.alpha ? x + f.beta : x == x ? 0.0f : x;
+    case ActivationKind::sparse_plus:
+      return x <= -1.0f ? 0.0f : x < 1.0f ? 0.25f * (x + 1.0f) * (x + 1.0f) : x;
   }
   return x;
 }
@@ -129,6 +165,24 @@ __device__ inline float activation_gradient(const Activated& f, float dy, float 
       return dy * Logistic(x).at_x;
     case ActivationKind::threshold:
       return 0.0f;
+    case ActivationKind::clip:
+      return x > f.alpha && x < f.beta ? dy : 0.0f;
+    case ActivationKind::exponential:
+      return dy * expf(x);
+    case ActivationKind::mish: {
+      const MishGate g(x);
+      return dy * (g.t + x * Logistic(x).at_x * g.one_minus_t * (1.0f + g.t));
+    }
+    case ActivationKind::softsign:
+      return dy / (1.0f + fabsf(x)) / (1.0f + fabsf(x));
+    case ActivationKind::squareplus: {
+      const Squareplus s(x, f.alpha);
+      return dy * (s.value / s.root);
+    }
+    case ActivationKind::shrink:
+      return fabsf(x) > f.alpha ? dy : 0.0f;
+    case ActivationKind::sparse_plus:
+      return x <= -1.0f ? 0.0f : x < 1.0f ? dy * (0.5f * x + 0.5f) : dy;
   }
   return dy;
 }
@@ -148,7 +202,9 @@ __device__ inline float activation_gradient_from_output(const Activated& f, floa
       return dy * (1.0f - y) * (1.0f + y);
     case ActivationKind::softplus:
       return -dy * expm1f(-y);
-    default:  // linear, relu, relu6, leaky_relu: the sign of y is the sign of x
+    case ActivationKind::exponential:
+      return dy * y;
+    default:  // linear, relu, relu6, leaky_relu, clip: y lies where x does
       return activation_gradient(f, dy, y);
   }
 }

@@ -1,7 +1,7 @@
 // column_moments.cuh — mean and sum of squared deviations of every column of a (rows, width) matrix.
 //
-// Two passes, as column_sums.cuh's: moments of parts of the rows, and a warp per column that merges them and
-// gives finish(column, Moments) the total.
+// Two passes, as column_sums.cuh's: moments of parts of the rows, and a warp or a block per column that
+// merges them and gives finish(column, Moments) the total.
 //
 // Shared    12 KB: the moments that a block's threads give each other
 // Registers three numbers per column and four packs of x in flight
@@ -85,25 +85,39 @@ __global__ void __launch_bounds__(kColumnThreads) moments_kernel(Columns m, cons
   store_partial<3, kSize>(m, walk, part, values, partial);
 }
 
+// Moments of parts, each of part_rows folded rows, as at[part][3][folded column].
+struct PartialMoments {
+  Partials of;
+  int64_t rows, folded_rows, part_rows;
+};
+
 template <class T, class Finish>
-__global__ void __launch_bounds__(kWarp* kWarpsPerBlock)
-    column_moments_kernel(Columns m, const T* x, const float* partial, Finish finish) {
-  const int64_t c = static_cast<int64_t>(blockIdx.x) * kWarpsPerBlock + threadIdx.y;
-  if (c >= m.width) return;
+__global__ void __launch_bounds__(kTotalThreads)
+    column_moments_kernel(PartialMoments m, const T* x, Finish finish) {
+  const Partials& of = m.of;
+  const int64_t c = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
+  if (c >= of.width) return;
   Moments own;
-  const int64_t entries = static_cast<int64_t>(m.parts) << m.fold_bits;
+  const int64_t entries = of.parts << of.fold_bits;
 #pragma unroll 4
-  for (int64_t i = threadIdx.x; i < entries; i += kWarp) {
-    const int64_t part = i >> m.fold_bits, fold = i - (part << m.fold_bits);
-    const float* from = partial + part * 3 * m.folded_width + fold * m.width + c;
+  for (int64_t i = threadIdx.x; i < entries; i += blockDim.x) {
+    const int64_t part = i >> of.fold_bits, fold = i - (part << of.fold_bits);
+    const float* from = of.at + part * 3 * of.folded_width + fold * of.width + c;
     const int64_t rest = m.folded_rows - part * m.part_rows, n = rest < m.part_rows ? rest : m.part_rows;
-    own.merge({static_cast<double>(n), static_cast<double>(from[0]) + from[m.folded_width],
-               from[2 * m.folded_width]});
+    own.merge({static_cast<double>(n), static_cast<double>(from[0]) + from[of.folded_width],
+               from[2 * of.folded_width]});
   }
-  const int64_t row = m.folded_rows * m.factor + threadIdx.x;  // too few to be folded, less than a warp
-  if (row < m.rows) own.merge({1, load(x + row * m.width + c), 0});
-  const Moments all = merge_lanes(own);
+  const int64_t row = (m.folded_rows << of.fold_bits) + threadIdx.x;  // too few to be folded
+  if (row < m.rows) own.merge({1, load(x + row * of.width + c), 0});
+  const Moments all = blockDim.x == kWarp ? merge_lanes(own) : merge_block<kTotalThreads>(own);
   if (threadIdx.x == 0) finish(c, all);
+}
+
+// finish(column, Moments) for every column of x, whose rows make the parts.
+template <class T, class Finish>
+void merge_moments(const Context& context, const PartialMoments& m, const T* x, const Finish& finish) {
+  const dim3 block = total_block(m.of.parts << m.of.fold_bits);
+  launch(column_moments_kernel<T, Finish>, total_grid(m.of.width, block), block, 0, context, m, x, finish);
 }
 
 template <class T>
@@ -119,8 +133,8 @@ void column_moments(const Context& context, int64_t rows, int64_t width, const T
   const Columns m = sum_columns_grid(rows, width, packs ? kSize : 1);
   launch(packs ? moments_kernel<kSize, T> : moments_kernel<1, T>, m.grid(), m.block(), 0, context, m, x,
          partial);
-  launch(column_moments_kernel<T, Finish>, dim3(static_cast<unsigned>(ceil_div(width, kWarpsPerBlock))),
-         dim3(kWarp, kWarpsPerBlock), 0, context, m, x, static_cast<const float*>(partial), finish);
+  const Partials parts{partial, m.parts, m.width, m.folded_width, m.fold_bits};
+  merge_moments(context, {parts, m.rows, m.folded_rows, m.part_rows}, x, finish);
 }
 
 }  // namespace fc::cuda

@@ -1,8 +1,8 @@
 // column_sums.cuh — K sums per column of a (rows, width) matrix, in a fixed order.
 //
 // Two passes: parts of the rows are summed by blocks of threads that walk down columns (columns.cuh), then a
-// warp per column adds the parts and gives the totals to `finish`. One pass over memory; where the terms also
-// write something that needs no sum, that is done on the way.
+// warp or a block per column adds the parts and gives the totals to `finish`. One pass over memory; where the
+// terms also write something that needs no sum, that is done on the way.
 //
 // Terms     kWide; struct Loaded; struct PerColumn;  Loaded load(at, count);  PerColumn columns(ColumnIds);
 //           add(Loaded, PerColumn, at, count, float (&sums)[K][kWide])  adds the terms of `count` neighbours
@@ -92,14 +92,26 @@ struct Partials {
   int fold_bits;
 };
 
+inline constexpr unsigned kTotalThreads = kWarp * kWarpsPerBlock;
+
+// Who adds up the `entries` of a column: a warp; a block where they are so many that a warp's lanes would
+// wait for memory again and again. Blocks of one as of the other go over `width` columns.
+inline dim3 total_block(int64_t entries) {
+  constexpr int64_t kManyEntries = 1024;
+  return entries < kManyEntries ? dim3(kWarp, kWarpsPerBlock) : dim3(kTotalThreads, 1);
+}
+inline dim3 total_grid(int64_t width, dim3 block) {
+  return dim3(static_cast<unsigned>(ceil_div(width, block.y)));
+}
+
 template <int K, class Finish>
-__global__ void __launch_bounds__(kWarp* kWarpsPerBlock) column_totals_kernel(Partials m, Finish finish) {
-  const int64_t column = static_cast<int64_t>(blockIdx.x) * kWarpsPerBlock + threadIdx.y;
+__global__ void __launch_bounds__(kTotalThreads) column_totals_kernel(Partials m, Finish finish) {
+  const int64_t column = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
   if (column >= m.width) return;
   double totals[K] = {};
   const int64_t entries = m.parts << m.fold_bits;
 #pragma unroll 4
-  for (int64_t i = threadIdx.x; i < entries; i += kWarp) {
+  for (int64_t i = threadIdx.x; i < entries; i += blockDim.x) {
     const int64_t part = i >> m.fold_bits, fold = i - (part << m.fold_bits);
 #pragma unroll
     for (int k = 0; k < K; ++k) {
@@ -107,16 +119,18 @@ __global__ void __launch_bounds__(kWarp* kWarpsPerBlock) column_totals_kernel(Pa
     }
   }
 #pragma unroll
-  for (int k = 0; k < K; ++k) totals[k] = lane_sum(totals[k]);
+  for (int k = 0; k < K; ++k) {
+    totals[k] = blockDim.x == kWarp ? lane_sum(totals[k]) : block_sum<kTotalThreads>(totals[k]);
+  }
   if (threadIdx.x == 0) finish(column, totals);
 }
 
 // finish(column, totals) for every column.
 template <int K, class Finish>
 void column_totals(const Context& context, const Partials& partials, const Finish& finish) {
-  launch(column_totals_kernel<K, Finish>,
-         dim3(static_cast<unsigned>(ceil_div(partials.width, kWarpsPerBlock))), dim3(kWarp, kWarpsPerBlock),
-         0, context, partials, finish);
+  const dim3 block = total_block(partials.parts << partials.fold_bits);
+  launch(column_totals_kernel<K, Finish>, total_grid(partials.width, block), block, 0, context, partials,
+         finish);
 }
 
 // `partial` has column_sums_bytes<T, K>(); Terms::kWide is 1 or a pack.

@@ -29,6 +29,23 @@ struct IgemmOperands {
 template <Pass kPass, class T>
 using ResultOf = std::conditional_t<kPass == Pass::backward_weight, float, T>;
 
+// What is to be summed up of the results for a batch normalisation next to them (tally.cuh).
+template <class T>
+struct Tally {
+  float* partial = nullptr;       // null: nothing
+  const T* normalized = nullptr;  // of backward_input: what the normalisation read, laid out as the results,
+  const float* batch_mean = nullptr;  // and its columns' means
+  int first_part[kPhasesPerLaunch] = {};
+};
+
+// The parts of a tally, each of the results of `rows` pixels of a phase; none: nothing was summed up.
+struct TallyParts {
+  int64_t count = 0, rows = 0;
+};
+
+// No tile has fewer rows: what workspaces are to expect.
+inline constexpr int kLeastTileRows = 64;
+
 template <Pass kPass, class T>
 struct Igemm : IgemmOperands<T> {
   using Result = ResultOf<kPass, T>;
@@ -37,6 +54,21 @@ struct Igemm : IgemmOperands<T> {
   int64_t out_group;
   bool chunks_out;
   Epilogue<Result> epilogue;
+  Tally<Result> tally;
 };
+
+// Numbers p's tally by tiles of `tile_rows`. There is none where a part of the depth alone is in a tile, nor
+// where results leave one by one.
+template <Pass kPass, class T>
+TallyParts place_tally(Igemm<kPass, T>& p, int tile_rows, int depth_parts) {
+  if (depth_parts > 1 || !p.chunks_out) p.tally = {};
+  if (p.tally.partial == nullptr) return {};
+  TallyParts parts{0, tile_rows};
+  for (int i = 0; i < p.phases; ++i) {
+    p.tally.first_part[i] = static_cast<int>(parts.count);
+    parts.count += ceil_div(p.phase[i].pixels, tile_rows);
+  }
+  return parts;
+}
 
 }  // namespace fc::cuda

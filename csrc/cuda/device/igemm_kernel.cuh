@@ -9,8 +9,11 @@
 //            is 0 too: times an infinite weight it gives NaN
 #pragma once
 
+#include <algorithm>
+
 #include "cuda/device/operand.cuh"
 #include "cuda/device/partial_sums.cuh"
+#include "cuda/device/tally.cuh"
 #include "cuda/device/tile_store.cuh"
 
 namespace fc::cuda {
@@ -58,9 +61,10 @@ void finish_parts(const Context& context, const Igemm<kPass, T>& p, const Split&
 
 template <class Engine>
 constexpr size_t igemm_shared_bytes() {
-  constexpr size_t kTiles = sizeof(typename Engine::Memory);
-  constexpr size_t kStage = stage_bytes<typename Engine::Sums, Engine::Shape::kColumns>();
-  return kTiles > kStage ? kTiles : kStage;
+  using Shape = typename Engine::Shape;
+  constexpr size_t kStage = stage_bytes<typename Engine::Sums, Shape::kColumns>();
+  constexpr size_t kTally = sizeof(float) * tally_floats(Shape::kColumns, Shape::kThreads);
+  return std::max({sizeof(typename Engine::Memory), kStage, kTally});
 }
 
 // The sums of one block's tile, from the operands of a pass.
@@ -91,11 +95,14 @@ __device__ __forceinline__ void multiply_tile(const IgemmOperands<T>& p, const G
 // V sums of one row, from `column` of the group on, through the epilogue to out[offset...].
 template <int V, Pass kPass, class T>
 __device__ __forceinline__ void store_results(const Igemm<kPass, T>& p, float (&v)[V], int column,
-                                              int64_t offset) {
+                                              int64_t offset, TallyOf<kPass, V>& tally) {
   const int64_t of_all = static_cast<int64_t>(blockIdx.z) * p.columns + column;
   if (p.chunks_out && column + V <= p.columns) {
-    p.epilogue.template apply<V>(v, of_all, offset);
-    store_chunk(p.out + offset, v);
+    if constexpr (kPass == Pass::backward_weight) {
+      store_chunk(p.out + offset, v);  // without an epilogue
+    } else {
+      store_tallied(p.epilogue, p.tally, v, of_all, offset, p.out, tally);
+    }
     return;
   }
 #pragma unroll 1
@@ -143,6 +150,7 @@ __global__ void __launch_bounds__(Engine::Shape::kThreads, Engine::kBlocks)
   multiply_tile<kPass, VA, VB, Engine>(p, g, first_row, first_column, begin, end, sums);
 
   const int64_t group_out = static_cast<int64_t>(blockIdx.z) * p.out_group;
+  TallyOf<kPass, V> tally;
   store_tile<V, Shape::kColumns, Shape::kThreads>(
       sums, dynamic_shared<float>(), [&](int row_in_tile, int column_in_tile, float (&v)[V]) {
         const int row = first_row + row_in_tile, column = first_column + column_in_tile;
@@ -151,9 +159,18 @@ __global__ void __launch_bounds__(Engine::Shape::kThreads, Engine::kBlocks)
         if (split.parts > 1) {
           store_part(p, split.partial + part * split.results + offset, v, column);
         } else {
-          store_results(p, v, column, offset);
+          store_results(p, v, column, offset, tally);
         }
       });
+  if constexpr (!kWeight) {
+    if (p.tally.partial == nullptr) return;
+    const int64_t width = int64_t{p.groups} * p.columns;
+    const int64_t of_part = p.tally.first_part[y] + tile / column_tiles;
+    finish_tally<Shape::kColumns, Shape::kThreads>(
+        tally, p.columns - first_column, dynamic_shared<float>(), [] { __syncthreads(); },
+        p.tally.partial + of_part * tally.kNumbers * width + int64_t{blockIdx.z} * p.columns + first_column,
+        width);
+  }
 }
 
 }  // namespace fc::cuda

@@ -1,4 +1,4 @@
-// igemm_launch.cuh — the tiles that there are, and their launches.
+// igemm_launch.cuh — the tiles that there are, and their launches, which return the parts of p's tally.
 #pragma once
 
 #include "cuda/device/igemm_kernel.cuh"
@@ -19,7 +19,9 @@ template <class T>
 using NarrowTensor = TensorShape<128, 32, 64 / sizeof(T), 4, 1, 4>;
 
 template <Pass kPass, int VA, int VB, class Engine>
-void launch_tiles(const Igemm<kPass, typename Engine::T>& p, const Split& split, const Context& context) {
+TallyParts launch_tiles(Igemm<kPass, typename Engine::T> p, const Split& split, const Context& context) {
+  static_assert(Engine::Shape::kRows >= kLeastTileRows);
+  const TallyParts tally = place_tally(p, Engine::Shape::kRows, split.parts);
   int64_t rows = 0;
   for (int i = 0; i < p.phases; ++i) {
     rows = std::max<int64_t>(
@@ -27,7 +29,7 @@ void launch_tiles(const Igemm<kPass, typename Engine::T>& p, const Split& split,
   }
   const int64_t row_tiles = ceil_div(rows, Engine::Shape::kRows);
   const int64_t column_tiles = ceil_div(p.columns, Engine::Shape::kColumns);
-  if (row_tiles == 0) return;
+  if (row_tiles == 0) return {};
   launch(
       igemm_kernel<kPass, VA, VB, Engine>,
       dim3(static_cast<unsigned>(row_tiles * column_tiles),
@@ -35,25 +37,28 @@ void launch_tiles(const Igemm<kPass, typename Engine::T>& p, const Split& split,
       dim3(Engine::Shape::kThreads), igemm_shared_bytes<Engine>(), context, p, static_cast<int>(column_tiles),
       split);
   if (split.parts > 1) finish_parts(context, p, split);
+  return tally;
 }
 
 // Operands that are all chunks of 16 bytes.
 template <Pass kPass, class Engine>
-void launch_chunks(const Igemm<kPass, typename Engine::T>& p, const Split& split, const Context& context) {
+TallyParts launch_chunks(const Igemm<kPass, typename Engine::T>& p, const Split& split,
+                         const Context& context) {
   constexpr int V = 16 / sizeof(typename Engine::T);
-  launch_tiles<kPass, V, V, Engine>(p, split, context);
+  return launch_tiles<kPass, V, V, Engine>(p, split, context);
 }
 
 // Any operands; by chunks where they are. backward_input's both run along the filters, and are both or
 // neither.
 template <Pass kPass, class Engine>
-void launch_elements(const Igemm<kPass, typename Engine::T>& p, const Split& split, const Context& context) {
+TallyParts launch_elements(const Igemm<kPass, typename Engine::T>& p, const Split& split,
+                           const Context& context) {
   constexpr int V = 16 / sizeof(typename Engine::T);
   if (p.chunks_a && p.chunks_b) return launch_chunks<kPass, Engine>(p, split, context);
   if constexpr (kPass != Pass::backward_input) {
     if (p.chunks_b) return launch_tiles<kPass, 1, V, Engine>(p, split, context);
   }
-  launch_tiles<kPass, 1, 1, Engine>(p, split, context);
+  return launch_tiles<kPass, 1, 1, Engine>(p, split, context);
 }
 
 }  // namespace fc::cuda

@@ -48,4 +48,21 @@ __device__ __forceinline__ Moments merge_lanes(Moments m) {
   return m;
 }
 
+// Thread 0 gets the moments of all kThreads threads of the block, which lie along x and all take part.
+template <int kThreads>
+__device__ __forceinline__ Moments merge_block(Moments m) {
+  constexpr int kWarps = kThreads / 32;
+  FC_SHARED(double[kWarps][3], of_warp);
+  m = merge_lanes(m);
+  double (&own)[3] = of_warp[threadIdx.x / 32];
+  if (threadIdx.x % 32 == 0) own[0] = m.count, own[1] = m.mean, own[2] = m.squares;
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    for (int warp = 1; warp < kWarps; ++warp) {
+      m.merge({of_warp[warp][0], of_warp[warp][1], of_warp[warp][2]});
+    }
+  }
+  return m;
+}
+
 }  // namespace fc::cuda

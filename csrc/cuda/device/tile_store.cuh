@@ -42,12 +42,7 @@ __device__ __forceinline__ void store_tile(const Sums& sums, float* stage, const
     for (int i = static_cast<int>(threadIdx.x); i < Sums::kSliceRows * kPerRow; i += kThreads) {
       const int row = i / kPerRow, column = i % kPerRow * V;
       float v[V];
-#pragma unroll
-      for (int k = 0; k < V; k += 4) {
-        const Chunk<float, 4> four = load_chunk<4>(stage + row * kPitch + column + k);
-#pragma unroll
-        for (int l = 0; l < 4; ++l) v[k + l] = four.v[l];
-      }
+      load_values(stage + row * kPitch + column, true, v);
       store(Sums::row(slice, row), column, v);
     }
   }

@@ -4,7 +4,9 @@
 // Registers    all packs of a thread are on their way while its block prepares the rule's coefficients
 // Edges        the last pack, and arrays that are not 16-byte aligned, are moved element by element; a
 // refused
-//              step writes nothing
+//              step, and one that only gathers gradients, writes nothing
+// Numerics     state that has decayed below settled()'s limit is 0, and so is the square of a gradient in
+//              squared()
 #pragma once
 
 #include "cuda/device/rounded.cuh"
@@ -13,9 +15,26 @@
 namespace fc::cuda {
 
 inline constexpr int kUpdateThreads = 256;
+inline constexpr int kHolds = 7;  // of hyper: not 0 in a step that only gathers gradients
 
 template <class T>
 inline constexpr int kUpdatePacks = 8 / Pack<T>::kSize;
+
+__device__ __forceinline__ Rounded rounded(double coefficient) {
+  return static_cast<float>(coefficient);
+}
+
+// State, with 0 for what is below the smallest normal number divided by the rounding unit: then its products
+// with coefficients down to that unit, such as 1 - beta, are normal numbers or 0. NaN stays.
+__device__ __forceinline__ Rounded settled(Rounded state) {
+  return fabsf(state.value) < 0x1p-103f ? 0.0f : state.value;
+}
+
+// g * g, with 0 for what would be below settled()'s limit.
+__device__ __forceinline__ Rounded squared(Rounded g) {
+  const Rounded kept = fabsf(g.value) < 0x1p-52f ? 0.0f : g.value;
+  return kept * kept;
+}
 
 template <class T, int kStates>
 struct UpdateArrays {
@@ -41,7 +60,7 @@ __global__ void __launch_bounds__(kUpdateThreads)
     for (int i = 0; i < kStates; ++i) load_present(arrays.state[i], first + k * kStep, n, packed, s[k][i]);
   }
   if (threadIdx.x == 0) {
-    refused = proceed != nullptr && *proceed == 0;
+    refused = (proceed != nullptr && *proceed == 0) || hyper[kHolds] != 0;
     shared.prepare(hyper);
   }
   __syncthreads();

@@ -2,11 +2,14 @@
 #include "cuda/emulation/block.h"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cstring>
 #include <new>
 #include <numeric>
 #include <stdexcept>
+
+#include "cuda/emulation/launches.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -27,6 +30,7 @@ constexpr unsigned kMaxThreads = 1024;
 
 thread_local Block* current_block = nullptr;
 Order order_in_force = Order::forward;
+std::atomic<uint64_t> launches_so_far = 0;
 
 uint64_t next_random(uint64_t& state) {  // xorshift64, Marsaglia 2003
   state ^= state << 13;
@@ -39,6 +43,10 @@ uint64_t next_random(uint64_t& state) {  // xorshift64, Marsaglia 2003
 
 void set_order(Order order) {
   order_in_force = order;
+}
+
+uint64_t launches_run() {
+  return launches_so_far;
 }
 
 Block& Block::current() {
@@ -61,6 +69,7 @@ void Block::run_grid(Dim3 grid, Dim3 dim, size_t dynamic_shared_bytes, const std
   block.dim = dim;
   block.dynamic_bytes_ = dynamic_shared_bytes;
   current_block = &block;
+  ++launches_so_far;
   try {
     for (uint64_t i = 0; i < blocks; ++i) {
       const uint64_t b = order_in_force == Order::forward ? i : blocks - 1 - i;

@@ -110,6 +110,9 @@ inline bool __all_sync(uint32_t mask, bool vote) {
   return __ballot_sync(mask, !vote) == 0;
 }
 
+inline int __ffs(int bits) {
+  return std::countr_zero(static_cast<uint32_t>(bits)) % 32 + (bits != 0 ? 1 : 0);
+}
 inline uint32_t __umulhi(uint32_t a, uint32_t b) {
   return static_cast<uint32_t>(uint64_t{a} * b >> 32);
 }

@@ -14,6 +14,7 @@
 // Source     pipeline: NVIDIA, CUDA programming guide, "Asynchronous Data Copies"; PTX ISA
 #pragma once
 
+#include "cuda/device/tally.cuh"
 #include "cuda/device/warpgroup.cuh"
 #include "cuda/device/wgmma.cuh"
 #include "cuda/hopper/plan.h"
@@ -38,6 +39,7 @@ struct HopperTile {
     MBarrier full[kStages], empty[kStages];
   };
   static_assert(sizeof(float) * kPitch * 16 * kHopperConsumers / 32 <= kStages * kStepBytes);
+  static_assert(sizeof(float) * tally_floats(kColumns, kHopperConsumers) <= kStages * kStepBytes);
 };
 
 // Which stage of the ring comes next, and the parity of the phase that its barriers are in.
@@ -187,13 +189,14 @@ __device__ __forceinline__ void multiply_steps(float (&sum)[Tile::kColumns / 2],
 // 8 sums of a row to where they belong: a part's as they are, others through the epilogue.
 template <Pass kPass, class T>
 __device__ __forceinline__ void store_sums(const HopperProduct<kPass, T>& p, float (&v)[8], int column,
-                                           int64_t offset) {
+                                           int64_t offset, TallyOf<kPass, 8>& tally) {
   if (p.partial != nullptr) {
     store_values(p.partial + blockIdx.y * p.results + offset, true, v);
-    return;
+  } else if constexpr (kPass == Pass::backward_weight) {
+    store_values(p.out + offset, true, v);
+  } else {
+    store_tallied(p.epilogue, p.tally, v, column, offset, p.out, tally);
   }
-  if constexpr (kPass != Pass::backward_weight) p.epilogue.template apply<8>(v, column, offset);
-  store_values(p.out + offset, true, v);
 }
 
 // Where the results of a row of the tile begin; < 0: nowhere.
@@ -213,7 +216,7 @@ __device__ __forceinline__ int64_t row_offset(const Product& p, const HopperPhas
 template <Pass kPass, class Tile, class Product>
 __device__ __forceinline__ void store_rows(const Product& p, const HopperPhase& phase, const TilePlace& at,
                                            const float (&sum)[Tile::kColumns / 2], int first_row,
-                                           float* stage) {
+                                           float* stage, TallyOf<kPass, 8>& tally) {
   constexpr int V = 8, kPerRow = Tile::kColumns / V, kPitch = Tile::kPitch;
   const int lane = static_cast<int>(threadIdx.x) % 32;
   float* const corner = stage + lane / 4 * kPitch + lane % 4 * 2;
@@ -229,13 +232,8 @@ __device__ __forceinline__ void store_rows(const Product& p, const HopperPhase& 
     const int64_t offset = row_offset<kPass>(p, phase, first_row + row);
     if (offset < 0 || column >= p.columns) continue;
     float v[V];
-#pragma unroll
-    for (int k = 0; k < V; k += 4) {
-      const Chunk<float, 4> four = load_chunk<4>(stage + row * kPitch + in_tile + k);
-#pragma unroll
-      for (int l = 0; l < 4; ++l) v[k + l] = four.v[l];
-    }
-    store_sums(p, v, column, offset + column);
+    load_values(stage + row * kPitch + in_tile, true, v);
+    store_sums(p, v, column, offset + column, tally);
   }
 }
 
@@ -282,8 +280,17 @@ __global__ void __launch_bounds__(kHopperThreads, HopperTile<T, kColumns>::kBloc
   for (int i = 0; i < kColumns / 2; ++i) sum[i] = 0.0f;
   multiply_steps<kPass, Tile>(sum, at.end - at.begin, warp / 4, memory);
   sync_some<1, kHopperConsumers>();  // before sums take the place of tiles
-  store_rows<kPass, Tile>(p, phase, at, sum, at.first_row + warp * 16,
-                          reinterpret_cast<float*>(&memory) + warp * 16 * Tile::kPitch);
+  auto* const stage = reinterpret_cast<float*>(&memory);
+  TallyOf<kPass, 8> tally;
+  store_rows<kPass, Tile>(p, phase, at, sum, at.first_row + warp * 16, stage + warp * 16 * Tile::kPitch,
+                          tally);
+  if constexpr (!kWeight) {
+    if (p.tally.partial == nullptr) return;
+    const int64_t of_part = p.tally.first_part[y] + tile / p.column_tiles;
+    finish_tally<kColumns, kHopperConsumers>(
+        tally, p.columns - at.first_column, stage, [] { sync_some<1, kHopperConsumers>(); },
+        p.tally.partial + of_part * tally.kNumbers * p.columns + at.first_column, p.columns);
+  }
 }
 
 }  // namespace fc::cuda

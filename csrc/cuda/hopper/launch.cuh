@@ -50,7 +50,7 @@ void run_hopper(const HopperPlan& plan, const Conv2dSpec& s, const Igemm<kPass, 
   product.lines =
       kWeight ? make_map(s.dtype, p.b, MatrixMap{1, s.N * s.P * s.Q, s.K, kBoxLine})
               : make_map(s.dtype, p.b, MatrixMap{s.R * s.S, s.C, s.K, kInput ? plan.columns : kBoxLine});
-  product.out = p.out, product.epilogue = p.epilogue;
+  product.out = p.out, product.epilogue = p.epilogue, product.tally = p.tally;
   product.partial = plan.parts > 1 ? partial : nullptr;
   product.results = plan.results, product.parts = plan.parts, product.part_steps = plan.part_steps;
   product.columns = p.columns, product.column_tiles = static_cast<int>(ceil_div(p.columns, plan.columns));

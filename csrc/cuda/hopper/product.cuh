@@ -35,6 +35,7 @@ struct HopperProduct {
   int parts, part_steps;
   int column_tiles, columns, channels;  // channels: of the images
   Epilogue<Result> epilogue;
+  Tally<Result> tally;
   HopperPhase phase[kPhasesPerLaunch];
 };
 

@@ -1,4 +1,4 @@
-// binary_forward.cu — add, subtract, multiply with NumPy's broadcasting.
+// binary_forward.cu — add, subtract, multiply, maximum, minimum with NumPy's broadcasting.
 //
 // Math       y = a (op) b
 // Shapes     any that broadcast; axes that the strides of an operand allow to join are one
@@ -22,6 +22,10 @@ struct Arithmetic {
         return a - b;
       case BinaryKind::multiply:
         return a * b;
+      case BinaryKind::maximum:
+        return b == b ? (b > a ? b : a) : b;
+      case BinaryKind::minimum:
+        return b == b ? (b < a ? b : a) : b;
     }
     return a;
   }

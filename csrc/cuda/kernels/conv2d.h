@@ -4,7 +4,7 @@
 #include "core/context.h"
 #include "core/conv2d_spec.h"
 #include "core/gemm_spec.h"
-#include "cuda/device/epilogue.cuh"
+#include "cuda/device/igemm.cuh"
 
 namespace fc::cuda {
 
@@ -17,6 +17,18 @@ void conv2d_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const T
 template <class T>
 void conv2d_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, float* dw, float* dbias,
                             const Context& context);
+
+// The same with a tally of the results, whose partials may be the workspace. The kernels for first layers,
+// depthwise and narrow groups, minimal filtering, and wherever place_tally() refuses, return no parts: a pass
+// over the results is to follow.
+template <class T>
+TallyParts conv2d_forward_tallied(const Conv2dSpec& s, const T* x, const T* w, const Epilogue<T>& epilogue,
+                                  const Tally<T>& tally, T* y, const Context& context);
+template <class T>
+TallyParts conv2d_backward_input_tallied(const Conv2dSpec& s, const T* dy, const T* w,
+                                         const Epilogue<T>& epilogue, const Tally<T>& tally, T* dx,
+                                         const Context& context);
+
 template <class T>
 size_t conv2d_forward_workspace(const Conv2dSpec& s, int threads);
 template <class T>

@@ -38,27 +38,36 @@ size_t conv2d_backward_input_workspace(const Conv2dSpec& s, int) {
 }
 
 template <class T>
-void conv2d_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const T* gate, const T* addend,
-                           T* dx, const Context& context) {
-  Epilogue<T> epilogue;
-  epilogue.addend = addend, epilogue.gate = gate, epilogue.gated = Activated(s.activation);
-  if (s.N == 0) return;
+TallyParts conv2d_backward_input_tallied(const Conv2dSpec& s, const T* dy, const T* w,
+                                         const Epilogue<T>& epilogue, const Tally<T>& tally, T* dx,
+                                         const Context& context) {
+  if (s.N == 0) return {};
   if (suits_depthwise_input(s) && aligned_for_packs(dy, w) && epilogue.aligned(dx)) {
-    return depthwise_backward_input(s, dy, w, epilogue, dx, context);
+    depthwise_backward_input(s, dy, w, epilogue, dx, context);
+    return {};
   }
-  if (suits_direct(s)) return direct_backward_input(s, dy, w, epilogue, dx, context);
+  if (suits_direct(s)) {
+    direct_backward_input(s, dy, w, epilogue, dx, context);
+    return {};
+  }
   if constexpr (std::is_same_v<T, float>) {
-    if (suits_winograd(s, Pass::backward_input))
-      return winograd_backward_input(s, dy, w, epilogue, dx, context);
+    if (suits_winograd(s, Pass::backward_input)) {
+      winograd_backward_input(s, dy, w, epilogue, dx, context);
+      return {};
+    }
   }
-  if (!for_each_phase(s, [](const Gather&) {})) {
+  const bool all_reached = for_each_phase(s, [](const Gather&) {});
+  if (!all_reached) {
     const int64_t n = s.N * s.H * s.W * s.C;
     launch(fill_unreached_kernel<T>, dim3(static_cast<unsigned>(ceil_div(n, 256))), dim3(256), 0, context,
            epilogue, dx, n);
   }
   Igemm<Pass::backward_input, T> product = backward_input_product(s, dy, w, epilogue, dx);
+  // One launch has all results, or nothing is summed up.
+  if (all_reached && s.stride_h * s.stride_w <= kPhasesPerLaunch) product.tally = tally;
+  TallyParts parts;
   const auto run = [&] {
-    if (product.phases > 0) run_product(s, product, context);
+    if (product.phases > 0) parts = run_product(s, product, context);
     product.phases = 0;
   };
   for_each_phase(s, [&](const Gather& phase) {
@@ -66,11 +75,29 @@ void conv2d_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const T
     if (product.phases == kPhasesPerLaunch) run();
   });
   run();
+  return parts;
+}
+
+template <class T>
+void conv2d_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const T* gate, const T* addend,
+                           T* dx, const Context& context) {
+  Epilogue<T> epilogue;
+  epilogue.addend = addend, epilogue.gate = gate, epilogue.gated = Activated(s.activation);
+  conv2d_backward_input_tallied(s, dy, w, epilogue, {}, dx, context);
 }
 
 template size_t conv2d_backward_input_workspace<float>(const Conv2dSpec&, int);
 template size_t conv2d_backward_input_workspace<half>(const Conv2dSpec&, int);
 template size_t conv2d_backward_input_workspace<bfloat16>(const Conv2dSpec&, int);
+template TallyParts conv2d_backward_input_tallied(const Conv2dSpec&, const float*, const float*,
+                                                  const Epilogue<float>&, const Tally<float>&, float*,
+                                                  const Context&);
+template TallyParts conv2d_backward_input_tallied(const Conv2dSpec&, const half*, const half*,
+                                                  const Epilogue<half>&, const Tally<half>&, half*,
+                                                  const Context&);
+template TallyParts conv2d_backward_input_tallied(const Conv2dSpec&, const bfloat16*, const bfloat16*,
+                                                  const Epilogue<bfloat16>&, const Tally<bfloat16>&,
+                                                  bfloat16*, const Context&);
 template void conv2d_backward_input(const Conv2dSpec&, const float*, const float*, const float*, const float*,
                                     float*, const Context&);
 template void conv2d_backward_input(const Conv2dSpec&, const half*, const half*, const half*, const half*,

@@ -78,12 +78,7 @@ __device__ __forceinline__ void store_slice(const PatchTiles& f, const Tile& at,
     const int row = i / kPerRow, column = i % kPerRow * V;
     if (!f.has(at, first_pixel + row) || first_column + column >= f.K) continue;
     float v[V];
-#pragma unroll
-    for (int j = 0; j < V; j += 4) {
-      const Chunk<float, 4> four = load_chunk<4>(stage + row * kPitch + column + j);
-#pragma unroll
-      for (int k = 0; k < 4; ++k) v[j + k] = four.v[k];
-    }
+    load_values(stage + row * kPitch + column, true, v);
     const int64_t offset = f.result(at, first_pixel + row) + first_column + column;
     epilogue.template apply<V>(v, first_column + column, offset);
     store_chunk(y + offset, v);

@@ -26,27 +26,51 @@ size_t conv2d_forward_workspace(const Conv2dSpec& s, int) {
 }
 
 template <class T>
+TallyParts conv2d_forward_tallied(const Conv2dSpec& s, const T* x, const T* w, const Epilogue<T>& epilogue,
+                                  const Tally<T>& tally, T* y, const Context& context) {
+  if (suits_depthwise(s) && aligned_for_packs(x, w) && epilogue.aligned(y)) {
+    depthwise_forward(s, x, w, epilogue, y, context);
+    return {};
+  }
+  if (suits_direct(s)) {
+    direct_forward(s, x, w, epilogue, y, context);
+    return {};
+  }
+  if (suits_first(s) && epilogue.aligned(y)) {
+    first_forward(s, takes_tensor_cores<T>(s, s.R * s.S * s.C), x, w, epilogue, y, context);
+    return {};
+  }
+  if constexpr (std::is_same_v<T, float>) {
+    if (suits_winograd(s, Pass::forward)) {
+      winograd_forward(s, x, w, epilogue, y, context);
+      return {};
+    }
+  }
+  Igemm<Pass::forward, T> product = forward_product(s, x, w, epilogue, y);
+  product.tally = tally;
+  return run_product(s, product, context);
+}
+
+template <class T>
 void conv2d_forward(const Conv2dSpec& s, const T* x, const T* w, const float* bias, const float* mean,
                     const float* scale, const float* shift, const T* residual, T* y, const Context& context) {
   Epilogue<T> epilogue;
   epilogue.bias = bias, epilogue.mean = mean, epilogue.scale = scale, epilogue.shift = shift;
   epilogue.addend = residual, epilogue.activation = Activated(s.activation);
-  if (suits_depthwise(s) && aligned_for_packs(x, w) && epilogue.aligned(y)) {
-    return depthwise_forward(s, x, w, epilogue, y, context);
-  }
-  if (suits_direct(s)) return direct_forward(s, x, w, epilogue, y, context);
-  if (suits_first(s) && epilogue.aligned(y)) {
-    return first_forward(s, takes_tensor_cores<T>(s, s.R * s.S * s.C), x, w, epilogue, y, context);
-  }
-  if constexpr (std::is_same_v<T, float>) {
-    if (suits_winograd(s, Pass::forward)) return winograd_forward(s, x, w, epilogue, y, context);
-  }
-  run_product(s, forward_product(s, x, w, epilogue, y), context);
+  conv2d_forward_tallied(s, x, w, epilogue, {}, y, context);
 }
 
 template size_t conv2d_forward_workspace<float>(const Conv2dSpec&, int);
 template size_t conv2d_forward_workspace<half>(const Conv2dSpec&, int);
 template size_t conv2d_forward_workspace<bfloat16>(const Conv2dSpec&, int);
+template TallyParts conv2d_forward_tallied(const Conv2dSpec&, const float*, const float*,
+                                           const Epilogue<float>&, const Tally<float>&, float*,
+                                           const Context&);
+template TallyParts conv2d_forward_tallied(const Conv2dSpec&, const half*, const half*, const Epilogue<half>&,
+                                           const Tally<half>&, half*, const Context&);
+template TallyParts conv2d_forward_tallied(const Conv2dSpec&, const bfloat16*, const bfloat16*,
+                                           const Epilogue<bfloat16>&, const Tally<bfloat16>&, bfloat16*,
+                                           const Context&);
 template void conv2d_forward(const Conv2dSpec&, const float*, const float*, const float*, const float*,
                              const float*, const float*, const float*, float*, const Context&);
 template void conv2d_forward(const Conv2dSpec&, const half*, const half*, const float*, const float*,

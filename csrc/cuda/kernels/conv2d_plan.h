@@ -3,6 +3,8 @@
 // is.
 #pragma once
 
+#include <optional>
+
 #include "cuda/device/capability.cuh"
 #include "cuda/device/conv_product.cuh"
 #include "cuda/device/igemm_launch.cuh"
@@ -112,25 +114,27 @@ size_t product_workspace(const Conv2dSpec& s) {
                                                    : bytes;
 }
 
-// True where Hopper's kernels have computed the product.
+// The tally's parts where Hopper's kernels have computed the product.
 template <Pass kPass, class T>
-bool run_on_hopper(const Conv2dSpec& s, const Igemm<kPass, T>& p, const Context& context) {
+std::optional<TallyParts> run_on_hopper(const Conv2dSpec& s, Igemm<kPass, T> p, const Context& context) {
   if constexpr (kHopperBuilt && sizeof(T) == 2) {
     if (capability() != kHopperCapability || !suits_hopper<kPass, T>(s) || !p.chunks_a || !p.chunks_b ||
         !p.chunks_out)
-      return false;
+      return {};
     const HopperPlan plan = plan_hopper<kPass>(s);
+    const TallyParts tally = place_tally(p, kHopperRows, plan.parts);
     auto* const partial = static_cast<float*>(context.workspace);
     run_hopper(plan, s, p, partial, context);
     if (plan.parts > 1) finish_parts(context, p, Split{plan.parts, 0, plan.results, partial});
-    return true;
+    return tally;
   }
-  return false;
+  return {};
 }
 
+// The parts of p's tally, which may be in the workspace: where there are any, the product needs none itself.
 template <Pass kPass, class T>
-void run_product(const Conv2dSpec& s, const Igemm<kPass, T>& p, const Context& context) {
-  if (run_on_hopper<kPass>(s, p, context)) return;
+TallyParts run_product(const Conv2dSpec& s, const Igemm<kPass, T>& p, const Context& context) {
+  if (const auto tally = run_on_hopper<kPass>(s, p, context)) return *tally;
   ProductPlan plan = plan_product<kPass, T>(s, capability() >= kTensorCapability);
   if (plan.split.parts > 1) plan.split.partial = static_cast<float*>(context.workspace);
   const bool large = plan.tiles == Tiles::large && p.chunks_a && p.chunks_b;
@@ -144,7 +148,7 @@ void run_product(const Conv2dSpec& s, const Igemm<kPass, T>& p, const Context& c
   if (plan.tiles == Tiles::narrow) {
     return launch_elements<kPass, TensorEngine<T, NarrowTensor<T>>>(p, plan.split, context);
   }
-  launch_elements<kPass, TensorEngine<T, SmallTensor<T>>>(p, plan.split, context);
+  return launch_elements<kPass, TensorEngine<T, SmallTensor<T>>>(p, plan.split, context);
 }
 
 }  // namespace fc::cuda

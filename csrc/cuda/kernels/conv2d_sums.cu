@@ -4,9 +4,10 @@
 //            as conv2d_backward_input.cu, with Σ dx and Σ dx·(normalized − batch_mean)
 // Shapes     moments (2,K)   sums (2,C), float64   normalized (N,H,W,C): what the normalisation read
 //            batch_mean (C)
-// Grid/Block the convolution's, then a pass over its results: column_moments.cuh, column_sums.cuh
-// Numerics   of the results as they are stored; column_moments.cuh, column_sums.cuh
-// Workspace  the larger of the convolution's and the pass's
+// Grid/Block the convolution's, whose tiles sum up their results on the way to memory (tally.cuh) where they
+//            can (conv2d.h), and what adds that up; else a pass over the results
+// Numerics   of the results as they are stored; tally.cuh, column_moments.cuh, column_sums.cuh
+// Workspace  the largest of the convolution's, the tally's and the pass's
 // Edges      an empty batch gives zeros
 #include "cuda/device/column_moments.cuh"
 #include "cuda/kernels/batch_norm_sums.cuh"
@@ -36,33 +37,59 @@ struct StoreSums {
   }
 };
 
+// What a tally's partials take at most.
+size_t tally_bytes(int64_t rows, int64_t width, int numbers) {
+  const int64_t parts = ceil_div(rows, kLeastTileRows) + kPhasesPerLaunch;
+  return sizeof(float) * static_cast<size_t>(parts * width * numbers);
+}
+
 template <class T>
 size_t conv2d_forward_moments_workspace(const Conv2dSpec& s, int threads) {
-  return std::max(conv2d_forward_workspace<T>(s, threads), column_moments_bytes<T>(s.N * s.P * s.Q, s.K));
+  const int64_t rows = s.N * s.P * s.Q;
+  return std::max({conv2d_forward_workspace<T>(s, threads), column_moments_bytes<T>(rows, s.K),
+                   tally_bytes(rows, s.K, 3)});
 }
 
 template <class T>
 void conv2d_forward_moments(const Conv2dSpec& s, const T* x, const T* w, const float* bias, T* y,
                             double* moments, const Context& context) {
-  conv2d_forward<T>(s, x, w, bias, nullptr, nullptr, nullptr, nullptr, y, context);
-  column_moments<T>(context, s.N * s.P * s.Q, s.K, y, static_cast<float*>(context.workspace),
-                    StoreMoments{moments, s.K});
+  const int64_t rows = s.N * s.P * s.Q;
+  auto* const partial = static_cast<float*>(context.workspace);
+  Epilogue<T> epilogue;
+  epilogue.bias = bias, epilogue.activation = Activated(s.activation);
+  Tally<T> tally;
+  tally.partial = partial;
+  const TallyParts parts = conv2d_forward_tallied(s, x, w, epilogue, tally, y, context);
+  const StoreMoments store{moments, s.K};
+  if (parts.count == 0) return column_moments<T>(context, rows, s.K, y, partial, store);
+  merge_moments<T>(context, {{partial, parts.count, s.K, s.K, 0}, rows, rows, parts.rows}, y, store);
 }
 
 template <class T>
 size_t conv2d_backward_input_sums_workspace(const Conv2dSpec& s, int threads) {
-  return std::max(conv2d_backward_input_workspace<T>(s, threads),
-                  column_sums_bytes<T, 2>(s.N * s.H * s.W, s.C));
+  const int64_t rows = s.N * s.H * s.W;
+  return std::max({conv2d_backward_input_workspace<T>(s, threads), column_sums_bytes<T, 2>(rows, s.C),
+                   tally_bytes(rows, s.C, 2)});
 }
 
 template <class T>
 void conv2d_backward_input_sums(const Conv2dSpec& s, const T* dy, const T* w, const T* gate, const T* addend,
                                 const T* normalized, const float* batch_mean, T* dx, double* sums,
                                 const Context& context) {
-  conv2d_backward_input(s, dy, w, gate, addend, dx, context);
+  auto* const partial = static_cast<float*>(context.workspace);
+  Epilogue<T> epilogue;
+  epilogue.addend = addend, epilogue.gate = gate, epilogue.gated = Activated(s.activation);
+  Tally<T> tally;
+  if (aligned_for_packs(normalized, batch_mean)) {
+    tally.partial = partial, tally.normalized = normalized, tally.batch_mean = batch_mean;
+  }
+  const TallyParts parts = conv2d_backward_input_tallied(s, dy, w, epilogue, tally, dx, context);
+  const StoreSums store{sums, s.C};
+  if (parts.count > 0) {
+    return column_totals<2>(context, Partials{partial, parts.count, s.C, s.C, 0}, store);
+  }
   const auto run = [&](const auto& terms) {
-    column_sums<2>(context, s.N * s.H * s.W, s.C, terms, static_cast<float*>(context.workspace),
-                   StoreSums{sums, s.C});
+    column_sums<2>(context, s.N * s.H * s.W, s.C, terms, partial, store);
   };
   if (aligned_for_packs(dx, normalized)) {
     run(GradientTerms<T, Pack<T>::kSize, false>{{dx, normalized, nullptr}, batch_mean});

@@ -14,12 +14,12 @@
 // Hyper      double[8], read on the device:  sgd, torch_sgd {η, μ, nesterov, weight_decay}
 //            adam {η, β₁, β₂, ε, weight_decay, step}   rmsprop {η, ρ, μ, ε, centered, weight_decay}
 //            adagrad {η, ε, weight_decay}   average {μ, overwrites}
+//            hyper[7] of all but average: not 0 where the step only gathers gradients, and updates nothing
 // Shapes     everything else (n)
 // Grid/Block update.cuh; average: 16 bytes of both arrays per thread
 // Numerics   coefficients in float64, rounded once; the update in float32, operation by operation what
 //            csrc/cpu/kernels/optimizer.cpp computes (rounded.cuh), so that both walk the same path.
-//            State that has decayed below settled()'s limit is 0, and so is the square of a gradient in
-//            squared()
+//            What vanishes becomes 0: update.cuh
 // Workspace  none
 // Edges      a refused step writes nothing. average with μ = 1 that does not overwrite touches no weight:
 // most
@@ -32,22 +32,6 @@
 
 namespace fc::cuda {
 namespace {
-
-__device__ __forceinline__ Rounded rounded(double coefficient) {
-  return static_cast<float>(coefficient);
-}
-
-// State, with 0 for what is below the smallest normal number divided by the rounding unit: then its products
-// with coefficients down to that unit, such as 1 - beta, are normal numbers or 0. NaN stays.
-__device__ __forceinline__ Rounded settled(Rounded state) {
-  return fabsf(state.value) < 0x1p-103f ? 0.0f : state.value;
-}
-
-// g * g, with 0 for what would be below settled()'s limit.
-__device__ __forceinline__ Rounded squared(Rounded g) {
-  const Rounded kept = fabsf(g.value) < 0x1p-52f ? 0.0f : g.value;
-  return kept * kept;
-}
 
 struct Sgd {
   Rounded rate, decay;

@@ -50,3 +50,9 @@ class History(Callback):
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
+
+    def _repr_html_(self) -> str:
+        """A picture per measure, training beside validation, for notebooks."""
+        from fastconv.diagram import history_svgs
+
+        return f"<div>{''.join(history_svgs(self.history)) or 'no epoch yet'}</div>"

@@ -59,7 +59,7 @@ class MaxSteps(Callback):
         self.steps = _arguments.integer("MaxSteps", "steps", steps, least=1)
 
     def on_train_begin(self, logs: Logs = None) -> None:
-        done = self.model.optimizer.iterations
+        done = self.model.optimizer.steps
         if done >= self.steps:
             raise ValueError(
                 f"[MaxSteps] some steps must be left: expected steps > {done}, those that the optimizer has made, got "
@@ -68,5 +68,5 @@ class MaxSteps(Callback):
 
     def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
         """Before, and not after the last: then a device need not wait for the host between two steps."""
-        if self.model.optimizer.iterations + 1 >= self.steps:
+        if self.model.optimizer.steps + 1 >= self.steps:
             self.model.stop_training = True

@@ -161,7 +161,7 @@ def _compiled(settings: dict[str, Any], images: data.Images) -> Any:
 def _epochs_done(model: Any, folder: RunFolder, settings: dict[str, Any], steps: int) -> int:
     if not model.compiled:
         raise ValueError(f"[train] {folder.model} must hold the optimizer's state. Train without --resume.")
-    done = model.optimizer.iterations // steps
+    done = model.optimizer.steps // steps
     if done >= settings["epochs"]:
         raise ValueError(
             f"[train] there is nothing left to train: {folder.path} has {done} of {settings['epochs']} epochs. "

@@ -10,18 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import cifar10, cifar100, digits, fashion_mnist, mnist
+    from .csv_table import load_csv
     from .dataset import Dataset
+    from .describing import describe
     from .folder import image_dataset_from_directory
     from .idx import read_idx
+    from .loader import from_loader
     from .npz import load_npz
 
 __all__ = [
     "Dataset",
     "cifar10",
     "cifar100",
+    "describe",
     "digits",
     "fashion_mnist",
+    "from_loader",
     "image_dataset_from_directory",
+    "load_csv",
     "load_npz",
     "mnist",
     "read_idx",
@@ -29,7 +35,10 @@ __all__ = [
 
 _HOME = {
     "Dataset": "dataset",
+    "describe": "describing",
+    "from_loader": "loader",
     "image_dataset_from_directory": "folder",
+    "load_csv": "csv_table",
     "load_npz": "npz",
     "read_idx": "idx",
 }

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
-from .. import random
+from .. import _html, random
 from ..utils._checks import as_array, as_int, same_rows
 from ._prefetch import prefetched
 
 __all__ = ["Dataset"]
 
 _STEP = 0xD1342543DE82EF95  # odd, so that every pass of one seed gets its own 64-bit seed
+
+
+class _Augmented:
+    """A function of x and of random numbers that belong to one element of one pass."""
+
+    def __init__(self, fn: Callable[..., Any], seed: int) -> None:
+        self._fn, self._seed = fn, seed
+
+    def __call__(self, x: Any, epoch: int, number: int) -> Any:
+        return self._fn(x, random.generator(random.seed_of(self._seed + epoch * _STEP, number)))
 
 
 class Dataset:
@@ -27,6 +38,7 @@ class Dataset:
         y: labels or targets (N, ...), or None.
 
     Attributes:
+        class_names: names of the classes, where they are known, as of a folder of pictures; else None.
         epoch: how many passes were begun; each pass of a shuffled Dataset has its own order, which depends on
             the seed and this number only. Set it to resume.
 
@@ -50,6 +62,10 @@ class Dataset:
         self._drop_remainder = False
         self._functions: tuple[Callable[..., Any], ...] = ()
         self._depth = 0
+        self._first = 0
+        self._count: int | None = None
+        self._repeats = 1
+        self.class_names: tuple[str, ...] | None = None
         self.epoch = 0
 
     def shuffle(self, seed: int | None = None) -> Dataset:
@@ -60,6 +76,11 @@ class Dataset:
     def batch(self, batch_size: int, drop_remainder: bool = False) -> Dataset:
         """Yield ``batch_size`` samples at a time; a smaller last batch is kept unless ``drop_remainder``."""
         size = as_int("Dataset.batch", "batch_size", batch_size, low=1)
+        if self._first or self._count is not None:
+            raise RuntimeError(
+                "[Dataset.batch] batch must come before take and skip, which count batches then. Write "
+                "dataset.batch(n).take(k)."
+            )
         if self._functions:
             raise RuntimeError(
                 "[Dataset.batch] batch must come before map, so that functions see whole batches. "
@@ -73,25 +94,64 @@ class Dataset:
             raise TypeError(f"[Dataset.map] fn must be a function, got {type(fn).__name__}. Pass fn(x, y).")
         return self._with(_functions=(*self._functions, fn))
 
+    def augment(self, fn: Callable[..., Any], seed: int | None = None) -> Dataset:
+        """Replace x by ``fn(x, rng)``, y stays; ``rng`` is a NumPy generator of the element's own.
+
+        It depends on ``seed``, the pass and the element's number alone: the same for the same seed, however far ahead
+        :meth:`prefetch` runs, and another one on every pass. Layers such as ``RandomFlip`` belong in the model instead, where
+        they run only in training.
+        """
+        if not callable(fn):
+            raise TypeError(f"[Dataset.augment] fn must be a function, got {type(fn).__name__}. Pass fn(x, rng).")
+        number = random.next_seed() if seed is None else as_int("Dataset.augment", "seed", seed)
+        return self._with(_functions=(*self._functions, _Augmented(fn, number)))
+
+    def take(self, count: int) -> Dataset:
+        """Only the first ``count`` elements (batches, once :meth:`batch` was called) of each pass."""
+        count = as_int("Dataset.take", "count", count, low=0)
+        self._only_once("take")
+        return self._with(_count=count if self._count is None else min(count, self._count))
+
+    def skip(self, count: int) -> Dataset:
+        """All but the first ``count`` elements (batches, once :meth:`batch` was called) of each pass."""
+        count = as_int("Dataset.skip", "count", count, low=0)
+        self._only_once("skip")
+        left = None if self._count is None else max(self._count - count, 0)
+        return self._with(_first=self._first + count, _count=left)
+
+    def repeat(self, count: int) -> Dataset:
+        """``count`` passes one after the other, each in an order of its own, as one. For ``fit``, epochs do that."""
+        return self._with(_repeats=self._repeats * as_int("Dataset.repeat", "count", count, low=1))
+
     def prefetch(self, buffer_size: int = 2) -> Dataset:
         """Prepare up to ``buffer_size`` elements ahead in a background thread; values and order stay."""
         return self._with(_depth=as_int("Dataset.prefetch", "buffer_size", buffer_size, low=1))
 
+    def _repr_html_(self) -> str:
+        """The arrays and what happens to them, for notebooks."""
+        arrays = zip("xy", self._arrays, strict=False)
+        rows = [(name, " × ".join(map(str, array.shape)), str(array.dtype)) for name, array in arrays]
+        how = [f"{len(self):,} elements"]
+        how += [f"batches of {self._batch_size}"] if self._batch_size else ["single samples"]
+        how += ["shuffled"] if self._seed is not None else []
+        how += [f"{len(self._functions)} mapped"] if self._functions else []
+        how += [f"{self._depth} prefetched"] if self._depth else []
+        return _html.table(("Dataset", "shape", "dtype"), rows, ", ".join(how), (0, 2))
+
     def __len__(self) -> int:
         """Number of elements per pass: batches, or samples without :meth:`batch`."""
-        n, size = len(self._arrays[0]), self._batch_size or 1
-        return n // size if self._drop_remainder else -(-n // size)
+        return self._repeats * len(self._numbers())
 
     def __iter__(self) -> Iterator[Any]:
         """One pass over the data; begins a new epoch."""
-        epoch, self.epoch = self.epoch, self.epoch + 1
-        elements = self._elements(epoch)
+        epoch, self.epoch = self.epoch, self.epoch + self._repeats
+        elements = chain.from_iterable(self._elements(epoch + i) for i in range(self._repeats))
         return prefetched(elements, self._depth) if self._depth else elements
 
     def _elements(self, epoch: int) -> Iterator[Any]:
         n, size = len(self._arrays[0]), self._batch_size
         order = None if self._seed is None else random.generator(self._seed + epoch * _STEP).permutation(n)
-        for i in range(len(self)):
+        for i in self._numbers():
             if size is None:
                 rows: Any = i if order is None else order[i]
             else:  # a slice is a view, an array of indices a copy
@@ -99,8 +159,31 @@ class Dataset:
                 rows = rows if order is None else order[rows]
             element = tuple(array[rows] for array in self._arrays)
             for fn in self._functions:
-                element = self._checked(fn(*element))
+                if isinstance(fn, _Augmented):
+                    element = (fn(element[0], epoch, i), *element[1:])
+                else:
+                    element = self._checked(fn(*element))
             yield element if len(self._arrays) == 2 else element[0]
+
+    def _numbers(self) -> range:
+        """The elements of a pass by their numbers: those that take and skip leave."""
+        n, size = len(self._arrays[0]), self._batch_size or 1
+        every = range(n // size if self._drop_remainder else -(-n // size))
+        return every[self._first :][: self._count]
+
+    def _only_once(self, method: str) -> None:
+        if self._repeats != 1:
+            raise RuntimeError(
+                f"[Dataset.{method}] {method} must come before repeat: it counts the elements of one pass. Write "
+                f"dataset.{method}(n).repeat(k)."
+            )
+
+    def describe(self) -> Any:
+        """What is in the samples and labels, before maps: see :func:`fastconv.datasets.describe`."""
+        from .describing import describe
+
+        x, *labels = self._arrays
+        return describe(x, labels[0] if labels else None, self.class_names)
 
     def _checked(self, result: Any) -> tuple[Any, ...]:
         if len(self._arrays) == 1:

@@ -13,7 +13,7 @@ from ..errors import DatasetError
 from ._files import as_path
 from .pictures import PictureReader
 
-__all__ = ["image_dataset_from_directory"]
+__all__ = ["image_dataset_from_directory", "pictures_by_class"]
 
 _SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".webp")
 
@@ -54,14 +54,7 @@ def image_dataset_from_directory(
     op = "image_dataset_from_directory"
     root = as_path(op, "directory", directory)
     reader = PictureReader(op, image_size, color_mode, interpolation)
-    names = _classes(op, root, class_names)
-    files = [sorted(_pictures(op, root / name, set())) for name in names]
-    for name, found in zip(names, files, strict=True):
-        if not found:
-            raise DatasetError(
-                f"[{op}] every class must have pictures: expected {' '.join(_SUFFIXES)} files in "
-                f"{root / name}, got none. Fill or remove that folder."
-            )
+    names, files = pictures_by_class(op, root, class_names)
     paths = [path for found in files for path in found]
     try:
         x = np.empty((len(paths), *reader.shape), np.uint8)
@@ -72,7 +65,22 @@ def image_dataset_from_directory(
         ) from None
     for row, path in zip(x, paths, strict=True):
         row[...] = reader.read(path)
-    return x, np.repeat(np.arange(len(names)), [len(found) for found in files]).astype(np.int64), tuple(names)
+    return x, np.repeat(np.arange(len(names)), [len(found) for found in files]).astype(np.int64), names
+
+
+def pictures_by_class(
+    op: str, root: Path, class_names: Sequence[str] | None
+) -> tuple[tuple[str, ...], list[list[Path]]]:
+    """Names of the classes, and the files of each, sorted."""
+    names = _classes(op, root, class_names)
+    files = [sorted(_pictures(op, root / name, set())) for name in names]
+    for name, found in zip(names, files, strict=True):
+        if not found:
+            raise DatasetError(
+                f"[{op}] every class must have pictures: expected {' '.join(_SUFFIXES)} files in "
+                f"{root / name}, got none. Fill or remove that folder."
+            )
+    return tuple(names), files
 
 
 def _pictures(op: str, folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:

@@ -46,6 +46,13 @@ class PictureReader:
     def read(self, path: Path) -> np.ndarray:
         """The picture in a file: uint8 (H, W, C).
 
+        Raises: as :meth:`open`.
+        """
+        return np.asarray(self.open(path)).reshape(self.shape)
+
+    def open(self, path: Path, resize: bool = True) -> Any:
+        """The picture in a file as an image of Pillow's, in the wanted mode, and size unless ``resize`` is False.
+
         Raises:
             DatasetError: it cannot be read, or has more than 2**27 pixels. MemoryError: it does not fit in memory.
         """
@@ -59,9 +66,8 @@ class PictureReader:
                             f"[{op}] {path} has too many pixels: expected <= {_MAX_PIXELS}, got {image.width} x "
                             f"{image.height}. Shrink or remove it."
                         )
-                    return np.asarray(self._as_mode(image).resize((width, height), self._resampling)).reshape(
-                        self.shape
-                    )
+                    picture = self._as_mode(image)
+                    return picture.resize((width, height), self._resampling) if resize else picture.copy()
         except DatasetError:
             raise
         except MemoryError:

@@ -29,6 +29,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "softmax": ops.softmax,
     "log_softmax": ops.log_softmax,
     "threshold": ops.threshold,
+    "step": ops.threshold,  # 1 above 0, else 0: the perceptron's
 }
 
 
@@ -183,6 +184,8 @@ class PReLU(Layer):
 
     Weights: alpha, the input's shape with ones for the batch and the shared axes (without the batch axis, as Keras's).
     """
+
+    ruled_weights = ("alpha",)
 
     def __init__(self, alpha_initializer: Any = "zeros", shared_axes: Any = None, **keywords: Any) -> None:
         super().__init__(**keywords)

@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from inspect import signature
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from fastconv import _memory, config, dtype_policies, initializers, ops, variables
+from fastconv import _memory, config, constraints, dtype_policies, initializers, ops, regularizers, variables
 from fastconv._lookup import snake_case
-from fastconv.graph import Value, tracing
+from fastconv.graph import Value, record_loss, tracing
+from fastconv.layers._rules import Ruled, WeightRules, rule_keywords
 from fastconv.layers.symbolic import BatchShape, LayerCall, SymbolicTensor, as_batch_shape
 from fastconv.ops import _arrays, _numbers
 from fastconv.ops.registry import wide
@@ -52,7 +53,7 @@ def unknown_keywords(where: str, unknown: dict[str, Any], known: Sequence[str]) 
 
 def _keywords_of(cls: type) -> list[str]:
     """What the constructors of a layer class take, its bases' included."""
-    names = ["input_shape", "input_dim"]
+    names = ["input_shape", "input_dim", *rule_keywords(getattr(cls, "ruled_weights", ()))]
     for base in cls.__mro__:
         if "__init__" in vars(base) and base is not object:
             names += [p.name for p in signature(base).parameters.values() if p.kind is not p.VAR_KEYWORD]
@@ -91,10 +92,15 @@ class Layer:
             :func:`fastconv.set_dtype_policy` when absent.
         frozen_weights: names of weights that take no part in training, e.g. ("kernel",) where only the bias shall. Keras has
             ``layer.kernel.trainable = False`` for it, which does the same to a layer that is built.
+        activity_regularizer: a penalty of the layer's output that is added to the loss, divided by the batch size: a name,
+            config or object of ``fastconv.regularizers``.
         input_shape: shape of one sample, for the first layer of a Sequential; ``input_dim=n`` is short for ``(n,)``.
     """
 
     autocast = True  # whether inputs are cast; containers leave that to the layers inside
+    # Weights with arguments kernel_regularizer, kernel_constraint, …, see fastconv.layers._rules: names, or
+    # ("recurrent", "recurrent_kernel") where the arguments begin otherwise.
+    ruled_weights: ClassVar[Ruled] = ()
 
     def __init__(
         self,
@@ -103,6 +109,7 @@ class Layer:
         trainable: bool = True,
         dtype: Any = None,
         frozen_weights: Sequence[str] = (),
+        activity_regularizer: Any = None,
         **keywords: Any,
     ) -> None:
         self._check_name(name)
@@ -110,6 +117,9 @@ class Layer:
         self.trainable = _numbers.as_bool(self.name, "trainable", trainable)
         self.dtype_policy = dtype_policies.get(self.name, config.dtype_policy() if dtype is None else dtype)
         self._frozen = _names(self.name, "frozen_weights", frozen_weights)
+        self.activity_regularizer = regularizers.get(activity_regularizer)
+        self._rules = WeightRules(self.ruled_weights, keywords)
+        vars(self).update(self._rules.given)
         self.declared_input_shape = _declared_input_shape(self.name, keywords)
         unknown_keywords(self.name, keywords, _keywords_of(type(self)))
         self.built = False
@@ -160,7 +170,9 @@ class Layer:
             config["frozen_weights"] = list(self.frozen_weights)
         if self.declared_input_shape is not None:
             config["input_shape"] = list(self.declared_input_shape[1:])
-        return config
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
+        return {**config, **self._rules.config()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Layer:
@@ -170,7 +182,13 @@ class Layer:
     # Weights.
 
     def add_weight(
-        self, shape: Sequence[int], initializer: Any = "glorot_uniform", name: str = "weight", trainable: bool = True
+        self,
+        shape: Sequence[int],
+        initializer: Any = "glorot_uniform",
+        name: str = "weight",
+        trainable: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
     ) -> Variable:
         """Makes a weight of this layer.
 
@@ -179,6 +197,8 @@ class Layer:
             initializer: a name, an instance, or any ``f(shape, dtype) -> array``.
             name: unique within the layer.
             trainable: False for statistics.
+            regularizer, constraint: names or objects of ``fastconv.regularizers`` and ``fastconv.constraints``; of a weight in
+                ``ruled_weights``, the layer's own arguments when absent.
 
         Raises:
             MemoryError: if the weight cannot be held (checked before anything is allocated).
@@ -192,6 +212,8 @@ class Layer:
             variable = Variable(np.asarray(values, self.dtype), name, trainable)
         if name in self._frozen:
             variable.trainable = False
+        variable.regularizer = regularizers.get(regularizer) or self._rules.of(name, "regularizer")
+        variable.constraint = constraints.get(constraint) or self._rules.of(name, "constraint")
         self._weights.insert(len(self._weights) - self._statistics * trainable, variable)
         self._statistics += not trainable
         return variable
@@ -283,7 +305,40 @@ class Layer:
         ready = self._as_computed if any(isinstance(x, Value) for x in leaves) else self._as_array
         inputs = [ready(x) for x in leaves] if isinstance(inputs, (list, tuple)) else ready(inputs)
         self.ensure_built(_open_shapes(inputs))
-        return self.call(inputs, training=bool(training)) if self.takes_training() else self.call(inputs)
+        outputs = self.call(inputs, training=bool(training)) if self.takes_training() else self.call(inputs)
+        if self.activity_regularizer is not None:
+            self._penalize(outputs)
+        return outputs
+
+    def add_loss(self, loss: Any) -> None:
+        """Adds to the loss of the training or evaluation that is being compiled; for ``call`` of a custom layer.
+
+        Args:
+            loss: of shape (1,), e.g. ``ops.penalty(x, l2=0.1)``. Arrays, of calls outside of a plan, are of no account.
+        """
+        if isinstance(loss, Value):
+            if loss.shape != (1,):
+                raise ValueError(
+                    f"[{self.name}] a loss must be one number: expected shape (1,), got {loss.shape}. Sum it, e.g. with "
+                    "ops.weighted_total."
+                )
+            record_loss(loss)
+
+    def _penalize(self, outputs: Any) -> None:
+        for output in outputs if isinstance(outputs, (list, tuple)) else [outputs]:
+            if isinstance(output, Value):
+                penalty = self.activity_regularizer(output)
+                self.add_loss(ops.scale(penalty, 1 / max(output.shape[0], 1)))
+
+    @property
+    def losses(self) -> list[float]:
+        """The penalties of the trainable weights as they are now, one number for each regularizer of a weight.
+
+        What a batch adds, from ``activity_regularizer`` and :meth:`add_loss`, is in the loss that ``fit`` and ``evaluate``
+        report.
+        """
+        weights = dict.fromkeys(self.trainable_weights)
+        return [float(np.asarray(w.regularizer(w.array)).item()) for w in weights if w.regularizer is not None]
 
     def ensure_built(self, input_shape: Any) -> None:
         """Builds the layer once, for this input shape."""

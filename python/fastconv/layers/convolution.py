@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from fastconv import initializers, ops
 from fastconv.layers import _geometry, activations
+from fastconv.layers._rules import Ruled
 from fastconv.layers.base import Layer
 from fastconv.ops import _numbers
 from fastconv.variables import Variable
@@ -15,6 +16,8 @@ __all__ = ["Conv2D", "Conv2DTranspose", "DepthwiseConv2D"]
 
 class _Convolution(Layer):
     """What the convolution layers share: Keras's arguments, translated once into those of the ops."""
+
+    ruled_weights: ClassVar[Ruled] = ("kernel", "bias")
 
     def __init__(
         self,
@@ -85,8 +88,8 @@ class Conv2D(_Convolution):
     Args:
         filters: number of output channels.
         kernel_size: int or (height, width).
-        strides, padding, dilation_rate, groups, activation, use_bias, initializers: as in Keras; ``padding`` may also be
-            numbers, see ``fastconv.ops.conv2d``.
+        strides, padding, dilation_rate, groups, activation, use_bias, initializers, regularizers, constraints: as in Keras;
+            ``padding`` may also be numbers, see ``fastconv.ops.conv2d``.
 
     Input shape: (N, H, W, C). Output shape: (N, P, Q, filters). Weights: kernel (R, S, C // groups, filters), bias.
     """
@@ -134,8 +137,10 @@ class DepthwiseConv2D(_Convolution):
     """Each channel has its own ``depth_multiplier`` filters.
 
     Input shape: (N, H, W, C). Output shape: (N, P, Q, C * depth_multiplier). Weights: kernel (R, S, C, depth_multiplier),
-    bias.
+    bias. The kernel's other arguments are depthwise_regularizer and depthwise_constraint.
     """
+
+    ruled_weights = (("depthwise", "kernel"), "bias")
 
     def __init__(
         self,

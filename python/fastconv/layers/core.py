@@ -65,9 +65,13 @@ class Dense(Layer):
         activation: name or function; None for a linear layer.
         use_bias: whether there is a bias.
         kernel_initializer, bias_initializer: names, instances or functions.
+        kernel_regularizer, bias_regularizer, kernel_constraint, bias_constraint: names or objects of
+            ``fastconv.regularizers`` and ``fastconv.constraints``.
 
     Input shape: (N, D) or (N, T, D). Output shape: (N, units) or (N, T, units). Weights: kernel (D, units), bias (units,).
     """
+
+    ruled_weights = ("kernel", "bias")
 
     def __init__(
         self,

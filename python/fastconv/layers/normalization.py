@@ -16,6 +16,8 @@ __all__ = ["BatchNormalization", "LayerNormalization"]
 class _Normalization(Layer):
     """Epsilon, and the affine part that both kinds have."""
 
+    ruled_weights = ("beta", "gamma")
+
     def __init__(
         self,
         axis: int,

@@ -26,6 +26,8 @@ class SeparableConv2D(_Convolution):
     Source: F. Chollet, Xception: Deep Learning with Depthwise Separable Convolutions, 2017.
     """
 
+    ruled_weights = (("depthwise", "depthwise_kernel"), ("pointwise", "pointwise_kernel"), "bias")
+
     def __init__(
         self,
         filters: int,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import _arguments
+from fastconv.metrics.base import broadcast_weight
 from fastconv.metrics.confusion import ThresholdCounts, binary_targets, divide
 
 __all__ = ["AUC"]
@@ -30,6 +31,10 @@ class AUC(ThresholdCounts):
         summation_method: "interpolation" (trapezoids), or "minoring" or "majoring", a lower and an upper sum.
         name, dtype: see :class:`Metric`.
         thresholds: the inner thresholds themselves, in [0, 1]; num_thresholds is then ignored.
+        multi_label: whether each column of y_true and y_pred (N, L) is a question of its own: the result is the mean of
+            their areas.
+        num_labels: L, checked against y_pred if given.
+        label_weights: of the columns in that mean; without multi_label, factors of all that is counted in a column.
         from_logits: whether y_pred holds logits; a sigmoid is applied.
 
     Example:
@@ -39,6 +44,7 @@ class AUC(ThresholdCounts):
     """
 
     default_name = "auc"
+    _columns: list[ThresholdCounts]
 
     def __init__(
         self,
@@ -48,6 +54,9 @@ class AUC(ThresholdCounts):
         name: str | None = None,
         dtype: Any = None,
         thresholds: Sequence[float] | None = None,
+        multi_label: bool = False,
+        num_labels: int | None = None,
+        label_weights: Sequence[float] | None = None,
         from_logits: bool = False,
     ):
         self.num_thresholds = _arguments.integer("AUC", "num_thresholds", num_thresholds, least=2)
@@ -56,6 +65,13 @@ class AUC(ThresholdCounts):
             "AUC", "summation_method", summation_method, ("interpolation", "minoring", "majoring")
         )
         self.from_logits = _arguments.boolean("AUC", "from_logits", from_logits)
+        self.multi_label = _arguments.boolean("AUC", "multi_label", multi_label)
+        self.num_labels = None if num_labels is None else _arguments.integer("AUC", "num_labels", num_labels, least=1)
+        self.label_weights = label_weights
+        if label_weights is not None:
+            self.label_weights = [
+                _arguments.real("AUC", f"label_weights[{i}]", w, least=0) for i, w in enumerate(label_weights)
+            ]
         self.thresholds = None
         inner = np.arange(1, self.num_thresholds - 1) / (self.num_thresholds - 1)
         if thresholds is not None:
@@ -76,10 +92,45 @@ class AUC(ThresholdCounts):
                 f"got y_pred from {score.min()} to {score.max()}. "
                 f"Add a sigmoid or softmax, or pass from_logits=True."
             )
+        self._check_labels(score)
+        if self.multi_label:
+            columns = self._columns or [ThresholdCounts(self._thresholds, "column") for _ in range(score.shape[1])]
+            for i, column in enumerate(columns):
+                column._count(truth[:, i], score[:, i], sample_weight)
+            self._columns = columns
+            return
+        given = sample_weight
+        if self.label_weights is not None:
+            sample_weight = np.broadcast_to(self.label_weights, score.shape)
+            if given is not None:
+                weight = broadcast_weight("AUC", given, score.shape)
+                sample_weight = sample_weight * weight.reshape(weight.shape + (1,) * (2 - weight.ndim))
         self._count(truth, score, sample_weight)
 
+    def _check_labels(self, score: np.ndarray) -> None:
+        labels = self.num_labels if self.label_weights is None else len(self.label_weights)
+        labels = len(self._columns) or labels
+        if not self.multi_label and self.label_weights is None:
+            return
+        if score.ndim != 2 or labels not in (None, score.shape[1]):
+            raise ValueError(
+                f"[AUC] each label must have a column: expected y_pred.shape == (N, {labels or 'L'}), got "
+                f"y_pred.shape={score.shape}. Check num_labels and label_weights, or call reset_state() first."
+            )
+
+    def reset_state(self) -> None:
+        super().reset_state()
+        self._columns = []
+
     def result(self) -> float:
-        tp, fp, tn, fn = self._counts()
+        if not self.multi_label:
+            return self._area(*self._counts())
+        if not self._columns:
+            return 0.0
+        areas = [self._area(*column._counts()) for column in self._columns]
+        return float(np.average(areas, weights=self.label_weights))
+
+    def _area(self, tp: np.ndarray, fp: np.ndarray, tn: np.ndarray, fn: np.ndarray) -> float:
         if self.curve == "PR" and self.summation_method == "interpolation":
             return _interpolated_pr_area(tp, fp, fn)
         recall = divide(tp, tp + fn)
@@ -102,6 +153,9 @@ class AUC(ThresholdCounts):
             "summation_method": self.summation_method,
             **super().get_config(),
             "thresholds": self.thresholds,
+            "multi_label": self.multi_label,
+            "num_labels": self.num_labels,
+            "label_weights": self.label_weights,
             "from_logits": self.from_logits,
         }
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastconv import _arguments
 
-__all__ = ["Mean", "MeanMetricWrapper", "Metric", "PerSample", "broadcast_weight"]
+__all__ = ["Mean", "MeanMetricWrapper", "Metric", "PerSample", "Sum", "broadcast_weight"]
 
 
 class Metric:
@@ -98,6 +98,33 @@ class Mean(Metric):
     def reset_state(self) -> None:
         self.total = 0.0
         self.count = 0.0
+
+
+class Sum(Metric):
+    """The weighted sum of the values it is given: ``sum(w * value)``.
+
+    Example:
+        >>> m = Sum()
+        >>> m.update_state([1.0, 3.0], sample_weight=[3, 1])
+        >>> m.result()
+        6.0
+    """
+
+    default_name = "sum"
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:  # type: ignore[override]  # one array, no pair
+        """Add values (N, …) with weights (N,) or of a longer leading part of their shape."""
+        array = np.atleast_1d(values).astype(np.float64)
+        if sample_weight is not None:
+            weight = broadcast_weight(type(self).__name__, sample_weight, array.shape)
+            array = array * weight.reshape(weight.shape + (1,) * (array.ndim - weight.ndim))
+        self.total += float(array.sum())
+
+    def result(self) -> float:
+        return self.total
+
+    def reset_state(self) -> None:
+        self.total = 0.0
 
 
 class MeanMetricWrapper(Mean):

@@ -21,6 +21,8 @@ __all__ = [
     "TruePositives",
     "binary_targets",
     "confusion_matrix",
+    "divide",
+    "of_class",
 ]
 
 _BELOW_ALL = -1e10  # the threshold of the k best scores: all of them are positives
@@ -153,20 +155,13 @@ class _Share(_AtThresholds):
         op = type(self).__name__
         truth, score = binary_targets(op, np.asarray(y_true), np.asarray(y_pred))
         classes = score.shape[-1] if score.ndim else 0
-        limits = (("top_k", self.top_k, classes), ("class_id", self.class_id, classes - 1))
-        for name, value, most in limits:
-            if value is not None and value > most:
-                raise ValueError(
-                    f"[{op}] {name} must fit the classes: expected {name} <= {most}, got {name}={value}, "
-                    f"y_pred.shape={score.shape}. Use a smaller one."
-                )
         if self.top_k is not None:
+            _check_fits(op, "top_k", self.top_k, classes, score)
             best = np.argsort(-score, axis=-1, kind="stable")[..., : self.top_k]
             kept = np.full_like(score, -np.inf)
             np.put_along_axis(kept, best, np.take_along_axis(score, best, axis=-1), axis=-1)
             score = kept
-        if self.class_id is not None:
-            truth, score = truth[..., self.class_id], score[..., self.class_id]
+        truth, score = of_class(op, self.class_id, truth, score)
         self._count(truth, score, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
@@ -251,6 +246,22 @@ def binary_targets(op: str, y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.
             f"{y_true.max()}. One-hot encode class numbers."
         )
     return truth, score
+
+
+def of_class(op: str, class_id: int | None, truth: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One column of targets and scores; all of them where ``class_id`` is None."""
+    if class_id is None:
+        return truth, score
+    _check_fits(op, "class_id", class_id, (score.shape[-1] if score.ndim else 0) - 1, score)
+    return truth[..., class_id], score[..., class_id]
+
+
+def _check_fits(op: str, name: str, value: int, most: int, score: np.ndarray) -> None:
+    if value > most:
+        raise ValueError(
+            f"[{op}] {name} must fit the classes: expected {name} <= {most}, got {name}={value}, "
+            f"y_pred.shape={score.shape}. Use a smaller one."
+        )
 
 
 def divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -14,7 +14,13 @@ from fastconv import _arguments
 from fastconv.metrics.base import PerSample
 from fastconv.metrics.targets import aligned, check_one_hot, checked_range, class_labels
 
-__all__ = ["BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCrossentropy"]
+__all__ = [
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "KLDivergence",
+    "Poisson",
+    "SparseCategoricalCrossentropy",
+]
 
 _EPSILON = 1e-7
 
@@ -111,3 +117,31 @@ class SparseCategoricalCrossentropy(_Crossentropy):
         op = "SparseCategoricalCrossentropy"
         labels = checked_range(op, class_labels(op, y_true, y_pred), y_pred.shape[-1])
         return -np.take_along_axis(self._log_probabilities(y_pred), labels[..., None], axis=-1)[..., 0]
+
+
+class KLDivergence(PerSample):
+    """Mean of ``sum_c t_c log(t_c / p_c)`` over all rows, both kept within [1e-7, 1].
+
+    Shapes: y_true and y_pred (…, C).
+    """
+
+    default_name = "kl_divergence"
+    direction = "down"
+
+    def _values(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+        y_true, y_pred = aligned("KLDivergence", y_true, y_pred)
+        t, p = (a.astype(np.float64).clip(_EPSILON, 1) for a in (y_true, y_pred))
+        return (t * np.log(t / p)).sum(axis=-1)
+
+
+class Poisson(PerSample):
+    """Mean of ``p - t log(p + 1e-7)`` over all elements: the negative log-likelihood of counts t at rates p, up to a
+    constant; shapes equal, or (…) against (…, 1)."""
+
+    default_name = "poisson"
+    direction = "down"
+
+    def _values(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+        y_true, y_pred = aligned("Poisson", y_true, y_pred)
+        p = y_pred.astype(np.float64)
+        return p - y_true * np.log(p + _EPSILON)

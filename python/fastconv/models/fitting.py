@@ -22,6 +22,7 @@ from fastconv.models.compiled import already_training
 from fastconv.models.device_data import plan_key
 from fastconv.models.pipeline import Finished, Pipeline, UpdateCount
 from fastconv.models.plans import ModelPlan, StepArrays
+from fastconv.models.raw_pixels import warn_of_raw_pixels
 from fastconv.models.scoring import Scoring, as_result
 from fastconv.ops import _numbers
 
@@ -114,6 +115,7 @@ class Fitting(Scoring):
                 data = x
             else:
                 data = self._array_batches("fit", x, y, sample_weight, class_weight, batch_size)
+                warn_of_raw_pixels(self, data.x)
                 if split:
                     data, validation_data = data.split(split)
                 data.limit("fit", "steps_per_epoch", steps)
@@ -261,7 +263,7 @@ class Fitting(Scoring):
         """Everything that a training step reads from the host."""
         self._load(arrays, x, y, weights)
         for seed in plan.seeds:
-            seed.renew(self.optimizer.iterations, self._epoch)
+            seed.renew(self.optimizer.steps, self._epoch)
         assert self._optimizer_state is not None
         self._optimizer_state.prepare_step()
 
@@ -284,6 +286,6 @@ class Fitting(Scoring):
             self._fill(plan, plan, x, y, weights)
             passed = plan.run()
             self._judge(plan, passed, "")
-            self.optimizer.iterations += passed
+            self.optimizer.steps += passed
             self._meters.update(plan, weights)
             return as_result(self._meters.results(), return_dict)

@@ -66,8 +66,12 @@ class OptimizerState:
 
     def slot_names(self, variable: Variable) -> list[str]:
         """What may be kept for a variable."""
-        averaging = self._averaging(variable)
-        return [*self.part_for(variable).slots(), *([averaging.slot] if averaging else [])]
+        part, averaging = self.part_for(variable), self._averaging(variable)
+        return [
+            *part.slots(),
+            *([part.accumulation.slot] if part.accumulation else []),
+            *([averaging.slot] if averaging else []),
+        ]
 
     def slot(self, variable: Variable, name: str) -> Variable:
         """A slot, made with its initial values when first asked for."""
@@ -76,10 +80,14 @@ class OptimizerState:
             gather([variable])
             assert variable.buffer is not None
             slots[name] = Variable.at(self._buffer(variable.buffer, name), variable.offset, variable.shape, name)
-            slots[name].array[...] = (
-                self.part_for(variable).slots().get(name, variable.array)
-            )  # averages begin as weights
+            slots[name].array[...] = self._initial(variable, name)
         return slots[name]
+
+    def _initial(self, variable: Variable, name: str) -> Any:
+        part = self.part_for(variable)
+        if part.accumulation is not None and name == part.accumulation.slot:
+            return 0.0
+        return part.slots().get(name, variable.array)  # averages begin as weights
 
     def _buffer(self, buffer: Buffer, name: str) -> Buffer:
         if (buffer, name) not in self._buffers:
@@ -120,20 +128,36 @@ class OptimizerState:
         runs: list[Run] = []
         self.averaged = {}
         for part, variables in self.by_part(gradients).items():
-            for run in runs_of({v: gradients[v] for v in variables}):
-                updates += [*self._unscaling(run), *self._clipping(part, run), self._update(part, run)]
+            own = runs_of({v: gradients[v] for v in variables})
+            updates += [update for run in own for update in (*self._unscaling(run), *self._accumulation(part, run))]
+            updates += [update for run in own for update in self._clipping(part, run)]
+            updates += self._global_clipping(part, own)
+            for run in own:
+                updates += self._update(part, run)
                 updates += self._average(self.optimizer.averaging or part.averaging, run)
-                runs.append(run)
+                updates += [_constrained(v) for v in run.variables if v.constraint is not None]
+            runs += own
         if self.optimizer.averaging is not None and self.optimizer.averaging.moving_statistics:
             updates += [update for run in statistics for update in self._average(self.optimizer.averaging, run)]
         return updates, runs
 
-    def _update(self, part: Any, run: Run) -> Update:
-        kernel = part.kernel
-        spec = _cpu.VectorSpec.make(run.value.dtype, kernel, run.value.shape)
-        slots = self._slots_of(run, part.slots())
-        missing = len(_cpu.signatures()[kernel].split("->")[1].split()) - 1 - len(slots)
-        return Update(kernel, spec, [run.value, self._numbers(part), run.of(run.buffer), *slots, *[None] * missing])
+    def _update(self, part: Any, run: Run) -> list[Update]:
+        """One call for the run, or for each of its variables where the rule looks at whole ones."""
+        kernel, names = part.kernel, list(part.slots())
+        missing = len(_cpu.signatures()[kernel].split("->")[1].split()) - 1 - len(names)
+        updates = []
+        for one in _single(run) if part.whole_variables else [run]:
+            spec = _cpu.VectorSpec.make(one.value.dtype, kernel, one.value.shape)
+            tensors: list[Any] = [one.value, self._numbers(part), one.of(one.buffer), *self._slots_of(one, names)]
+            updates.append(Update(kernel, spec, [*tensors, *[None] * missing]))
+        return updates
+
+    def _accumulation(self, part: Any, run: Run) -> list[Update]:
+        if part.accumulation is None:
+            return []
+        spec = _cpu.VectorSpec.make(run.value.dtype, "gradient_accumulate", run.value.shape)
+        (total,) = self._slots_of(run, [part.accumulation.slot])
+        return [Update("gradient_accumulate", spec, [self._numbers(part.accumulation), run.value, total])]
 
     def _average(self, averaging: Averaging | None, run: Run) -> list[Update]:
         if averaging is None:
@@ -163,6 +187,35 @@ class OptimizerState:
             for g in gradients
         ]
 
+    def _global_clipping(self, part: Any, runs: Sequence[Run]) -> list[Update]:
+        """The squares of all gradients are summed before any is changed."""
+        if part.global_clipnorm is None or not runs:
+            return []
+        dtypes = {run.value.dtype for run in runs}
+        if len(dtypes) > 1:
+            raise ValueError(
+                f"[fit] global_clipnorm takes weights of one type: expected one dtype, got {sorted(dtypes)}. Give every layer the "
+                "same dtype policy, or use clipnorm."
+            )
+        (dtype,) = dtypes
+        updates: list[Update] = []
+        total: Value | None = None
+        for run in runs:
+            squares = Value((1,), dtype, name="squares")
+            spec = _cpu.VectorSpec.make(dtype, "dot", run.value.shape)
+            updates.append(Update("dot", spec, [run.value, run.value, squares]))
+            if total is not None:
+                total, before = Value((1,), dtype, name="squares"), total
+                add = _cpu.BinarySpec.make(dtype, "add", (1,), (1,))
+                updates.append(Update("binary_forward", add, [before, squares, total]))
+            else:
+                total = squares
+        limit = self._limits.setdefault((part, "global"), np.array([part.global_clipnorm], np.float64))
+        for run in runs:
+            spec = _cpu.VectorSpec.make(dtype, "gradient_shrink", run.value.shape)
+            updates.append(Update("gradient_shrink", spec, [limit, total, run.value]))
+        return updates
+
     def _numbers(self, rule: Any) -> np.ndarray:
         return self._hyper.setdefault(rule, np.zeros(8, np.float64))
 
@@ -170,7 +223,7 @@ class OptimizerState:
 
     def prepare_step(self) -> None:
         """Writes the numbers of the next step."""
-        step = self.optimizer.iterations + 1
+        step = self.optimizer.steps + 1
         for rule, array in self._hyper.items():
             array[:] = rule.hyper(step)
         scale = self.optimizer.dynamic_scale
@@ -200,3 +253,19 @@ class OptimizerState:
         """The weights become their averages, where there are any."""
         for variable, name in self.averaged.items():
             variable.array[...] = self.slot(variable, name).array
+
+
+def _single(run: Run) -> list[Run]:
+    """The variables of a run, each as a run of its own."""
+    if not run.parts:
+        return [run]
+    return [
+        Run(run.buffer, variable.offset, variable.offset + variable.size, (variable,), value, {})
+        for variable, value in zip(run.variables, run.parts, strict=True)
+    ]
+
+
+def _constrained(variable: Variable) -> Update:
+    """What a variable's constraint does behind every step."""
+    kernel, spec = variable.constraint.lowered(variable.dtype, variable.shape)
+    return Update(kernel, spec, [variable])

@@ -26,7 +26,7 @@ class Finished(NamedTuple):
 
 
 class UpdateCount:
-    """Keeps ``optimizer.iterations`` equal to the updates that have happened, however a training ends."""
+    """Keeps ``optimizer.steps`` equal to the updates that have happened, however a training ends."""
 
     def __init__(self, optimizer: Any) -> None:
         self._optimizer = optimizer
@@ -34,20 +34,20 @@ class UpdateCount:
     def begin(self, plan: ModelPlan) -> None:
         """Runs of ``plan`` are to come; none is under way."""
         self._start, self._runs = plan.plan.updates, 0
-        self._mark = self._optimizer.iterations, 0
+        self._mark = self._optimizer.steps, 0
 
     def expect(self) -> None:
         """One more run is about to be queued: counted now, since the numbers of the next depend on it."""
-        self._mark = self._optimizer.iterations, self._runs  # what a callback may have set, and for which run
+        self._mark = self._optimizer.steps, self._runs  # what a callback may have set, and for which run
         self._runs += 1
-        self._optimizer.iterations += 1
+        self._optimizer.steps += 1
 
     def correct(self, plan: ModelPlan) -> None:
         """No run of ``plan`` is under way any more: those that were expected and did not happen do not count."""
         iterations, runs = self._mark
         happened = plan.plan.updates - self._start
         if happened != self._runs:
-            self._optimizer.iterations = iterations + happened - runs
+            self._optimizer.steps = iterations + happened - runs
         self.begin(plan)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastconv import _cpu, config, ops
 from fastconv.autodiff import gradients
-from fastconv.graph import Value, tracing
+from fastconv.graph import Traced, Value, nodes_behind, tracing
 from fastconv.losses import Loss
 from fastconv.models.optimizer_state import OptimizerState
 from fastconv.plan import Plan, arena_bytes
@@ -185,9 +185,9 @@ def _sources(inputs: Sequence[Value], stored: Stored) -> Sources | None:
 
 
 class _Losses:
-    """The loss part of a graph: targets in, one weighted total per output."""
+    """The loss part of a graph: targets in, one weighted total per output, and what regularizers add."""
 
-    def __init__(self, losses: Sequence[Loss | None], outputs: Sequence[Value]) -> None:
+    def __init__(self, model: Any, losses: Sequence[Loss | None], outputs: Sequence[Value], traced: Traced) -> None:
         self.targets: list[Value] = []
         self.weights: list[Value] = []
         self.totals: list[Value] = []
@@ -195,8 +195,9 @@ class _Losses:
         for i, (loss, output) in enumerate(zip(losses, outputs, strict=True)):
             if loss is not None:
                 self._add(loss, output, i)
+        self.penalties = [*traced.losses, *_weight_penalties(model)]
         total = self.totals[0]
-        for other in self.totals[1:]:
+        for other in [*self.totals[1:], *self.penalties]:
             total = ops.add(total, other)
         self.total = total
 
@@ -222,15 +223,35 @@ def loss_plan(
     model: Any, losses: Sequence[Loss | None], shapes: Sequence[tuple[int, ...]], batch: int, stored: Stored = ()
 ) -> ModelPlan:
     """Forward in inference mode, and the losses."""
-    with tracing():
+    with tracing() as traced:
         inputs = _input_values(shapes, model.dtype, batch)
         outputs = _call(model, inputs, training=False)
-        part = _Losses(losses, outputs)
+        part = _Losses(model, losses, outputs, traced)
     kept = [*outputs, *part.totals, part.total]
     gather_weights(model)
     sources = _sources([*inputs, *part.targets], stored)
     plan = Plan([*inputs, *part.targets, *part.weights], kept, sources=sources)
     return ModelPlan(plan, inputs, outputs, part.targets, part.weights, part.totals, part.total, sources=sources)
+
+
+def _weight_penalties(model: Any) -> list[Value]:
+    """What the regularizers of the weights that are trained give, each once."""
+    weights = dict.fromkeys(model.trainable_weights)
+    return [_checked_penalty(w, w.regularizer(w)) for w in weights if w.regularizer is not None]
+
+
+def _checked_penalty(weight: Variable, penalty: Any) -> Value:
+    if not isinstance(penalty, Value) or penalty.shape != (1,):
+        raise ValueError(
+            f"[fit] the regularizer of {weight.name} must give one number: expected a value of shape (1,), got "
+            f"{getattr(penalty, 'shape', penalty)!r}. Compute it with fastconv.ops, e.g. ops.penalty(w, l2=0.1)."
+        )
+    return penalty
+
+
+def _one(dtype: str) -> Variable:
+    """The cotangent of what is part of the loss as it is."""
+    return Variable(np.ones(1, dtype), "one", trainable=False)
 
 
 class _TrainingGraph:
@@ -247,13 +268,15 @@ class _TrainingGraph:
     ) -> None:
         variables = model.trainable_weights
         self.seeds = model.seeds
-        with tracing() as assignments:
+        with tracing() as traced:
             self.inputs = _input_values(shapes, model.dtype, batch)
             self.outputs = _call(model, self.inputs, training=training)
-            self.losses = part = _Losses(losses, self.outputs)
-            cotangents = part.weights if optimizer is None else optimizer.scaled(part.weights)
-            found = gradients(part.per_sample, cotangents, variables)
-        self.assignments = dict(assignments)
+            self.losses = part = _Losses(model, losses, self.outputs, traced)
+            cotangents = [*part.weights, *(_one(penalty.dtype) for penalty in part.penalties)]
+            if optimizer is not None:
+                cotangents = optimizer.scaled(cotangents)
+            found = gradients([*part.per_sample, *part.penalties], cotangents, variables)
+        self.assignments = dict(traced)
         self.gradients = {v: g for v, g in zip(variables, found, strict=True) if g is not None}
         if not self.gradients:
             raise ValueError(
@@ -288,6 +311,7 @@ def train_plan(
             stacklevel=2,
         )
     graph = _TrainingGraph(model, losses, shapes, batch, optimizer=optimizer)
+    _refuse_thresholds(graph)
     gather_weights(model)
     assignments = runs_of(graph.assignments)
     updates, runs = optimizer.step(graph.gradients, assignments)
@@ -297,6 +321,18 @@ def train_plan(
         graph.feeds, graph.results, graph.losses.total, updates, assignments, parts, streams=True, sources=sources
     )
     return graph.with_plan(plan, sources=sources)
+
+
+def _refuse_thresholds(graph: _TrainingGraph) -> None:
+    """ValueError where a gradient would have to pass a threshold: it is zero behind one, and nothing there would learn."""
+    for node in nodes_behind(graph.gradients.values()):
+        activation = node.attrs.get("activation") or ("", 0)
+        if "backward" in node.op.name and activation[0] == "threshold":
+            raise ValueError(
+                "[fit] a threshold has no slope to learn by: expected activations with a gradient before the loss, got "
+                "'threshold' (or 'step') above a trainable weight. Train with sigmoid or relu, or by the perceptron's rule "
+                "(examples/perceptron.py)."
+            )
 
 
 def gradient_plan(

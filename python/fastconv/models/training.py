@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fastconv import ops
 from fastconv.layers.base import Layer
 from fastconv.models import plans
@@ -35,6 +37,51 @@ class Trainable(Fitting):
             assert plan.total is not None
             paths = {variable: path for path, variable in self.weights_by_path().items()}
             return float(plan.total[0]), {paths[v]: g.copy() for v, g in plan.gradients.items()}
+
+    def input_gradients(self, x: Any, dy: Any = None, *, layer: str | None = None, logits: bool = False) -> Any:
+        """Gradient of ``sum(dy * outputs)`` for the inputs, in inference mode; nothing is changed.
+
+        Args:
+            x: an array (N, ...), or a list with one per input.
+            dy: what each cell of the outputs counts, of their shape: a one-hot row asks for one class. Ones by default.
+            layer: the name of a layer; then the gradient is for what it gives (in its last call, where it is shared).
+            logits: differentiate what goes into the last softmax or sigmoid instead of what comes out, where the model ends
+                in one: scores that do not compete, as pictures of what a model looks at want them.
+
+        Returns:
+            An array of x's shape and the model's dtype, or a list; with ``layer``, of the shape of its output.
+
+        Raises:
+            ValueError: for other shapes, or a name that no layer has.
+
+        Example:
+            >>> import numpy as np
+            >>> from fastconv import layers, models
+            >>> model = models.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="ones")])
+            >>> model.input_gradients(np.zeros((1, 2)))
+            array([[1., 1.]], dtype=float32)
+        """
+        from fastconv.models.input_gradients import input_gradients
+
+        return input_gradients(self, x, dy, layer, logits)
+
+    def gradient_norms(self, x: Any, y: Any, sample_weight: Any = None, training: bool = False) -> dict[str, float]:
+        """Euclidean length of every weight's gradient, in the order of the layers: where it vanishes, nothing is learnt.
+
+        Arguments as for :meth:`gradients`.
+
+        Returns:
+            ``{"layer/weight": norm}``.
+        """
+        _, found = self.gradients(x, y, sample_weight, training)
+        return {path: float(np.linalg.norm(gradient.astype(np.float64))) for path, gradient in found.items()}
+
+    def sparsity(self, x: Any) -> dict[str, float]:
+        """The share of each layer's outputs that are exactly 0 for a batch, such as units that relu keeps silent."""
+        return {
+            name: float(np.mean([np.mean(np.asarray(part) == 0) for part in as_list(output)]))
+            for name, output in self.activations(x).items()
+        }
 
     def activations(self, x: Any) -> dict[str, Any]:
         """Every layer's output for a batch, by the layer's name, in inference mode."""
@@ -79,11 +126,64 @@ class Trainable(Fitting):
             "See summary()."
         )
 
-    def summary(self, print_fn: Any = print, batch_size: int = 32) -> None:
-        """Prints layers, output shapes, parameter counts, and the memory that a batch needs."""
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Any = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Any = None,
+        batch_size: int = 32,
+    ) -> None:
+        """Prints layers, output shapes, parameter counts, operations of a sample, and the memory that a batch needs.
+
+        Args:
+            line_length: characters per line at most; the cells of wide columns are broken. By default as many as they need.
+            positions: Keras's ends of columns; None, since columns are as wide as what stands in them.
+            print_fn: called once with the whole text, instead of ``print``.
+            expand_nested: also the layers of models inside.
+            show_trainable: also whether the weights of each layer take part in training.
+            layer_range: two names (or regular expressions): the layers from one to the other.
+            batch_size: of the batch whose memory is told.
+
+        Raises:
+            ValueError: for positions, or a range that names no layers.
+        """
         from fastconv.models.summary import summary_text
 
-        print_fn(summary_text(self, _numbers.as_count("summary", "batch_size", batch_size)))
+        if positions is not None:
+            raise ValueError(
+                f"[summary] columns are as wide as their cells: expected positions=None, got {positions!r}. Use line_length."
+            )
+        batch = _numbers.as_count("summary", "batch_size", batch_size)
+        length = None if line_length is None else _numbers.as_count("summary", "line_length", line_length)
+        text = summary_text(self, batch, length, expand_nested, show_trainable, layer_range)
+        (print if print_fn is None else print_fn)(text)
+
+    def _repr_html_(self) -> str:
+        """The summary and the graph of layers, for notebooks."""
+        from fastconv.models.summary import summary_html
+
+        return summary_html(self)
+
+    def plot(self, path: Any, *, rankdir: str = "TB", expand_nested: bool = False) -> None:
+        """Writes the graph of the layers, with names, shapes and parameters, as SVG (``*.svg``).
+
+        :func:`fastconv.utils.plot_model` is Keras's function for it, with a switch for each of these.
+
+        Args:
+            path: of the file.
+            rankdir: "TB", inputs at the top, or "LR", at the left.
+            expand_nested: draw what is inside of models inside.
+
+        Raises:
+            ValueError: for another file ending, or a model with a call of its own. OSError: if the file cannot be written.
+        """
+        from fastconv.utils import plot_model
+
+        shown = {"show_shapes": True, "show_layer_names": True, "show_params": True}
+        plot_model(self, path, rankdir=rankdir, expand_nested=expand_nested, **shown)
 
     # Files.
 

@@ -21,14 +21,20 @@ from fastconv.ops.dropout import *
 from fastconv.ops.dropout import __all__ as _dropout
 from fastconv.ops.elementwise import *
 from fastconv.ops.elementwise import __all__ as _elementwise
+from fastconv.ops.embedding import *
+from fastconv.ops.embedding import __all__ as _embedding
 from fastconv.ops.loss import *
 from fastconv.ops.loss import __all__ as _loss
 from fastconv.ops.noise import *
 from fastconv.ops.noise import __all__ as _noise
 from fastconv.ops.norm import *
 from fastconv.ops.norm import __all__ as _norm
+from fastconv.ops.penalty import *
+from fastconv.ops.penalty import __all__ as _penalty
 from fastconv.ops.pool import *
 from fastconv.ops.pool import __all__ as _pool
+from fastconv.ops.recurrent import *
+from fastconv.ops.recurrent import __all__ as _recurrent
 from fastconv.ops.resize import *
 from fastconv.ops.resize import __all__ as _resize
 from fastconv.ops.shaping import *
@@ -45,11 +51,14 @@ __all__ = [
     *_dense,
     *_dropout,
     *_elementwise,
+    *_embedding,
     *_loss,
     *_noise,
     *_norm,
+    *_penalty,
     *_pool,
     *_resize,
+    *_recurrent,
     *_shaping,
     *_warp,
 ]

@@ -11,24 +11,36 @@ from typing import Any
 
 from fastconv import _lookup
 from fastconv.optimizers import schedules
+from fastconv.optimizers.adadelta import Adadelta
 from fastconv.optimizers.adagrad import Adagrad
 from fastconv.optimizers.adam import Adam, AdamW
+from fastconv.optimizers.adamax import Adamax
 from fastconv.optimizers.base import Optimizer
+from fastconv.optimizers.ftrl import Ftrl
+from fastconv.optimizers.lamb import Lamb
+from fastconv.optimizers.lion import Lion
 from fastconv.optimizers.lookahead import Lookahead
 from fastconv.optimizers.loss_scale import LossScaleOptimizer
 from fastconv.optimizers.multi import MultiOptimizer, OptimizerMap
+from fastconv.optimizers.nadam import Nadam
 from fastconv.optimizers.rmsprop import RMSprop
 from fastconv.optimizers.sgd import SGD, TorchSGD
 from fastconv.optimizers.wrapper import Wrapper
 
 __all__ = [
     "SGD",
+    "Adadelta",
     "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
+    "Ftrl",
+    "Lamb",
+    "Lion",
     "Lookahead",
     "LossScaleOptimizer",
     "MultiOptimizer",
+    "Nadam",
     "Optimizer",
     "OptimizerMap",
     "RMSprop",
@@ -39,7 +51,8 @@ __all__ = [
     "serialize",
 ]
 
-_KNOWN = _lookup.table([SGD, TorchSGD, Adam, AdamW, RMSprop, Adagrad, MultiOptimizer, Lookahead, LossScaleOptimizer])
+_RULES = (SGD, TorchSGD, Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Nadam, RMSprop)
+_KNOWN = _lookup.table([*_RULES, MultiOptimizer, Lookahead, LossScaleOptimizer])
 
 
 def get(identifier: Any) -> Optimizer:

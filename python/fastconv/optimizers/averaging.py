@@ -36,9 +36,16 @@ class Averaging:
 
 
 class MovingAverage(Averaging):
-    """The exponential moving average of Keras's ``use_ema``: its first value is the weight after the first step."""
+    """The exponential moving average of Keras's ``use_ema``: its first value is the weight after the first step.
 
-    def __init__(self, op: str, momentum: float, overwrite_frequency: int | None):
+    Args:
+        op: of the optimizer, for messages.
+        momentum, overwrite_frequency: as ``ema_momentum`` and ``ema_overwrite_frequency``.
+        period: steps from one update to the next; as in Keras every step renews the average, and updates are counted.
+    """
+
+    def __init__(self, op: str, momentum: float, overwrite_frequency: int | None, period: int = 1):
+        self.period = period
         self.momentum = _arguments.real(op, "ema_momentum", momentum, least=0, most=1)
         self.overwrite_frequency = (
             None
@@ -47,5 +54,6 @@ class MovingAverage(Averaging):
         )
 
     def hyper(self, step: int) -> np.ndarray:
-        overwrites = self.overwrite_frequency is not None and step % self.overwrite_frequency == 0
-        return numbers(self.momentum if step > 1 else 0.0, overwrites)
+        updates = (step - 1) // self.period
+        overwrites = self.overwrite_frequency is not None and (updates + 1) % self.overwrite_frequency == 0
+        return numbers(self.momentum if updates else 0.0, overwrites)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastconv import _arguments, schedules
+from fastconv.optimizers.accumulation import Accumulation
 from fastconv.optimizers.averaging import HYPER_SIZE, Averaging, MovingAverage, numbers
 from fastconv.schedules import LearningRateSchedule
 
@@ -19,8 +20,6 @@ __all__ = ["HYPER_SIZE", "Optimizer"]
 _SWITCHED_OFF: dict[str, tuple[Any, ...]] = {
     "amsgrad": (False,),
     "decay": (0, 0.0),
-    "global_clipnorm": (None,),
-    "gradient_accumulation_steps": (None,),
     "jit_compile": (True, False, "auto"),
     "loss_scale_factor": (None,),
 }
@@ -37,7 +36,11 @@ class Optimizer:
         learning_rate: finite and > 0, or a :class:`~fastconv.schedules.LearningRateSchedule`.
         weight_decay: >= 0, or None for none.
         clipnorm: > 0: a gradient whose Euclidean norm is larger is scaled down to it, variable by variable.
-        clipvalue: > 0: every gradient element is cut to [-clipvalue, clipvalue]. Not together with clipnorm.
+        clipvalue: > 0: every gradient element is cut to [-clipvalue, clipvalue].
+        global_clipnorm: > 0: where the Euclidean norm of all gradients together is larger, all are scaled down to it. One kind
+            of clipping can be used.
+        gradient_accumulation_steps: k >= 2: weights are updated in every k-th step, by the mean of the gradients since the last
+            update; see :attr:`iterations`. None: in every step.
         name: of the optimizer.
         use_ema: whether an exponential moving average of the weights is kept, which they become at the end of ``fit``:
             ``average = ema_momentum * average + (1 - ema_momentum) * w`` after each step, and w after the first.
@@ -56,7 +59,10 @@ class Optimizer:
     # What the loss is multiplied by before it is differentiated; None: a loss is taken as it is.
     dynamic_scale: float | None = None
     averaging: Averaging | None = None  # what else happens to the weights after each step
-    iterations: int
+    accumulation: Accumulation | None = None  # what happens to the gradients before
+    # Whether a rule looks at a variable as a whole, so that each needs a call of its own.
+    whole_variables: ClassVar[bool] = False
+    steps: int
 
     def __init__(
         self,
@@ -69,25 +75,49 @@ class Optimizer:
         use_ema: bool = False,
         ema_momentum: float = 0.99,
         ema_overwrite_frequency: int | None = None,
+        global_clipnorm: float | None = None,
+        gradient_accumulation_steps: int | None = None,
         **other: Any,
     ):
         op = self._op = type(self).__name__
         self.name = self.default_name if name is None else _arguments.text(op, "name", name)
-        self.iterations = 0
+        self.steps = 0
         self._learning_rate = self._checked_rate(self._alias(learning_rate, other))
         self.weight_decay = self._optional("weight_decay", weight_decay, least=0)
         self.clipnorm = self._optional("clipnorm", clipnorm, above=0)
         self.clipvalue = self._optional("clipvalue", clipvalue, above=0)
-        if clipnorm is not None and clipvalue is not None:
+        self.global_clipnorm = self._optional("global_clipnorm", global_clipnorm, above=0)
+        if sum(limit is not None for limit in (clipnorm, clipvalue, global_clipnorm)) > 1:
             raise ValueError(
-                f"[{op}] only one kind of clipping can be used: expected clipnorm or clipvalue, "
-                f"got clipnorm={clipnorm}, clipvalue={clipvalue}. Leave one of them out."
+                f"[{op}] only one kind of clipping can be used: expected clipnorm or clipvalue or global_clipnorm, "
+                f"got clipnorm={clipnorm}, clipvalue={clipvalue}, global_clipnorm={global_clipnorm}. Leave the others out."
             )
+        self.gradient_accumulation_steps = gradient_accumulation_steps
+        self.accumulation = None
+        if gradient_accumulation_steps is not None:
+            self.accumulation = Accumulation(op, gradient_accumulation_steps)
         self.use_ema = _arguments.boolean(op, "use_ema", use_ema)
-        average = MovingAverage(op, ema_momentum, ema_overwrite_frequency)
+        average = MovingAverage(op, ema_momentum, ema_overwrite_frequency, self.period)
         self.ema_momentum, self.ema_overwrite_frequency = average.momentum, average.overwrite_frequency
         self.averaging = average if use_ema else None
         self._refuse(other)
+
+    @property
+    def period(self) -> int:
+        """Training steps from one update of the weights to the next."""
+        return self.gradient_accumulation_steps or 1
+
+    @property
+    def iterations(self) -> int:
+        """Updates done: ``steps`` of the training, divided by gradient_accumulation_steps where there are any.
+
+        As in Keras, schedules count steps, and what a rule calls t and ema_overwrite_frequency count updates.
+        """
+        return self.steps // self.period
+
+    @iterations.setter
+    def iterations(self, value: int) -> None:
+        self.steps = value * self.period
 
     # What a plan reads.
 
@@ -106,9 +136,12 @@ class Optimizer:
             step: counted from 1; a schedule is called with ``step - 1``.
 
         Returns:
-            float64 (8,) in the kernel's layout, the rest 0.
+            float64 (8,) in the kernel's layout, the rest 0; the last is 1 in a step that only gathers gradients.
         """
-        return numbers(*self._hyper(self._rate_at(step - 1), step))
+        update = (step - 1) // self.period + 1
+        found = numbers(*self._hyper(self._rate_at(step - 1), update))
+        found[-1] = step % self.period != 0
+        return found
 
     def clip(self) -> tuple[float, float]:
         """``(clipvalue, clipnorm)``, infinite where there is none."""
@@ -116,7 +149,7 @@ class Optimizer:
 
     def state(self) -> dict[str, Any]:
         """What changes from step to step, beside the slots, as JSON types."""
-        return {"iterations": self.iterations}
+        return {"iterations": self.steps}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Goes on from :meth:`state`'s result.
@@ -129,9 +162,10 @@ class Optimizer:
                 f"[load] the optimizer's state must be that of {self._op}: expected iterations, got {', '.join(state) or 'nothing'}. "
                 "Load with compile=False."
             )
-        self.iterations = _arguments.integer("load", "iterations", state["iterations"], least=0)
+        self.steps = _arguments.integer("load", "iterations", state["iterations"], least=0)
 
     def _hyper(self, rate: float, step: int) -> list[float]:
+        """At most 7 numbers; ``step`` counts updates from 1."""
         raise NotImplementedError(f"[{self._op}] an optimizer must define _hyper(rate, step).")
 
     # The learning rate.
@@ -139,7 +173,7 @@ class Optimizer:
     @property
     def learning_rate(self) -> float:
         """The rate of the next step; set it to a number, or to a schedule."""
-        return self._rate_at(self.iterations)
+        return self._rate_at(self.steps)
 
     @learning_rate.setter
     def learning_rate(self, value: float | LearningRateSchedule) -> None:
@@ -206,9 +240,11 @@ class Optimizer:
             "weight_decay": self.weight_decay,
             "clipnorm": self.clipnorm,
             "clipvalue": self.clipvalue,
+            "global_clipnorm": self.global_clipnorm,
             "use_ema": self.use_ema,
             "ema_momentum": self.ema_momentum,
             "ema_overwrite_frequency": self.ema_overwrite_frequency,
+            "gradient_accumulation_steps": self.gradient_accumulation_steps,
         }
 
     @classmethod

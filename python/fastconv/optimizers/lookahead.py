@@ -30,7 +30,7 @@ class Lookahead(Wrapper):
 
     Args:
         optimizer: what makes the steps: any but another Lookahead, or one with ``use_ema``.
-        sync_period: steps from one meeting to the next, >= 1.
+        sync_period: updates from one meeting to the next, >= 1.
         slow_step_size: the share of the way, 0 to 1; or a schedule, called with the number of steps done.
         moving_statistics: whether the moving means and variances of batch normalisation go along with the weights.
         name: of the optimizer.
@@ -63,6 +63,7 @@ class Lookahead(Wrapper):
         self.slow_step_size = slow_step_size
         self.moving_statistics = _arguments.boolean(self._op, "moving_statistics", moving_statistics)
         self.averaging = _SlowWeights(self)
+        _ = self.period  # refuses optimizers that do not update together
 
     @property
     def optimizers(self) -> list[Optimizer]:
@@ -108,9 +109,10 @@ class _SlowWeights(Averaging):
         self.moving_statistics = owner.moving_statistics
 
     def hyper(self, step: int) -> np.ndarray:
-        if step % self._owner.sync_period:
+        updates, rest = divmod(step, self._owner.period)
+        if rest or updates % self._owner.sync_period:
             return numbers(1.0, False)
         size = self._owner.slow_step_size
         if isinstance(size, LearningRateSchedule):
-            size = _arguments.real("Lookahead", f"slow_step_size after step {step}", size(step), least=0, most=1)
+            size = _arguments.real("Lookahead", f"slow_step_size after step {step}", size(updates), least=0, most=1)
         return numbers(1.0 - size, True)

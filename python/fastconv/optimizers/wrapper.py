@@ -23,14 +23,29 @@ class Wrapper(Optimizer):
         raise NotImplementedError(f"[{self._op}] a wrapper must define optimizers.")
 
     @property
-    def iterations(self) -> int:  # type: ignore[override]  # an attribute of other optimizers
+    def steps(self) -> int:  # type: ignore[override]  # an attribute of other optimizers
         """Steps done; all the optimizers inside count alike."""
-        return self.optimizers[0].iterations
+        return self.optimizers[0].steps
 
-    @iterations.setter
-    def iterations(self, value: int) -> None:
+    @steps.setter
+    def steps(self, value: int) -> None:
         for optimizer in self.optimizers:
-            optimizer.iterations = value
+            optimizer.steps = value
+
+    @property
+    def period(self) -> int:
+        """Steps from one update to the next.
+
+        Raises:
+            ValueError: unless it is the same for all the optimizers inside.
+        """
+        periods = {optimizer.period for optimizer in self.optimizers}
+        if len(periods) > 1:
+            raise ValueError(
+                f"[{self._op}] the optimizers inside must update together: expected one gradient_accumulation_steps, got "
+                f"{sorted(periods)}. Give them the same."
+            )
+        return periods.pop()
 
 
 def optimizer_from(value: Any) -> Optimizer:

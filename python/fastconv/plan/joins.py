@@ -1,4 +1,5 @@
-"""Gradients that meet where two nodes read one value: a convolution's gradient adds the other one to what it stores.
+"""Gradients that meet where two nodes read one value: a convolution's gradient, or that of a regularizer, adds the other one
+to what it stores.
 
 The sum of two numbers does not depend on their order, so this is exact. The gate of an activation may then follow
 (:mod:`fastconv.plan.gates` comes after).
@@ -8,13 +9,16 @@ from __future__ import annotations
 
 from fastconv.graph import Node
 from fastconv.ops import conv, elementwise
+from fastconv.ops.penalty import BACKWARD as PENALTY_BACKWARD
 from fastconv.plan.rewrite import Rewriting, derived
 
 __all__ = ["join_gradients"]
 
+_ADDING = (conv.BACKWARD_INPUT, PENALTY_BACKWARD)
+
 
 def join_gradients(graph: Rewriting) -> None:
-    """Every sum of a convolution's input gradient and another value of its shape becomes one kernel."""
+    """Every sum of a convolution's input gradient, or a penalty's, and another value of its shape becomes one kernel."""
     for node in list(graph.nodes):
         if node.op is elementwise.FORWARD and node.attrs["kind"] == "add":
             _join(graph, node)
@@ -25,9 +29,10 @@ def _join(graph: Rewriting, node: Node) -> None:
     assert a is not None and b is not None
     for gradient, other in ((b, a), (a, b)):  # the later one first: it is the nearer
         maker = graph.maker(gradient)
-        if maker is None or maker.op is not conv.BACKWARD_INPUT or a.shape != b.shape:
+        if maker is None or maker.op not in _ADDING or a.shape != b.shape or a.dtype != b.dtype:
             continue
-        dy, w, gate, addend = maker.inputs
-        if gate is None and addend is None and graph.only_reader(gradient) is node:
-            graph.replace([maker, node], [derived(maker.op, [dy, w, None, other], maker.attrs, node.outputs)])
+        *inputs, addend = maker.inputs
+        gated = maker.op is conv.BACKWARD_INPUT and inputs[2] is not None
+        if not gated and addend is None and graph.only_reader(gradient) is node:
+            graph.replace([maker, node], [derived(maker.op, [*inputs, other], maker.attrs, node.outputs)])
             return

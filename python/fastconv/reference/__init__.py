@@ -79,6 +79,10 @@ from .elementwise import (
     subtract,
     subtract_backward,
 )
+from .embedding import (
+    embedding,
+    embedding_backward,
+)
 from .global_pool import (
     global_avg_pool2d,
     global_avg_pool2d_backward,
@@ -114,6 +118,8 @@ from .optimizers import (
     sgd_step,
     torch_sgd_step,
 )
+from .optimizers_adaptive import adamax_step, ftrl_step, lamb_step, lion_step, nadam_step
+from .penalty import norm_constraint_step, penalty, penalty_backward
 from .pool import (
     avg_pool2d,
     avg_pool2d_backward,
@@ -123,6 +129,14 @@ from .pool import (
     min_pool2d_backward,
     sum_pool2d,
     sum_pool2d_backward,
+)
+from .recurrent import (
+    gru,
+    gru_backward,
+    lstm,
+    lstm_backward,
+    simple_rnn,
+    simple_rnn_backward,
 )
 from .resize import resize2d, resize2d_backward, upsample, upsample_backward
 from .softmax import (
@@ -137,6 +151,7 @@ __all__ = [
     "adadelta_step",
     "adagrad_step",
     "adam_step",
+    "adamax_step",
     "adamw_step",
     "add",
     "add_backward",
@@ -167,8 +182,11 @@ __all__ = [
     "dropout_backward",
     "elu",
     "elu_backward",
+    "embedding",
+    "embedding_backward",
     "flatten",
     "flatten_backward",
+    "ftrl_step",
     "gaussian_noise",
     "gaussian_noise_backward",
     "gelu",
@@ -177,6 +195,8 @@ __all__ = [
     "global_avg_pool2d_backward",
     "global_max_pool2d",
     "global_max_pool2d_backward",
+    "gru",
+    "gru_backward",
     "hard_sigmoid",
     "hard_sigmoid_backward",
     "hard_swish",
@@ -187,12 +207,16 @@ __all__ = [
     "huber_backward",
     "kl_divergence",
     "kl_divergence_backward",
+    "lamb_step",
     "layer_norm",
     "layer_norm_backward",
     "leaky_relu",
     "leaky_relu_backward",
+    "lion_step",
     "log_softmax",
     "log_softmax_backward",
+    "lstm",
+    "lstm_backward",
     "max_pool2d",
     "max_pool2d_backward",
     "mean_absolute_error",
@@ -203,8 +227,12 @@ __all__ = [
     "min_pool2d_backward",
     "multiply",
     "multiply_backward",
+    "nadam_step",
+    "norm_constraint_step",
     "pad",
     "pad_backward",
+    "penalty",
+    "penalty_backward",
     "prelu",
     "prelu_backward",
     "relu",
@@ -223,6 +251,8 @@ __all__ = [
     "sigmoid_backward",
     "silu",
     "silu_backward",
+    "simple_rnn",
+    "simple_rnn_backward",
     "softmax",
     "softmax_backward",
     "softplus",

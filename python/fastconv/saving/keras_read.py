@@ -185,6 +185,11 @@ class ConfigReader:
         }
         return {"class": "Model", "config": described}
 
+    def _is_idle(self, entry: dict[str, Any], keyword: str) -> bool:
+        """Whether a layer does the same whatever a call says: Keras writes ``training`` of Resizing."""
+        cls = self._known.get(entry["class_name"])
+        return keyword == "training" and cls is not None and not cls.takes_training()
+
     def _calls(self, entry: dict[str, Any]) -> Iterator[tuple[tuple[str, int], tuple[list[Tensor], bool]]]:
         """``((layer, number), (inputs, whether they were given as a list))`` of every call of a layer."""
         name, nodes = entry["name"], entry.get("inbound_nodes")
@@ -197,7 +202,7 @@ class ConfigReader:
             where = f"a call of {name[:80]!r}"
             arguments, keywords = part(node, "args", list, where), part(node, "kwargs", dict, where)
             for key, value in keywords.items():
-                if value is not None and (key, value) != ("training", False):
+                if value is not None and (key, value) != ("training", False) and not self._is_idle(entry, key):
                     self.problems.append(
                         f"{entry['class_name'][:80]} {name[:80]!r} is called with {key[:80]}={str(value)[:80]}"
                     )

@@ -141,7 +141,7 @@ def read_state(model: Any, arrays: list[np.ndarray]) -> None:
             optimizer.learning_rate = float(arrays[1])
     except ValueError as error:
         raise Malformed(f"optimizer/vars/1: {error}") from None
-    optimizer.iterations = int(arrays[0])
+    optimizer.steps = int(arrays[0])
     for slot, array in checked:
         slot.array[...] = array
 
@@ -184,6 +184,10 @@ def _written_loss(loss: Any) -> dict[str, Any] | None:
         return None
     entry = losses.serialize(loss)
     config = dict(entry["config"])
+    if entry["class"] == "RootMeanSquaredError":
+        raise ValueError(
+            "[save] Keras has no loss of root mean squares: expected mean_squared_error, got RootMeanSquaredError."
+        )
     if config.pop("half", False):
         raise ValueError("[save] Keras has no halved squared error: expected half=False, got half=True.")
     config["reduction"] = "sum_over_batch_size"  # what training does here, whatever the object returns elsewhere
@@ -201,7 +205,7 @@ def _written_metric(entry: Any) -> Any:
 def write_state(model: Any) -> list[np.ndarray]:
     """The optimizer's step, learning rate and slots, in the order in which Keras keeps them."""
     optimizer = model.optimizer
-    head = [np.array(optimizer.iterations, np.int32)]
+    head = [np.array(optimizer.steps, np.int32)]
     if not _is_scheduled(optimizer):
         head.append(np.array(optimizer.learning_rate, np.float32))
     return [*head, *(slot.array for slot in _slots(model))]

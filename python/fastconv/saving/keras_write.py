@@ -79,6 +79,8 @@ class _Writer:
             if config.pop("approximate"):
                 self.problems.append(f"{title}: approximate=True")
             config["activation"] = "gelu"
+        if kind.startswith("SpatialDropout"):  # which Keras's constructor does not take
+            config.pop("trainable")
         if kind == "DepthwiseConv2D":
             config["depthwise_initializer"] = config.pop("kernel_initializer")
         for key, value in config.items():

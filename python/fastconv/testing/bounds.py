@@ -28,7 +28,7 @@ WINOGRAD_L2, WINOGRAD_MAX = 5e-6, 3e-5
 SPLIT_L2, SPLIT_MAX = 1e-5, 3e-5
 
 _LINEAR = ("conv2d", "conv2d_transpose", "dense", "avg_pool2d", "sum_pool2d", "global_avg_pool2d")
-_PRODUCTS = ("add", "subtract", "multiply", "prelu", "dropout", "leaky_relu")
+_PRODUCTS = ("add", "subtract", "multiply", "prelu", "dropout", "leaky_relu", "penalty")
 _CHOICES = (
     "max_pool2d",
     "min_pool2d",
@@ -40,9 +40,11 @@ _CHOICES = (
     "pad",
     "cast",
     "crop",
+    "embedding",
     "flatten",
     "reshape",
 )
+_RECURRENT = ("simple_rnn", "lstm", "gru")
 _LIBM = 8  # units of u for exp, tanh, erf and their kin, by polynomial or by libm
 _GELU_SLOPE = 4  # x²·φ(x) and the tanh form's cubic amplify the argument's rounding
 
@@ -81,6 +83,8 @@ def forward_bounds(case: Case, inputs: Inputs) -> tuple[Any, ...]:
         if case.op in ("add", "subtract"):
             return (2 * u * (magnitudes["a"] + magnitudes["b"]),)
         return (4 * u * np.abs(_float64(case, inputs)),)
+    if case.op in _RECURRENT:
+        return (_steps_error(magnitudes, u),) * len(_results(_float64(case, inputs)))
     if case.op in ("batch_norm", "layer_norm"):
         return _norm_forward(case, inputs, u)
     if case.op in ("softmax", "log_softmax"):
@@ -104,6 +108,10 @@ def backward_bounds(case: Case, dy: np.ndarray, inputs: Inputs) -> tuple[Any, ..
     dy64 = _abs64(dy)
     kwargs = {k: v for k, v in case.kwargs.items() if k != "activation"}
     f_backward = getattr(reference, f"{case.op}_backward")
+    if case.op == "embedding":
+        return None, (dy.size + 2) * u * f_backward(dy64, *_widened(inputs).values())[1]
+    if case.op in _RECURRENT:
+        return _steps_gradient_errors(case, dy64, magnitudes, u)
     if case.op in _LINEAR:
         totals = f_backward(dy64, *magnitudes.values(), **kwargs)
         n = _gradient_terms(case, dy)
@@ -154,7 +162,38 @@ def backward_bounds(case: Case, dy: np.ndarray, inputs: Inputs) -> tuple[Any, ..
     return (factor * _LIBM * u * dy64 * (1 + magnitudes["x"]),)
 
 
+def _growth(magnitudes: Inputs) -> float:
+    """What an error of the first step may have become in the last: every step multiplies with the recurrent weights, and a
+    gate with another number."""
+    through = 2 + magnitudes["recurrent_kernel"].sum(axis=0).max()
+    return float(through ** magnitudes["x"].shape[1])
+
+
+def _largest_sum(magnitudes: Inputs) -> float:
+    """Of the numbers that a step adds up, states being of the size of 1 or of their initial values."""
+    state = 1 + max((m.max(initial=0.0) for name, m in magnitudes.items() if name in ("h0", "c0")), default=0.0)
+    inputs = (magnitudes["x"] @ magnitudes["kernel"]).max(initial=0.0)
+    bias = magnitudes["bias"].max() if "bias" in magnitudes else 0.0
+    return float(inputs + bias + state * magnitudes["recurrent_kernel"].sum(axis=0).max())
+
+
+def _steps_error(magnitudes: Inputs, u: float) -> float:
+    terms = len(magnitudes["kernel"]) + len(magnitudes["recurrent_kernel"]) + 4 * _LIBM
+    return terms * u * (1 + _largest_sum(magnitudes)) * _growth(magnitudes)
+
+
+def _steps_gradient_errors(case: Case, dy: np.ndarray, magnitudes: Inputs, u: float) -> tuple[Any, ...]:
+    """Loose: the error of the states, by all of dy, by all that it is multiplied with on the way."""
+    largest = 1 + max(m.max(initial=0.0) for m in magnitudes.values())
+    error = dy.size * u + _steps_error(magnitudes, u)
+    return (error * (1 + dy.sum()) * largest**2 * _growth(magnitudes),) * (6 if case.op == "lstm" else 5)
+
+
 # --- helpers ------------------------------------------------------------------------------------------------
+
+
+def _results(result: Any) -> tuple[Any, ...]:
+    return result if isinstance(result, tuple) else (result,)
 
 
 def _both(value: Any) -> tuple[int, int]:

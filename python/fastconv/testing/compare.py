@@ -38,12 +38,14 @@ EXACT_OPS = (
     "relu6",
     "prelu",
     "threshold",
+    "penalty",
     "add",
     "subtract",
     "multiply",
     "concatenate",
     "pad",
     "cast",
+    "embedding",
     "crop",
     "flatten",
     "reshape",
@@ -69,7 +71,9 @@ def exact_inputs(case: Case, rng: np.random.Generator, dtype: Any) -> Inputs:
     def draw(shape: tuple[int, ...]) -> np.ndarray:
         return rng.integers(-_LARGEST, _LARGEST, shape, endpoint=True).astype(dtype)
 
-    return {name: _each(draw, shape) for name, shape in case.shapes.items()}
+    inputs = {name: _each(draw, shape) for name, shape in case.shapes.items()}
+    _draw_ids(case, inputs, rng)
+    return inputs
 
 
 def random_inputs(case: Case, rng: np.random.Generator, dtype: Any) -> Inputs:
@@ -79,11 +83,19 @@ def random_inputs(case: Case, rng: np.random.Generator, dtype: Any) -> Inputs:
         return np.asarray(rng.uniform(-2.0, 2.0, shape), dtype=dtype)
 
     inputs = {name: _each(draw, shape) for name, shape in case.shapes.items()}
+    _draw_ids(case, inputs, rng)
+    if "recurrent_kernel" in inputs:
+        inputs["recurrent_kernel"] /= len(inputs["recurrent_kernel"])  # so that errors do not grow with every step
     if "var" in inputs:
         inputs["var"] = np.abs(inputs["var"]) + dtype(0.1)
     if "y_true" in inputs:
         _draw_targets(case, inputs, rng, dtype)
     return inputs
+
+
+def _draw_ids(case: Case, inputs: Inputs, rng: np.random.Generator) -> None:
+    if "ids" in inputs:
+        inputs["ids"] = rng.integers(case.shapes["table"][0], size=case.shapes["ids"])
 
 
 def _draw_targets(case: Case, inputs: Inputs, rng: np.random.Generator, dtype: Any) -> None:

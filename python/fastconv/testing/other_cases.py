@@ -227,4 +227,27 @@ def _losses() -> list[Case]:
     return cases
 
 
-CASES = [*_dense(), *_activations(), *_norms(), *_dropout(), *_noise(), *_arithmetic(), *_moves(), *_losses()]
+def _penalties() -> list[Case]:
+    shapes = [
+        *((f"n{n}", (n,), _TAIL) for n in _LENGTHS),
+        ("kernel", (3, 3, 16, 32), _TYPICAL),
+        ("blocks", (4099,), _TAIL),
+        ("scalar", (), _HAZARD),
+        ("empty", (0, 4), _HAZARD),
+    ]
+    factors = [{"l1": 0.5}, {"l2": 0.25}, {"l1": 0.5, "l2": 0.25}]
+    cases = [Case("penalty", n, {"x": x}, factors[i % 3], tag) for i, (n, x, tag) in enumerate(shapes)]
+    return [*cases, Case("penalty", "nothing", {"x": (5,)}, {}, _HAZARD)]
+
+
+CASES = [
+    *_dense(),
+    *_activations(),
+    *_norms(),
+    *_dropout(),
+    *_noise(),
+    *_arithmetic(),
+    *_moves(),
+    *_losses(),
+    *_penalties(),
+]

@@ -1,60 +1,16 @@
-"""Learning rates that change with the step: Keras's names, arguments and formulas, and straight lines.
-
-A schedule is called with the 0-based number of the optimizer step and returns the rate of that step, so
-the first step uses ``schedule(0)``. Pass one as ``learning_rate`` of any optimizer.
-"""
+"""Rates that fall: by powers, fractions, polynomials, a cosine, or in jumps. Keras's names, arguments and formulas."""
 
 from __future__ import annotations
 
 import bisect
-import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from fastconv import _arguments, _lookup
+from fastconv import _arguments
+from fastconv.schedules.base import LearningRateSchedule, check_rising
 
-__all__ = [
-    "CosineDecay",
-    "ExponentialDecay",
-    "InverseTimeDecay",
-    "LearningRateSchedule",
-    "PiecewiseConstantDecay",
-    "PiecewiseLinear",
-    "PolynomialDecay",
-    "deserialize",
-    "serialize",
-]
-
-
-class LearningRateSchedule:
-    """Base class: a subclass defines ``__call__(step) -> float`` and, to be saved, ``get_config``.
-
-    Example:
-        >>> class Halving(LearningRateSchedule):
-        ...     def __call__(self, step):
-        ...         return 0.1 * 0.5**step
-        >>> Halving()(2)
-        0.025
-    """
-
-    def __call__(self, step: int) -> float:
-        """The learning rate of step ``step``, counted from 0."""
-        raise NotImplementedError(
-            f"[{type(self).__name__}] a schedule must define __call__(self, step), the learning rate."
-        )
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, as JSON types."""
-        raise NotImplementedError(
-            f"[{type(self).__name__}] a schedule that is saved must define get_config(self): "
-            f"it returns the constructor's arguments."
-        )
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> LearningRateSchedule:
-        """The schedule with those arguments."""
-        return cls(**config)
+__all__ = ["CosineDecay", "ExponentialDecay", "InverseTimeDecay", "PiecewiseConstantDecay", "PolynomialDecay"]
 
 
 class ExponentialDecay(LearningRateSchedule):
@@ -245,72 +201,10 @@ class PiecewiseConstantDecay(LearningRateSchedule):
                 f"got len(values)={len(self.values)}, len(boundaries)={len(self.boundaries)}. "
                 f"Add or remove a rate."
             )
-        _check_rising(op, "boundaries", self.boundaries)
+        check_rising(op, "boundaries", self.boundaries)
 
     def __call__(self, step: int) -> float:
         return self.values[bisect.bisect_left(self.boundaries, step)]
 
     def get_config(self) -> dict[str, Any]:
         return {"boundaries": self.boundaries, "values": self.values, "name": self.name}
-
-
-class PiecewiseLinear(LearningRateSchedule):
-    """Straight lines from one point to the next: ``values[i]`` at step ``steps[i]``; before the first and after the last
-    step, their values.
-
-    With three points it is the triangle of Smith and Topin 2017: up to the highest rate, and down again.
-
-    Args:
-        steps: strictly rising, one or more.
-        values: rates >= 0, one for each of the steps.
-        name: of the schedule.
-
-    Example:
-        >>> triangle = PiecewiseLinear([0, 10, 50], [0.1, 0.5, 0.0])
-        >>> triangle(5), triangle(10), triangle(40)
-        (0.3, 0.5, 0.125)
-    """
-
-    def __init__(self, steps: Sequence[float], values: Sequence[float], name: str = "PiecewiseLinear"):
-        op = "PiecewiseLinear"
-        self.steps = [_arguments.real(op, f"steps[{i}]", step) for i, step in enumerate(steps)]
-        self.values = [_arguments.real(op, f"values[{i}]", value, least=0) for i, value in enumerate(values)]
-        self.name = name
-        if not self.steps or len(self.values) != len(self.steps):
-            raise ValueError(
-                f"[{op}] each point needs a step and a rate: expected len(values) == len(steps) >= 1, "
-                f"got len(values)={len(self.values)}, len(steps)={len(self.steps)}. Add or remove a rate."
-            )
-        _check_rising(op, "steps", self.steps)
-
-    def __call__(self, step: int) -> float:
-        end = bisect.bisect_right(self.steps, step)
-        if end in (0, len(self.steps)):
-            return self.values[max(end - 1, 0)]
-        share = (step - self.steps[end - 1]) / (self.steps[end] - self.steps[end - 1])
-        return self.values[end - 1] * (1 - share) + self.values[end] * share
-
-    def get_config(self) -> dict[str, Any]:
-        return {"steps": self.steps, "values": self.values, "name": self.name}
-
-
-def _check_rising(op: str, name: str, values: Sequence[float]) -> None:
-    if any(a >= b for a, b in itertools.pairwise(values)):
-        raise ValueError(
-            f"[{op}] {name} must rise: expected each greater than the one before, got {name}={values}. Sort them."
-        )
-
-
-_KNOWN = _lookup.table(
-    [CosineDecay, ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PiecewiseLinear, PolynomialDecay]
-)
-
-
-def serialize(schedule: LearningRateSchedule) -> dict[str, Any]:
-    """``{"class_name": …, "config": …}``, which :func:`deserialize` takes back."""
-    return _lookup.to_config("schedule", schedule, _KNOWN)
-
-
-def deserialize(config: Mapping[str, Any]) -> LearningRateSchedule:
-    """The schedule that a config of :func:`serialize` describes."""
-    return _lookup.by_config("schedule", config, _KNOWN)

@@ -1,0 +1,145 @@
+"""One step of further optimizers, with Keras 3's exact rules; see :mod:`.optimizers`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import _check
+from .optimizers import Arrays, _end, _settled, _start
+
+__all__ = ["adamax_step", "ftrl_step", "lamb_step", "lion_step", "nadam_step"]
+
+
+@_check.quiet
+def adamax_step(
+    w: np.ndarray,
+    g: np.ndarray,
+    m: np.ndarray,
+    u: np.ndarray,
+    *,
+    step: int,
+    learning_rate: float = 0.001,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+    weight_decay: float = 0.0,
+) -> Arrays:
+    """``m' = β₁m + (1−β₁)g``; ``u' = max(β₂u, |g|)``; ``w' = w − η m' / ((1 − β₁ᵗ)(u' + ε))``.
+
+    Kingma and Ba 2015, section 7.1.
+    """
+    op = "adamax_step"
+    dtype, w, g, m, u = _start(op, learning_rate, weight_decay, w=w, g=g, m=m, u=u)
+    t, epsilon = _check.integer(op, "step", step, 1), _check.positive(op, "epsilon", epsilon)
+    beta_1, beta_2 = _check.real(op, "beta_1", beta_1, 0.0, 1.0), _check.real(op, "beta_2", beta_2, 0.0, 1.0)
+    m = _settled(dtype, m + (g - m) * (1 - beta_1))
+    u = np.maximum(_settled(dtype, beta_2 * u), abs(g))
+    return _end(dtype, w - learning_rate * m / ((1 - beta_1**t) * (u + epsilon)), m, u)
+
+
+@_check.quiet
+def nadam_step(
+    w: np.ndarray,
+    g: np.ndarray,
+    m: np.ndarray,
+    v: np.ndarray,
+    *,
+    step: int,
+    learning_rate: float = 0.001,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+    weight_decay: float = 0.0,
+) -> Arrays:
+    """Adam's m' and v'; ``w' = w − η m̂ / (sqrt(v' / (1 − β₂ᵗ)) + ε)`` with Nesterov's look-ahead in m̂. Dozat 2016.
+
+    ``μ(t) = β₁ (1 − 0.96ᵗ / 2)``, ``P = μ(1) … μ(t)``, ``m̂ = μ(t+1) m' / (1 − P μ(t+1)) + (1 − μ(t)) g / (1 − P)``.
+    """
+    op = "nadam_step"
+    dtype, w, g, m, v = _start(op, learning_rate, weight_decay, w=w, g=g, m=m, v=v)
+    t, epsilon = _check.integer(op, "step", step, 1), _check.positive(op, "epsilon", epsilon)
+    beta_1, beta_2 = _check.real(op, "beta_1", beta_1, 0.0, 1.0), _check.real(op, "beta_2", beta_2, 0.0, 1.0)
+    mu = beta_1 * (1 - 0.5 * 0.96 ** np.arange(1, t + 2))
+    product = mu[:t].prod()
+    m = _settled(dtype, m + (g - m) * (1 - beta_1))
+    v = _settled(dtype, v + (g * g - v) * (1 - beta_2))
+    ahead = mu[t] * m / (1 - product * mu[t]) + (1 - mu[t - 1]) * g / (1 - product)
+    return _end(dtype, w - learning_rate * ahead / (np.sqrt(v / (1 - beta_2**t)) + epsilon), m, v)
+
+
+@_check.quiet
+def lion_step(
+    w: np.ndarray,
+    g: np.ndarray,
+    m: np.ndarray,
+    *,
+    learning_rate: float = 0.001,
+    beta_1: float = 0.9,
+    beta_2: float = 0.99,
+    weight_decay: float = 0.0,
+) -> Arrays:
+    """``w' = w − η sign(β₁m + (1−β₁)g)``; ``m' = β₂m + (1−β₂)g`` (Chen et al. 2023)."""
+    op = "lion_step"
+    dtype, w, g, m = _start(op, learning_rate, weight_decay, w=w, g=g, m=m)
+    beta_1, beta_2 = _check.real(op, "beta_1", beta_1, 0.0, 1.0), _check.real(op, "beta_2", beta_2, 0.0, 1.0)
+    w = w - learning_rate * np.sign(beta_1 * m + (1 - beta_1) * g)
+    return _end(dtype, w, _settled(dtype, beta_2 * m + (1 - beta_2) * g))
+
+
+@_check.quiet
+def ftrl_step(
+    w: np.ndarray,
+    g: np.ndarray,
+    accumulator: np.ndarray,
+    linear: np.ndarray,
+    *,
+    learning_rate: float = 0.001,
+    learning_rate_power: float = -0.5,
+    l1_regularization_strength: float = 0.0,
+    l2_regularization_strength: float = 0.0,
+    l2_shrinkage_regularization_strength: float = 0.0,
+    beta: float = 0.0,
+    weight_decay: float = 0.0,
+) -> Arrays:
+    """``a' = a + g²``; ``z' = z + g + 2λw − (a'ᵖ − aᵖ) w / η``; ``w' = (clip(z', ±l1) − z') / (a'ᵖ / η + 2 l2 + β / η)``.
+
+    p is −learning_rate_power and λ the shrinkage; McMahan et al. 2013. Keras starts a at 0.1.
+    """
+    op = "ftrl_step"
+    dtype, w, g, a, z = _start(op, learning_rate, weight_decay, w=w, g=g, accumulator=accumulator, linear=linear)
+    power = -_check.real(op, "learning_rate_power", learning_rate_power, high=0.0)
+    l1 = _check.real(op, "l1_regularization_strength", l1_regularization_strength, 0.0)
+    l2 = _check.real(op, "l2_regularization_strength", l2_regularization_strength, 0.0) + beta / (2 * learning_rate)
+    total = a + g * g
+    z = z + g + 2 * l2_shrinkage_regularization_strength * w - (total**power - a**power) / learning_rate * w
+    return _end(dtype, (np.clip(z, -l1, l1) - z) / (total**power / learning_rate + 2 * l2), total, z)
+
+
+@_check.quiet
+def lamb_step(
+    w: np.ndarray,
+    g: np.ndarray,
+    m: np.ndarray,
+    v: np.ndarray,
+    *,
+    step: int,
+    learning_rate: float = 0.001,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+    weight_decay: float = 0.0,
+) -> Arrays:
+    """Adam's m' and v'; ``u = m' / (1 − β₁ᵗ) / (sqrt(v' / (1 − β₂ᵗ)) + ε)``; ``w' = w − η ‖w‖/‖u‖ u`` (You et al. 2020).
+
+    The ratio is 1 where a norm is 0; norms are those of the whole variable.
+    """
+    op = "lamb_step"
+    dtype, w, g, m, v = _start(op, learning_rate, weight_decay, w=w, g=g, m=m, v=v)
+    t, epsilon = _check.integer(op, "step", step, 1), _check.positive(op, "epsilon", epsilon)
+    beta_1, beta_2 = _check.real(op, "beta_1", beta_1, 0.0, 1.0), _check.real(op, "beta_2", beta_2, 0.0, 1.0)
+    m = _settled(dtype, m + (g - m) * (1 - beta_1))
+    v = _settled(dtype, v + (g * g - v) * (1 - beta_2))
+    u = m / (1 - beta_1**t) / (np.sqrt(v / (1 - beta_2**t)) + epsilon)
+    of_w, of_u = np.sqrt((w * w).sum()), np.sqrt((u * u).sum())
+    ratio = of_w / of_u if of_w > 0 and of_u > 0 else 1.0
+    return _end(dtype, w - ratio * learning_rate * u, m, v)

@@ -139,9 +139,10 @@ def test_normalization_adapts(axis, kept, tmp_path):
 
 def test_colours_are_learned(example):
     results = example("colorize")
-    assert results["test loss"] < results["test loss of grey"] / 10 and results["cells with the right colour"] > 90
+    assert results["test loss"] < results["test loss of grey"] / 3 and results["cells with the right colour"] > 90
 
 
+@pytest.mark.filterwarnings("ignore")  # Keras's own
 def test_an_adapted_layer_of_keras(tmp_path):
     keras = pytest.importorskip("keras", reason="compares with Keras 3")
     pytest.importorskip("h5py", reason="reads Keras's weights")

@@ -165,7 +165,7 @@ class RandomShear(_Warp):
 
     def _shear_factor(self, name: str, value: Any) -> tuple[float, float]:
         lower, upper = self._factor(name, value)
-        if lower < 0 and (isinstance(value, (tuple, list)) or value < 0):
+        if lower < 0 and lower != -upper:  # what Keras makes of one number
             raise ValueError(
                 f"[{self.name}] {name} must not be negative: expected numbers in [0, 1], got {name}={value!r}. Images are sheared "
                 "either way."

@@ -37,9 +37,9 @@ Where the two differ:
 - `AveragePooling2D(padding="same")` with uneven padding averages what lies in the image, as Keras on TensorFlow and JAX; Keras
   on PyTorch counts repeated edges.
 - Training minimises the mean of a loss over samples whatever its `reduction`; a `.keras` file with `reduction="sum"` is refused.
-- Layers inside: `Softmax` and the normalisations work along the last axis, `ReLU` takes `max_value` None or 6 and no
-  `threshold`, input extents are fixed, and there are no regularizers or constraints in a `.keras` file: one
+- Layers inside: the normalisations work along the last axis, `Dot` takes vectors and does not normalise them, input extents are fixed, and there are no regularizers or constraints in a `.keras` file: one
   error lists all that a file asks for.
+- Where inputs of `Maximum` or `Minimum` are equal, the gradient goes to the first; Keras on PyTorch halves it.
 - Keras 3.15 forgets `Huber`'s `delta` when it writes a file; fastconv's own `.keras` files keep it.
 - A `.keras` file holds no random state, so that training goes on with other masks and shuffles; a `.safetensors` file does.
 """

@@ -9,7 +9,7 @@ from fastconv.layers.convolution1d import Conv1D, Conv1DTranspose, DepthwiseConv
 from fastconv.layers.convolution3d import Conv3D, Conv3DTranspose
 from fastconv.layers.core import Dense, Dropout, Flatten, Input, InputLayer, Rescaling, Reshape
 from fastconv.layers.merging import Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract
-from fastconv.layers.noise import AlphaDropout, SpatialDropout1D, SpatialDropout2D
+from fastconv.layers.noise import AlphaDropout, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D
 from fastconv.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
 from fastconv.layers.pooling import (
     AveragePooling2D,
@@ -89,6 +89,7 @@ __all__ = [
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
+    "SpatialDropout3D",
     "Subtract",
     "SumPooling2D",
     "SymbolicTensor",

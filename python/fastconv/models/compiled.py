@@ -42,6 +42,11 @@ class Compiled(Layer):
 
     def __init__(self, **keywords: Any) -> None:
         super().__init__(**keywords)
+        if self.activity_regularizer is not None:
+            raise ValueError(
+                f"[{self.name}] a model leaves regularizers to its layers: expected no activity_regularizer, got one. Give it to the "
+                "last layer, or add layers.ActivityRegularization."
+            )
         self.optimizer: Any = None
         self.stop_training = False
         self.history: Any = None

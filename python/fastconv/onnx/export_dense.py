@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastconv.graph import Node, Value
+from fastconv.onnx.export_sequences import is_projection
 from fastconv.onnx.writer import FIRST, LAST, GraphWriter
 from fastconv.ops.registry import wide
 
@@ -17,6 +18,8 @@ __all__ = ["EXPORTERS"]
 def _dense(writer: GraphWriter, node: Node) -> None:
     x, w, bias = node.inputs
     assert x is not None and w is not None
+    if is_projection(writer, node):
+        return None
     owner = writer.owner(node) or "dense"
     if x.ndim == 2:
         source, weight = _flattened(writer, x, w) or (writer.get(x), writer.weight(w))
@@ -61,8 +64,8 @@ def _is_line(value: Value) -> bool:
 
 def _reshape(writer: GraphWriter, node: Node) -> None:
     (y,) = node.outputs
-    if writer.exists(y, FIRST):
-        return None  # an operation of volumes has been written whole
+    if writer.is_known(y):
+        return None  # what a recurrent operator gives, or an operation of volumes
     x = _unshaped(node)
     if x.shape == y.shape:
         return writer.defer(y, lambda layout: writer.get(x, layout), (LAST, FIRST))

@@ -166,6 +166,46 @@ def _average(writer: GraphWriter, name: str, x: Value, y: Value, a: dict[str, An
     )
 
 
+def _resize2d(writer: GraphWriter, node: Node) -> None:
+    (x,), (y,) = node.inputs, node.outputs
+    a = node.attrs
+    assert x is not None
+    kind, factors = a["interpolation"], [out / n for out, n in zip(y.shape[1:3], x.shape[1:3], strict=True)]
+    if a["scales"] != (0.0, 0.0):
+        raise ValueError(f"sizes must not be rounded: got scales={a['scales']}")
+    name = writer.get(x, FIRST)
+    if kind == "area":
+        return writer.bind(y, _area(writer, name, factors), FIRST)
+    modes = {"nearest": "nearest", "bilinear": "linear", "bicubic": "cubic"}
+    if kind not in modes:
+        raise ValueError(f"ONNX has {', '.join(modes)}: got interpolation={kind!r}")
+    if a["antialias"] and writer.opset < 18:
+        raise ValueError(f"antialiasing needs a newer opset: expected opset >= 18, got opset={writer.opset}")
+    repeats = kind == "nearest" and a["coordinates"] == "half_pixel" and all(f.is_integer() for f in factors)
+    attributes = {
+        "mode": modes[kind],
+        # Whole factors are exact in float32 too when nothing is added to them.
+        "coordinate_transformation_mode": "asymmetric" if repeats else a["coordinates"],
+        "nearest_mode": "floor" if repeats else a["rounding"] if kind == "nearest" else None,
+        "cubic_coeff_a": a["cubic_coeff_a"] if kind == "bicubic" else None,
+        "exclude_outside": 1 if a["exclude_outside"] and (kind == "bicubic" or a["antialias"]) else None,
+        "antialias": 1 if a["antialias"] else None,
+    }
+    shape = writer.emit("Shape", [name], "resize/shape")  # the batch is open
+    batch = writer.emit("Slice", [shape, *map(writer.integers, ([0], [1]))], "resize/batch")
+    sizes = writer.emit("Concat", [batch, writer.integers([y.shape[3], *y.shape[1:3]])], "resize/sizes", axis=0)
+    return writer.bind(y, writer.emit("Resize", [name, "", "", sizes], "resize", **attributes), FIRST)
+
+
+def _area(writer: GraphWriter, name: str, factors: list[float]) -> str:
+    """Means over whole cells: what pooling does."""
+    window = [1 / factor for factor in factors]
+    if not all(extent.is_integer() for extent in window):
+        raise ValueError(f"ONNX has areas of whole cells alone: got factors {factors}")
+    size = [int(extent) for extent in window]
+    return writer.emit("AveragePool", [name], "resize", kernel_shape=size, strides=size)
+
+
 def _batch_norm(writer: GraphWriter, node: Node) -> None:
     x, gamma, beta, mean, variance, _ = node.inputs
     assert x is not None and mean is not None and variance is not None
@@ -231,6 +271,8 @@ def _pad(writer: GraphWriter, node: Node) -> None:
 def _crop(writer: GraphWriter, node: Node) -> None:
     (x,) = node.inputs
     assert x is not None
+    if writer.is_known(node.outputs[0]):
+        return  # the last step of a recurrent layer, which its operator gives
     _slice(writer, node, [(a, extent - b) for extent, (a, b) in zip(x.shape, node.attrs["widths"], strict=True)])
 
 
@@ -269,6 +311,7 @@ EXPORTERS: dict[str, Callable[[GraphWriter, Node], None]] = {
     "batch_norm_inference": _batch_norm,
     "layer_norm": _layer_norm,
     "pad": _pad,
+    "resize2d": _resize2d,
     "crop": _crop,
     "augment2d": _augment,
 }

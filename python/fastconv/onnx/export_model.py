@@ -8,7 +8,7 @@ from typing import Any
 
 from fastconv import _arguments
 from fastconv.graph import Node
-from fastconv.onnx import export_activations, export_dense, export_images, export_volumes
+from fastconv.onnx import export_activations, export_dense, export_images, export_sequences, export_volumes
 from fastconv.onnx._package import onnx_package
 from fastconv.onnx.trace import trace
 from fastconv.onnx.writer import FIRST, LAST, GraphWriter
@@ -27,6 +27,7 @@ EXPORTERS = {
     **export_volumes.EXPORTERS,
     **export_dense.EXPORTERS,
     **export_activations.EXPORTERS,
+    **export_sequences.EXPORTERS,
 }
 
 

@@ -127,6 +127,8 @@ class Importer:
         order = tuple(tensor.order[axis] for axis in axes)
         if order == tuple(range(tensor.rank)):
             return tensor.symbol
+        if order[0] != 0:
+            raise Refused("the batch must be first but at recurrent operators")
         moved = [axis for axis in order if tensor.symbol.shape[axis] != 1]
         if moved == sorted(moved):
             return self._reshaped(tensor.symbol, tuple(tensor.symbol.shape[axis] for axis in order[1:]))

@@ -154,6 +154,13 @@ class GraphWriter:
         self.nodes.append(self.onnx.helper.make_node(kind, list(inputs), [output], name=name, **given))
         return output
 
+    def emit_several(self, kind: str, inputs: Sequence[str], count: int, name: str, **attributes: Any) -> list[str]:
+        """As :meth:`emit` for an operator of several outputs."""
+        first = self.emit(kind, inputs, name, **attributes)
+        others = [self.unique(f"{first}_{i}") for i in range(1, count)]
+        self.nodes[-1].output.extend(others)
+        return [first, *others]
+
     def bind(self, value: Value, name: str, layout: str = LAST) -> None:
         """Says that ``value`` exists in the file under ``name``, with its axes in this order."""
         self._names.setdefault(value, {})[_order(value, layout)] = name
@@ -224,6 +231,10 @@ class GraphWriter:
     def exists(self, value: Value, layout: str) -> bool:
         """Whether ``value`` is in the file with its axes in this order."""
         return layout in self._names.get(value, {})
+
+    def is_known(self, value: Value) -> bool:
+        """Whether ``value`` is in the file, or what writes it there is."""
+        return value in self._names or value in self._deferred
 
 
 def _numbered(name: str, used: set[str]) -> str:

@@ -31,6 +31,8 @@ from fastconv.ops.group_norm import *
 from fastconv.ops.group_norm import __all__ as _group_norm
 from fastconv.ops.loss import *
 from fastconv.ops.loss import __all__ as _loss
+from fastconv.ops.noise import *
+from fastconv.ops.noise import __all__ as _noise
 from fastconv.ops.norm import *
 from fastconv.ops.norm import __all__ as _norm
 from fastconv.ops.penalty import *
@@ -39,10 +41,14 @@ from fastconv.ops.pool import *
 from fastconv.ops.pool import __all__ as _pool
 from fastconv.ops.recurrent import *
 from fastconv.ops.recurrent import __all__ as _recurrent
+from fastconv.ops.resize import *
+from fastconv.ops.resize import __all__ as _resize
 from fastconv.ops.shaping import *
 from fastconv.ops.shaping import __all__ as _shaping
 from fastconv.ops.volume import *
 from fastconv.ops.volume import __all__ as _volume
+from fastconv.ops.warp import *
+from fastconv.ops.warp import __all__ as _warp
 
 __all__ = [
     *_activation,
@@ -58,10 +64,13 @@ __all__ = [
     *_group_norm,
     *_embedding,
     *_loss,
+    *_noise,
     *_norm,
     *_penalty,
     *_pool,
     *_recurrent,
+    *_resize,
     *_shaping,
+    *_warp,
     *_volume,
 ]

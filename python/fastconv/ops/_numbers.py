@@ -168,3 +168,22 @@ def as_positive(op: str, name: str, value: Any) -> float:
             f"[{op}] {name} must be positive: expected {name} > 0, got {name}={number}. Use a larger number."
         )
     return number
+
+
+def as_one_of(op: str, name: str, value: Any, known: tuple[str, ...]) -> str:
+    """``value``, one of a few words."""
+    if value not in known:
+        raise ValueError(
+            f"[{op}] {name} is not known: expected one of {', '.join(known)}, got {name}={value!r}. Use one of these."
+        )
+    return value
+
+
+def as_range(op: str, name: str, value: Any) -> tuple[float, float]:
+    """Two numbers."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise TypeError(
+            f"[{op}] {name} must be a pair of numbers: expected (first, last), got {name}={value!r}. Pass both."
+        )
+    first, last = (as_float(op, name, v) for v in value)
+    return first, last

@@ -170,10 +170,10 @@ _FORMULAS = {
     "hard_swish": ("x * relu6(x + 3) / 6", "Source: Howard et al. 2019 (MobileNetV3)."),
     "sigmoid": ("1 / (1 + exp(-x))", "Does not overflow for any x."),
     "tanh": ("(exp(x) - exp(-x)) / (exp(x) + exp(-x))", "Odd; does not overflow."),
-    "softplus": ("log(1 + exp(x))", "Computed as max(x, 0) + log1p(exp(-|x|))."),
+    "softplus": ("log(1 + exp(x))", "Computed as max(x, 0) + log1p(exp(-abs(x)))."),
     "exponential": ("exp(x)", "Infinity where it overflows."),
-    "mish": ("x * tanh(softplus(x))", "By exp(-|x|): nothing overflows or cancels. Source: Misra 2019."),
-    "softsign": ("x / (1 + |x|)", "Source: Turian et al. 2009."),
+    "mish": ("x * tanh(softplus(x))", "By exp(-abs(x)): nothing overflows or cancels. Source: Misra 2019."),
+    "softsign": ("x / (1 + abs(x))", "Source: Turian et al. 2009."),
     "sparse_plus": ("x <= -1 ? 0 : x >= 1 ? x : (x + 1)^2 / 4", "Keras 3's definition."),
 }
 

@@ -129,6 +129,7 @@ from .loss import (
     mean_squared_error,
     mean_squared_error_backward,
 )
+from .noise import gaussian_noise, gaussian_noise_backward
 from .norm import (
     batch_norm,
     batch_norm_backward,
@@ -167,6 +168,7 @@ from .recurrent import (
     simple_rnn,
     simple_rnn_backward,
 )
+from .resize import resize2d, resize2d_backward, upsample, upsample_backward
 from .softmax import (
     log_softmax,
     log_softmax_backward,
@@ -185,6 +187,7 @@ from .volume import (
     sum_pool3d,
     sum_pool3d_backward,
 )
+from .warp import adjust2d, warp2d
 
 __all__ = [
     "adadelta_step",
@@ -194,6 +197,7 @@ __all__ = [
     "adamw_step",
     "add",
     "add_backward",
+    "adjust2d",
     "augment2d",
     "average_step",
     "avg_pool2d",
@@ -235,6 +239,8 @@ __all__ = [
     "fold_depth",
     "fold_depth_backward",
     "ftrl_step",
+    "gaussian_noise",
+    "gaussian_noise_backward",
     "gelu",
     "gelu_backward",
     "global_avg_pool2d",
@@ -299,6 +305,8 @@ __all__ = [
     "relu_backward",
     "reshape",
     "reshape_backward",
+    "resize2d",
+    "resize2d_backward",
     "rmsprop_step",
     "selu",
     "selu_backward",
@@ -338,4 +346,7 @@ __all__ = [
     "transpose_backward",
     "unfold_depth",
     "unfold_depth_backward",
+    "upsample",
+    "upsample_backward",
+    "warp2d",
 ]

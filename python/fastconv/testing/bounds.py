@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import _cpu, reference
+from ..reference.resize import resize_weights
 from .case import Case
 from .compare import Inputs
 
@@ -109,6 +110,10 @@ def forward_bounds(case: Case, inputs: Inputs) -> tuple[Any, ...]:
         scale = 1 + 2 * x.max(axis=-1, keepdims=True, initial=0.0)
         y = np.abs(_float64(case, inputs))
         return ((x.shape[-1] + _LIBM) * u * scale * (y if case.op == "softmax" else 1 + y),)
+    if case.op in ("resize2d", "upsample"):
+        return (_resize_error(u, magnitudes["x"], *_resize_weights(case)),)
+    if case.op == "gaussian_noise":
+        return (u * (2 * np.abs(_float64(case, inputs)) + magnitudes["x"]) + _noise_error(case, inputs["x"]),)
     if "y_pred" in inputs:
         return (_loss_forward(case, inputs, u),)
     return (_LIBM * u * (np.abs(_float64(case, inputs)) + magnitudes["x"]),)
@@ -165,6 +170,11 @@ def backward_bounds(case: Case, dy: np.ndarray, inputs: Inputs) -> tuple[Any, ..
         if case.op == "softmax":
             return (n * u * scale * y * (dy64 + (dy64 * y).sum(axis=-1, keepdims=True)),)
         return (n * u * scale * (dy64 + y * dy64.sum(axis=-1, keepdims=True)),)
+    if case.op in ("resize2d", "upsample"):
+        rows, columns = _resize_weights(case)
+        return (_resize_error(u, dy64, rows.T, columns.T),)
+    if case.op == "gaussian_noise":
+        return (2 * u * np.abs(f_backward(dy64, inputs["x"].astype(np.float64), **kwargs)[0]) + _noise_error(case, dy),)
     if "y_pred" in inputs:
         n = inputs["y_pred"].shape[-1]
         slope = np.abs(f_backward(np.ones(dy.shape), *_widened(inputs).values(), **kwargs)[1])
@@ -255,6 +265,37 @@ def _gradient_terms(case: Case, dy: np.ndarray) -> tuple[int, ...]:
     inner = math.prod(w[:-2]) * (w[-2] if case.op == "conv2d_transpose" else w[-1] // groups)
     rows = math.prod(dy.shape[:-1])
     return inner, max(rows, math.prod(x[:-1])), rows
+
+
+def _resize_weights(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """The magnitudes of the weights of both axes."""
+    extents = case.shapes["x"][1:3]
+    kwargs = dict(case.kwargs)
+    size = kwargs.pop("size", 2)
+    size = (size, size) if isinstance(size, int) else size
+    if case.op == "upsample":
+        size = (size[0] * extents[0], size[1] * extents[1])
+        kwargs.setdefault("interpolation", "nearest")
+    scales = kwargs.pop("scales", None) or (None, None)
+    rows, columns = (
+        np.abs(resize_weights(n, out, scale=scale, **kwargs))
+        for n, out, scale in zip(extents, size, scales, strict=True)
+    )
+    return rows, columns
+
+
+def _resize_error(u: float, x: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> Any:
+    """Of the sums, and of the weights: these are differences of numbers near 1, found in float64."""
+    terms = max(map(np.count_nonzero, rows)) + max(map(np.count_nonzero, columns))
+    total = np.einsum("ph,nhwc,qw->npqc", rows, x, columns)
+    reach = np.einsum("ph,nhwc,qw->npqc", rows + (rows > 0), x, columns + (columns > 0))
+    return (terms + 4) * u * total + _LIBM * _u(np.float64) * reach
+
+
+def _noise_error(case: Case, values: np.ndarray) -> Any:
+    """Normal numbers have float32's precision for both types, and are smaller than 6."""
+    scale = np.abs(values.astype(np.float64)) if case.kwargs.get("multiply") else 1.0
+    return 6 * _LIBM * _u(np.float32) * case.kwargs["stddev"] * scale
 
 
 def _widened(inputs: Inputs) -> Inputs:

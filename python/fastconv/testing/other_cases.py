@@ -131,6 +131,22 @@ def _dropout() -> list[Case]:
     return cases
 
 
+def _noise() -> list[Case]:
+    shapes = [
+        *((f"n{n}", (n,), _TAIL) for n in (1, 3, 4, 7, 16, 33)),
+        ("matrix", (6, 37), _TYPICAL),
+        ("image", (2, 5, 6, 3), _TYPICAL),
+        ("empty_batch", (0, 3), _HAZARD),
+    ]
+    cases = []
+    for name, x, tag in shapes:
+        for multiply in (False, True):
+            kwargs = {"stddev": 0.3, "seed": 7, "multiply": multiply}
+            cases.append(Case("gaussian_noise", f"{name}.{'times' if multiply else 'plus'}", {"x": x}, kwargs, tag))
+    cases.append(Case("gaussian_noise", "big_seed", {"x": (5, 9)}, {"stddev": 2.0, "seed": 2**64 - 1}, _HAZARD))
+    return cases
+
+
 _BINARY = ("add", "subtract", "multiply", "maximum", "minimum")
 
 
@@ -243,4 +259,14 @@ def _penalties() -> list[Case]:
     return [*cases, Case("penalty", "nothing", {"x": (5,)}, {}, _HAZARD)]
 
 
-CASES = [*_dense(), *_activations(), *_norms(), *_dropout(), *_arithmetic(), *_moves(), *_losses(), *_penalties()]
+CASES = [
+    *_dense(),
+    *_activations(),
+    *_norms(),
+    *_dropout(),
+    *_noise(),
+    *_arithmetic(),
+    *_moves(),
+    *_losses(),
+    *_penalties(),
+]

@@ -1,0 +1,43 @@
+"""docs/course.md is what the tests say, and every row of the course has one."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "docs/make_course.py"
+pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="the documentation is not beside the tests")
+
+
+@pytest.fixture(scope="module")
+def table(request):
+    spec = importlib.util.spec_from_file_location("make_course", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(__import__("sys").modules, "make_course", module)  # its dataclass looks itself up
+        spec.loader.exec_module(module)
+    return module
+
+
+def test_no_row_is_without_a_test(table):
+    rows = table.read_tests(SCRIPT.parents[1] / "tests")
+    assert {name for name in table.every_row() if name not in rows} == {*table.OUT_OF_SCOPE, *table.NOT_YET}
+    assert set(rows) <= set(table.every_row())
+
+
+def test_the_page_is_current(table):
+    assert table.PAGE.read_text("utf-8") == table.page(), "run python docs/make_course.py"
+
+
+@pytest.mark.parametrize(
+    "name, rows",
+    [
+        ("test_002_26_max_pooling", ["002-26"]),
+        ("test_n7_n8_n9_two_filters", ["N7", "N8", "N9"]),
+        ("test_n1f_gradients", ["N1f"]),
+        ("test_001_8_003_19_descent_in_2_dimensions", ["001-8", "003-19"]),
+        ("test_something_3", []),
+    ],
+)
+def test_names_of_tests_name_rows(table, name, rows):
+    assert table.rows_of(name) == rows

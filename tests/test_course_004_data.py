@@ -71,12 +71,19 @@ def test_004_7_parameters_and_hyperparameters(tmp_path):
     assert len(model.get_weights()) == 4
 
 
-@pytest.mark.parametrize(
-    "shape, layer", [((5,), layers.Dense(2)), ((5, 3), layers.Conv1D(2, 2)), ((5, 5, 3), layers.Conv2D(2, 2))]
-)
-def test_004_8_inputs_of_every_rank(shape, layer):
-    """Vectors, sequences and images are inputs."""
-    model = models.Sequential([layers.Input(shape), layer])
+RANKS = {
+    "vectors": ((5,), lambda: layers.Dense(2)),
+    "sequences": ((5, 3), lambda: layers.Conv1D(2, 2)),
+    "images": ((5, 5, 3), lambda: layers.Conv2D(2, 2)),
+    "volumes": ((5, 5, 5, 3), lambda: layers.Conv3D(2, 2)),
+}
+
+
+@pytest.mark.parametrize("kind", RANKS)
+def test_004_8_inputs_of_every_rank(kind):
+    """Inputs of rank 2 to 5: vectors, sequences, images, volumes."""
+    shape, layer = RANKS[kind]
+    model = models.Sequential([layers.Input(shape), layer()])
     assert model.predict(normal(4, *shape)).shape[0] == 4
 
 

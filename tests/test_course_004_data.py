@@ -131,6 +131,7 @@ def test_004_10_tables(tmp_path):
         ("1,2\n3,4\n", 5, "column's number"),
         ("a,b\n3,4\n", "c", "name a column"),
         ("\\xff", -1, "UTF-8"),
+        ('1,"' + "2" * 200_000, -1, "no table"),
     ],
 )
 def test_004_10_tables_that_are_none(tmp_path, text, target, message):

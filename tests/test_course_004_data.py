@@ -133,6 +133,7 @@ def test_004_10_tables(tmp_path):
         ("\\xff", -1, "UTF-8"),
         ('1,"' + "2" * 200_000, -1, "no table"),
     ],
+    ids=["empty", "short row", "text", "number of no column", "name of no column", "bytes", "open quote"],
 )
 def test_004_10_tables_that_are_none(tmp_path, text, target, message):
     """Errors name the line and the column."""

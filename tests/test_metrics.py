@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fastconv import metrics
+from fastconv.saving import keras_training
 
 CLASSES = 6
 
@@ -150,6 +151,20 @@ def test_values_equal_kerass(name, arguments, data, weighted, generator):
         ours.update_state(y_true, y_pred, weight)
         theirs.update_state(y_true, y_pred, sample_weight=weight)
     np.testing.assert_allclose(ours.result(), np.asarray(theirs.result()), atol=2e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "arguments", "data"), KERAS_CASES)
+def test_configs_are_kerass(name, arguments, data):
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    keras = pytest.importorskip("keras", reason="Keras is not a dependency; compared where it is installed")
+    keras.backend.clear_session()  # or names get numbers
+    ours, theirs = getattr(metrics, name)(**arguments), getattr(keras.metrics, name)(**arguments)
+    assert ours.name == theirs.name
+    again = getattr(keras.metrics, name).from_config(ours.get_config())
+    assert again.get_config() == theirs.get_config()
+    config = keras_training._arguments(keras.metrics.serialize(theirs), "keras.metrics")[1]
+    twin = metrics.get({"class_name": name, "config": config})
+    assert {**twin.get_config(), "dtype": None} == {**ours.get_config(), "dtype": None}
 
 
 def test_counts_precision_recall_f1_by_brute_force(generator):

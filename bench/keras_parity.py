@@ -38,8 +38,8 @@ Where the two differ:
   on PyTorch counts repeated edges.
 - Training minimises the mean of a loss over samples whatever its `reduction`; a `.keras` file with `reduction="sum"` is refused.
 - Layers inside: `Softmax` and the normalisations work along the last axis, `ReLU` takes `max_value` None or 6 and no
-  `threshold`, input extents are fixed, and there are no regularizers or constraints in a `.keras` file: one
-  error lists all that a file asks for.
+  `threshold`, input extents are fixed, and constraints take norms along neighbouring axes: one error lists all that a
+  `.keras` file asks for. A regularizer is `L1`, `L2`, `L1L2` or a function, which no file can hold.
 - Keras 3.15 forgets `Huber`'s `delta` when it writes a file; fastconv's own `.keras` files keep it.
 - A `.keras` file holds no random state, so that training goes on with other masks and shuffles; a `.safetensors` file does.
 """

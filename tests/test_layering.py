@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "optimizers": FOUNDATION | SETTINGS | {"schedules"},
     "plan": FOUNDATION | SETTINGS | {"_mirror", "ops", "autodiff", "variables"},
     "_html": set(),
+    "_png": set(),
     "diagram": set(),
     "utils": FOUNDATION | SETTINGS | {"diagram"},
 }
@@ -78,6 +79,7 @@ MAY_IMPORT["utils"] |= {"datasets"}  # inside a function: Keras has the readers 
 MAY_IMPORT["zoo"] = {"layers", "models"}
 MAY_IMPORT["attribution"] = FOUNDATION | SETTINGS
 MAY_IMPORT["plots"] = FOUNDATION | SETTINGS | {"attribution", "ops", "utils", "metrics"}
+MAY_IMPORT["report"] = MAY_IMPORT["models"] | {"models", "_html", "_png", "datasets", "diagram"}
 MAY_IMPORT["testing"] = MAY_IMPORT["models"] | {"models", "reference", "schedules"}
 MAY_IMPORT["machine"] = FOUNDATION
 MAY_IMPORT["explanation"] = MAY_IMPORT["models"] | {"models", "machine"}

@@ -153,8 +153,11 @@ def test_values_equal_kerass(name, arguments, data, weighted, generator):
     np.testing.assert_allclose(ours.result(), np.asarray(theirs.result()), atol=2e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "arguments", "data"), KERAS_CASES)
-def test_configs_are_kerass(name, arguments, data):
+CONFIGS = [case[:2] for case in KERAS_CASES if "label_weights" not in case[1]]  # Keras puts tensors into that config
+
+
+@pytest.mark.parametrize(("name", "arguments"), CONFIGS)
+def test_configs_are_kerass(name, arguments):
     os.environ.setdefault("KERAS_BACKEND", "torch")
     keras = pytest.importorskip("keras", reason="Keras is not a dependency; compared where it is installed")
     keras.backend.clear_session()  # or names get numbers
@@ -162,8 +165,7 @@ def test_configs_are_kerass(name, arguments, data):
     assert ours.name == theirs.name
     again = getattr(keras.metrics, name).from_config(ours.get_config())
     assert again.get_config() == theirs.get_config()
-    config = keras_training._arguments(keras.metrics.serialize(theirs), "keras.metrics")[1]
-    twin = metrics.get({"class_name": name, "config": config})
+    twin = keras_training._metric(keras.metrics.serialize(theirs))
     assert {**twin.get_config(), "dtype": None} == {**ours.get_config(), "dtype": None}
 
 

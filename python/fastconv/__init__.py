@@ -40,6 +40,7 @@ _SUBMODULES = (
     "random",
     "reference",
     "regularizers",
+    "report",
     "saving",
     "schedules",
     "sklearn",

@@ -11,8 +11,8 @@ import numpy as np
 
 from fastconv import losses as loss_module
 from fastconv import optimizers
-from fastconv._arguments import choice
-from fastconv.layers.base import Layer, unknown_keywords
+from fastconv._arguments import choice, unknown_keywords
+from fastconv.layers.base import Layer
 from fastconv.models import plans
 from fastconv.models.batches import (
     ArrayBatches,
@@ -44,6 +44,11 @@ class Compiled(Layer):
 
     def __init__(self, **keywords: Any) -> None:
         super().__init__(**keywords)
+        if self.activity_regularizer is not None:
+            raise ValueError(
+                f"[{self.name}] a model leaves regularizers to its layers: expected no activity_regularizer, got one. Give it to the "
+                "last layer, or add layers.ActivityRegularization."
+            )
         self.optimizer: Any = None
         self.stop_training = False
         self.history: Any = None

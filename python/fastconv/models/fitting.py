@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastconv import random
+from fastconv._arguments import unknown_keywords
 from fastconv.errors import NonFiniteLossError
-from fastconv.layers.base import unknown_keywords
 from fastconv.models.batches import (
     ArrayBatches,
     Repeating,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.layers.base import unknown_keywords
+from fastconv._arguments import unknown_keywords
 from fastconv.models.batches import (
     ArrayBatches,
     Repeating,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from fastconv import losses, metrics, optimizers
+from fastconv.optimizers import Nadam
 from fastconv.saving.keras_write import described
 from fastconv.saving.malformed import Malformed
 from fastconv.schedules import LearningRateSchedule
@@ -22,6 +24,12 @@ _SLOTS = {
     "AdamW": (("m", "v"),),
     "RMSprop": (("velocity",), ("momentum",), ("average_gradient",)),
     "Adagrad": (("accumulator",),),
+    "Adadelta": (("accumulated_grad", "accumulated_delta_var"),),
+    "Adamax": (("momentum", "norm"),),
+    "Ftrl": (("accumulator", "linear"),),
+    "Lamb": (("momentum", "velocity"),),
+    "Lion": (("momentum",),),
+    "Nadam": (("momentum", "velocity"),),
 }
 _OFF = {"axis": -1, "multi_label": False}  # what changes nothing, and fastconv does not have
 _MEANS = ("sum_over_batch_size", "mean", None)
@@ -105,6 +113,11 @@ def _metric(entry: Any) -> Any:
         metrics.get(entry)  # an unknown name is an error
         return entry
     kind, arguments = _arguments(entry, "keras.metrics")
+    known = getattr(metrics, kind, None)
+    parameters = inspect.signature(known).parameters if inspect.isclass(known) else {}
+    for key, value in entry["config"].items():
+        if value is None and key in parameters and parameters[key].default is not None:
+            arguments[key] = None  # says something
     return metrics.get({"class_name": kind, "config": arguments})
 
 
@@ -126,12 +139,13 @@ def read_state(model: Any, arrays: list[np.ndarray]) -> None:
     optimizer = model.optimizer
     head = 1 if _is_scheduled(optimizer) else 2
     slots = list(_slots(model))
-    if len(arrays) not in (head, head + len(slots)):  # without slots: compiled, and not yet trained
-        raise Malformed(f"optimizer/vars must hold {head + len(slots)} arrays: got {len(arrays)}")
+    count = head + len(slots) + len(_tail(optimizer))
+    if len(arrays) not in (head, count):  # without slots: compiled, and not yet trained
+        raise Malformed(f"optimizer/vars must hold {count} arrays: got {len(arrays)}")
     if any(array.shape != () for array in arrays[:head]) or arrays[0].dtype.kind not in "iu" or arrays[0] < 0:
         raise Malformed("optimizer/vars must begin with the step and the learning rate, one number each")
     checked = []
-    for i, (slot, array) in enumerate(zip(slots, arrays[head:], strict=False)):
+    for i, (slot, array) in enumerate(zip(slots, arrays[head:], strict=False)):  # the tail follows from the step
         try:
             checked.append((slot, slot.checked(array)))
         except (TypeError, ValueError) as error:
@@ -142,6 +156,11 @@ def read_state(model: Any, arrays: list[np.ndarray]) -> None:
     except ValueError as error:
         raise Malformed(f"optimizer/vars/1: {error}") from None
     optimizer.steps = int(arrays[0])
+    for array, wanted in zip(arrays[count - len(_tail(optimizer)) :], _tail(optimizer), strict=True):
+        if array.shape != () or not np.isclose(array, wanted, rtol=1e-3, atol=1e-30):
+            raise Malformed(
+                f"optimizer/vars/{count - 1} must follow from the step: expected {wanted}, got {str(array)[:80]}"
+            )
     for slot, array in checked:
         slot.array[...] = array
 
@@ -211,7 +230,12 @@ def write_state(model: Any) -> list[np.ndarray]:
     head = [np.array(optimizer.steps, np.int32)]
     if not _is_scheduled(optimizer):
         head.append(np.array(optimizer.learning_rate, np.float32))
-    return [*head, *(slot.array for slot in _slots(model))]
+    return [*head, *(slot.array for slot in _slots(model)), *_tail(optimizer)]
+
+
+def _tail(optimizer: Any) -> list[np.ndarray]:
+    """What Keras keeps behind the slots, although it follows from the step."""
+    return [np.array(optimizer.u_product(optimizer.iterations), np.float32)] if isinstance(optimizer, Nadam) else []
 
 
 def _is_scheduled(optimizer: Any) -> bool:
@@ -219,12 +243,11 @@ def _is_scheduled(optimizer: Any) -> bool:
 
 
 def _slots(model: Any) -> Iterator[Variable]:
-    """The slots of the trainable weights, in Keras's order: moving averages first, then what the rule keeps."""
+    """The slots of the trainable weights, in Keras's order: moving averages and sums of gradients, then what the rule keeps."""
     optimizer, state = model.optimizer, model._optimizer_state
     names = list(optimizer.slots())
     order = [[name for name in group if name in names] for group in _SLOTS[type(optimizer).__name__]]
-    if optimizer.averaging:
-        order.insert(0, [optimizer.averaging.slot])
+    order = [[kept.slot] for kept in (optimizer.averaging, optimizer.accumulation) if kept is not None] + order
     for group in order:
         for variable in model.trainable_weights if group else ():
             yield from (state.slot(variable, name) for name in group)

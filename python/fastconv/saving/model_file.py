@@ -10,7 +10,7 @@ import numpy as np
 
 from fastconv import layers, losses, optimizers, random
 from fastconv.errors import CheckpointError
-from fastconv.layers.base import weights_within
+from fastconv.layers._sizes import weights_within
 from fastconv.saving.archive import Archive, load_archive, save_archive
 from fastconv.saving.paths import checked_path
 

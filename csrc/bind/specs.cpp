@@ -15,6 +15,7 @@
 #include "core/pool2d_spec.h"
 #include "core/rnn_spec.h"
 #include "core/resample_spec.h"
+#include "core/rnn_spec.h"
 #include "core/warp_spec.h"
 
 namespace fc::bind {

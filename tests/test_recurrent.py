@@ -122,11 +122,22 @@ def test_an_id_beyond_the_table_is_refused_now_and_stops_a_step_in_a_model():
             ops.embedding(np.array(ids), table)
     with pytest.raises(TypeError, match="ids must be numbers of rows"):
         ops.embedding(np.array(["a"]), table)
-    model = models.Sequential([layers.Input((2,)), layers.Embedding(3, 2), layers.Flatten(), layers.Dense(1)])
+    lookup = [layers.Embedding(3, 2), layers.Flatten(), layers.Dense(1)]
+    model = models.Sequential([layers.Input((2,)), layers.Reshape((2, 1)), *lookup])
     model.compile("sgd", "mse")
     before = model.get_weights()
+    for call in (
+        lambda: model.fit(np.array([[0, 3]] * 4), np.ones((4, 1)), verbose=0),
+        lambda: model.predict([[-1, 0]]),
+    ):
+        with pytest.raises(
+            ValueError, match=r"(fit|predict)\] ids must be rows of the table: expected values in \[0, 3\)"
+        ):
+            call()
+    computed = models.Sequential([layers.Input((2,)), layers.Rescaling(2.0), *lookup])  # ids that nobody sees before
+    computed.compile("sgd", "mse")
     with pytest.raises(NonFiniteLossError):
-        model.fit(np.array([[0, 3]] * 4), np.ones((4, 1)), verbose=0)
+        computed.fit(np.array([[0, 2]] * 4), np.ones((4, 1)), verbose=0)
     for a, b in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(a, b)
     model.fit(np.array([[0, 2]] * 4), np.ones((4, 1)), verbose=0)

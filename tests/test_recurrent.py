@@ -233,3 +233,20 @@ def test_dropout_takes_a_feature_of_a_sample_in_all_steps():
     assert set(np.unique(y)) == {0.0, 2.0}
     np.testing.assert_array_equal(y, np.broadcast_to(y[:, :1], y.shape))
     np.testing.assert_array_equal(layer(x), x)
+
+
+@pytest.mark.parametrize("gpu", ["forward"], indirect=True)
+def test_a_model_of_all_of_them_on_a_gpu(on_gpu):
+    """The losses of the CPU, and nearly those in 16 bits."""
+    rng = np.random.default_rng(0)
+    ids, y = rng.integers(0, 9, (6, 6)), rng.normal(size=(6, 8))
+    losses = {}
+    for place in ("cpu", "cuda", "mixed_bfloat16", "mixed_float16"):
+        fastconv.set_device("cpu" if place == "cpu" else "cuda")
+        fastconv.set_dtype_policy(place if place.startswith("mixed") else "float32")
+        model = everything()
+        model.compile(fastconv.optimizers.SGD(0.1), "mse")
+        losses[place] = model.fit(ids, y, epochs=3, batch_size=6, verbose=0).history["loss"]
+    np.testing.assert_allclose(losses["cuda"], losses["cpu"], rtol=1e-5)
+    np.testing.assert_allclose(losses["mixed_bfloat16"], losses["cpu"], rtol=1e-2)
+    np.testing.assert_allclose(losses["mixed_float16"], losses["cpu"], rtol=2e-3)

@@ -294,17 +294,6 @@ def _group_norm_formula(importer: Importer, node: OnnxNode) -> Tensor:
     return _grouped(importer, node, int(rows[1]), weights, node.attrs.get("epsilon", 1e-5))
 
 
-def _resize(importer: Importer, node: OnnxNode) -> Tensor:
-    """Repeated cells of volumes."""
-    scales = importer.optional(node, 2, "scales")
-    modes = [node.attrs.get(key) for key in ("mode", "coordinate_transformation_mode", "nearest_mode")]
-    whole = scales is not None and scales.size == 5 and np.all(scales == np.rint(scales)) and np.all(scales[:2] == 1)
-    if scales is None or not whole or modes != ["nearest", "asymmetric", "floor"]:
-        raise Refused(f"cells of volumes may be repeated, by whole numbers: got scales={scales}, {modes}")
-    make = partial(layers.UpSampling3D, tuple(int(scale) for scale in scales[2:]))
-    return _image_result(importer.add(node, make, importer.image(importer.tensor(node))))
-
-
 def _pad(importer: Importer, node: OnnxNode) -> Tensor:
     tensor, pads = importer.tensor(node), importer.integers(node, "pads") or []
     value = importer.optional(node, 2, "value")
@@ -356,7 +345,6 @@ HANDLERS: dict[str, Callable[[Importer, OnnxNode], Tensor]] = {
     "Pad": _pad,
     "ReduceMax": _reduce(layers.GlobalMaxPooling2D),
     "ReduceMean": _reduce(layers.GlobalAveragePooling2D),
-    "Resize": _resize,
     "Slice": _slice,
     "SumPool": _sum_pool,
 }

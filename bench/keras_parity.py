@@ -42,9 +42,10 @@ Where the two differ:
 - `Normalization` divides by sqrt(variance + 1e-14), Keras by the larger of sqrt(variance) and 1e-7; its axes must be the last ones.
 - Random rotations, zooms and the like have no gradient: what comes before them has no weights. `fill_mode="mirror"` is ours.
 - Training minimises the mean of a loss over samples whatever its `reduction`; a `.keras` file with `reduction="sum"` is refused.
-- Layers inside: `Softmax` and the normalisations work along the last axis, `ReLU` takes `max_value` None or 6 and no
-  `threshold`, input extents are fixed, and there are no regularizers or constraints in a `.keras` file: one
-  error lists all that a file asks for.
+- Layers inside: the normalisations work along the last axis, `Dot` takes vectors and does not normalise them, input extents are
+  fixed, and constraints take norms along neighbouring axes: one error lists all that a `.keras` file asks for. A regularizer
+  is `L1`, `L2`, `L1L2` or a function, which no file can hold.
+- Where inputs of `Maximum` or `Minimum` are equal, the gradient goes to the first; Keras on PyTorch halves it.
 - Keras 3.15 forgets `Huber`'s `delta` when it writes a file; fastconv's own `.keras` files keep it.
 - A `.keras` file holds no random state, so that training goes on with other masks and shuffles; a `.safetensors` file does.
 """

@@ -167,19 +167,67 @@ def _updates():
                 yield _vector("rmsprop_update", n, hyper=_hyper(0.01, 0.9, momentum, 1e-7, centered, 0.01), **unused)
 
 
-ALL = [p for group in (_elementwise, _rows, _losses, _sums, _clips, _moves, _dropouts, _updates) for p in group()]
+def _adaptive():
+    """Rules that have kernels for float32 alone, the type of weights, and what happens to their gradients before."""
+    for n in (3, 5001):
+        yield _vector("adadelta_update", n, hyper=_hyper(0.5, 0.9, 1e-6, 0.01))
+        yield _vector("adamax_update", n, hyper=_hyper(0.01, 0.9, 0.99, 1e-7, 0.01, 4))
+        yield _vector("nadam_update", n, hyper=_hyper(0.01, 0.9, 0.999, 1e-7, 0.01, 4, 0.2))
+        yield _vector("lion_update", n, hyper=_hyper(0.01, 0.9, 0.99, 0.01))
+        yield _vector("ftrl_update", n, hyper=_hyper(0.05, 0.5, 0.01, 0.02, 0.03, 0.01))
+        for gathers in (0, 1):
+            yield _vector("gradient_accumulate", n, hyper=_hyper(3, gathers))
+        yield _vector("gradient_shrink", n, limit=np.array([0.1]))
+        yield _vector("non_negative", n, w=_signed(n))
+
+
+def _idle():
+    """What changes nothing: a step that only gathers gradients, and a norm within its limit."""
+    for n in (3, 5001):
+        yield _vector("adam_update", n, hyper=_hyper(0.01, 0.9, 0.999, 1e-7, 0.01, 7, 0, 1))
+        yield _vector("lamb_update", n, hyper=_hyper(0.01, 0.9, 0.999, 1e-7, 0.01, 7, 0, 1))
+        yield _vector("gradient_shrink", n, limit=np.array([1e9]))
+
+
+def _summing():
+    """The same with sums in an order of their own."""
+    for n in (3, 20003):
+        yield _vector("lamb_update", n, hyper=_hyper(0.01, 0.9, 0.999, 1e-7, 0.01, 4))
+    for shape, axes in (((70, 9), [0]), ((9, 70), [1]), ((3, 3, 20, 8), [0, 1, 2]), ((5, 6, 7), [1]), ((2500, 4), [0])):
+        yield Problem(
+            "norm_constraint", lambda d, s=shape, a=axes: _cpu.NormConstraintSpec.make(d, s, a, 0.1, 1.5, 0.7)
+        )
+
+
+def _penalties():
+    for n in (1, 20003):
+        yield Problem("penalty_forward", lambda d, n=n: _cpu.PenaltySpec.make(d, (n,), 0.5, 0.25))
+    for addend in ({}, {"addend": None}):
+        yield Problem("penalty_backward", lambda d: _cpu.PenaltySpec.make(d, (1001,), 0.5, 0.25), addend)
+
+
+def _signed(n):
+    return np.linspace(-1, 1, n, dtype=np.float32)
+
+
+ALL = [
+    p
+    for group in (_elementwise, _rows, _losses, _sums, _clips, _moves, _dropouts, _updates, _penalties)
+    for p in group()
+]
 
 
 def _same_bits(first, second):
     return [a.tobytes() for a in first] == [b.tobytes() for b in second]
 
 
-def _numbered(problems):
-    return {"argvalues": problems, "ids": [f"{i}-{p}" for i, p in enumerate(problems)]}
+def _typed(problems, of_weights):
+    """Problems in every type, and those that float32 alone has kernels for."""
+    pairs = [(p, dtype) for p in problems for dtype in DTYPES] + [(p, "float32") for p in of_weights]
+    return {"argvalues": pairs, "ids": [f"{i}-{p}-{dtype}" for i, (p, dtype) in enumerate(pairs)]}
 
 
-@pytest.mark.parametrize("problem", **_numbered(ALL))
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("problem", "dtype"), **_typed(ALL, [*_adaptive(), *_idle(), *_summing()]))
 def test_the_order_of_threads_does_not_show(problem, dtype, emulated_module):
     results = {}
     for order in ("forward", "reversed", "shuffled"):
@@ -198,18 +246,20 @@ def test_the_order_of_threads_does_not_show(problem, dtype, emulated_module):
             np.testing.assert_allclose(a, w, rtol=2 * unit + 2e-5, atol=(2e-5 + unit * (dtype != "float32")) * largest)
 
 
-@pytest.mark.parametrize("problem", **_numbered([*_dropouts(), *_updates(), *_moves()]))
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("problem", "dtype"), **_typed([*_dropouts(), *_updates(), *_moves()], [*_adaptive(), *_idle()])
+)
 def test_the_numbers_are_the_cpus(problem, dtype, gpu):
     for actual, wanted in zip(problem.run(gpu, dtype), problem.on_cpu(dtype), strict=True):
         np.testing.assert_array_equal(actual, wanted)
 
 
-@pytest.mark.parametrize("problem", **_numbered([*_updates(), *_clips(), *_moves()]))
-@pytest.mark.parametrize("scalar", (1.0, np.nan, np.inf, -np.inf))
-def test_a_refused_step_writes_nothing(problem, scalar, gpu):
+@pytest.mark.parametrize(
+    ("problem", "dtype"), **_typed([*_updates(), *_clips(), *_moves()], [*_adaptive(), *_summing()])
+)
+def test_a_refused_step_writes_nothing(problem, dtype, gpu):
     module = _gpu.load("[tests]")[1]
-    for dtype in DTYPES:
+    for scalar in (1.0, np.nan, np.inf, -np.inf):
         tensors = problem.tensors(dtype)
         arrays = [None if a is None else gpu.asarray(a) for a, _ in tensors]
         before = [a.get() for a, (_, role) in zip(arrays, tensors, strict=True) if role == "state" and a is not None]

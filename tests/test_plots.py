@@ -75,6 +75,11 @@ def test_image_grid_marks_what_is_wrong():
     assert len(colours) == 1 and figure.axes[2].title.get_color() not in colours
 
 
+def test_long_names_of_classes_take_two_lines():
+    figure = plots.image_grid(np.zeros((2, 4, 4)), [0, 1], [1, 1], class_names=["automobile", "airplane"])
+    assert [axes.get_title() for axes in figure.axes] == ["airplane\n(is automobile)", "airplane"]
+
+
 @pytest.mark.parametrize("shape", [(2, 5, 6), (2, 5, 6, 1), (2, 5, 6, 3)])
 def test_image_grid_takes_grey_and_colour(shape, tmp_path):
     plots.image_grid(np.zeros(shape, np.uint8), path=tmp_path / "grid.png")

@@ -114,6 +114,19 @@ void bind_window_specs(py::module_& m) {
           });
 }
 
+void bind_layout_specs(py::module_& m) {
+  py::class_<TransposeSpec, Spec, std::shared_ptr<TransposeSpec>>(m, "TransposeSpec")
+      .def_static("make", [](const std::string& dtype, const Shape& x, const Shape& axes) {
+        return shared(TransposeSpec::make(dtype_from(dtype), x, axes));
+      });
+  py::class_<DepthSpec, Spec, std::shared_ptr<DepthSpec>>(m, "DepthSpec")
+      .def_static("make", [](const std::string& dtype, const std::string& op, const Shape& x, int64_t taps,
+                             int64_t stride, const py::object& padding, int64_t dilation, int64_t groups) {
+        return shared(DepthSpec::make(dtype_from(dtype), op, x, taps, stride, padding_from(op, padding),
+                                      dilation, groups));
+      });
+}
+
 void bind_image_specs(py::module_& m) {
   using Range = std::array<double, 2>;
   py::class_<ResampleSpec, Spec, std::shared_ptr<ResampleSpec>>(m, "ResampleSpec")
@@ -147,19 +160,6 @@ void bind_image_specs(py::module_& m) {
       .def_static("make", [](const std::string& dtype, const Shape& x, const Range& factor,
                              const Range& shift, const Range& limits) {
         return shared(AdjustSpec::make(dtype_from(dtype), x, factor, shift, limits));
-      });
-}
-
-void bind_layout_specs(py::module_& m) {
-  py::class_<TransposeSpec, Spec, std::shared_ptr<TransposeSpec>>(m, "TransposeSpec")
-      .def_static("make", [](const std::string& dtype, const Shape& x, const Shape& axes) {
-        return shared(TransposeSpec::make(dtype_from(dtype), x, axes));
-      });
-  py::class_<DepthSpec, Spec, std::shared_ptr<DepthSpec>>(m, "DepthSpec")
-      .def_static("make", [](const std::string& dtype, const std::string& op, const Shape& x, int64_t taps,
-                             int64_t stride, const py::object& padding, int64_t dilation, int64_t groups) {
-        return shared(DepthSpec::make(dtype_from(dtype), op, x, taps, stride, padding_from(op, padding),
-                                      dilation, groups));
       });
 }
 
@@ -273,8 +273,8 @@ void bind_specs(py::module_& m) {
       .def_property_readonly("dtype", [](const Spec& s) { return name_of(s.dtype); })
       .def("__str__", &Spec::text);
   bind_window_specs(m);
-  bind_image_specs(m);
   bind_layout_specs(m);
+  bind_image_specs(m);
   bind_matrix_specs(m);
   bind_sequence_specs(m);
   bind_elementwise_specs(m);

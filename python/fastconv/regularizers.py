@@ -103,7 +103,7 @@ def get(identifier: Any) -> Any:
     """The regularizer that ``identifier`` means.
 
     Args:
-        identifier: a name ("l1", "l2", "l1_l2"), a config dict, a regularizer or its class, a function of ``fastconv.ops``
+        identifier: a name ("l1", "l2", "l1l2"), a config dict, a regularizer or its class, a function of ``fastconv.ops``
             that gives a penalty of shape (1,), or None, which stays None.
 
     Raises:

@@ -26,13 +26,13 @@ void add_depth(KernelTable& table);
 void add_loss(KernelTable& table);
 void add_vector(KernelTable& table);  // dot, unscale, gradient_clip
 void add_optimizer(KernelTable& table);
-void add_noise(KernelTable& table);
-void add_resample(KernelTable& table);
-void add_warp(KernelTable& table);
 void add_optimizer_adaptive(KernelTable& table);
 void add_lamb(KernelTable& table);
 void add_accumulate(KernelTable& table);
 void add_penalty(KernelTable& table);
 void add_constraint(KernelTable& table);
+void add_noise(KernelTable& table);
+void add_resample(KernelTable& table);
+void add_warp(KernelTable& table);
 
 }  // namespace fc::cpu::FC_ISA

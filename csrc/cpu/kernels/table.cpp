@@ -25,14 +25,14 @@ void add_kernels(KernelTable& table) {
   add_loss(table);
   add_vector(table);
   add_optimizer(table);
-  add_noise(table);
-  add_resample(table);
-  add_warp(table);
   add_optimizer_adaptive(table);
   add_lamb(table);
   add_accumulate(table);
   add_penalty(table);
   add_constraint(table);
+  add_noise(table);
+  add_resample(table);
+  add_warp(table);
 }
 
 }  // namespace fc::cpu::FC_ISA

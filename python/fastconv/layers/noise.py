@@ -13,7 +13,14 @@ from fastconv.layers.core import Dropout
 from fastconv.ops import _numbers
 from fastconv.variables import Seed
 
-__all__ = ["AlphaDropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D"]
+__all__ = [
+    "AlphaDropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+]
 
 # Klambauer et al. 2017: the fixed point of SELU.
 _ALPHA, _SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
@@ -76,6 +83,20 @@ class SpatialDropout2D(_SpatialDropout):
     def __init__(self, rate: float, data_format: str | None = None, seed: int | None = None, **keywords: Any) -> None:
         super().__init__(rate, seed, **keywords)
         _geometry.check_data_format(self.name, data_format)
+
+
+class SpatialDropout3D(SpatialDropout2D):
+    """Drops whole channels of volumes (N, D, H, W, C) in training.
+
+    Args:
+        rate: share of the channels set to zero, in [0, 1]; the others are scaled up by ``1 / (1 - rate)``.
+        data_format: "channels_last".
+        seed: for a sequence of masks of its own; from fastconv.random's stream by default.
+
+    Source: Tompson et al. 2014, "Efficient Object Localization Using Convolutional Networks".
+    """
+
+    _axes = 3
 
 
 class AlphaDropout(Dropout):

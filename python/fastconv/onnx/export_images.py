@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.graph import Node, Value
+from fastconv.onnx.export_volumes import bias_addition, write_conv3d, write_conv3d_transpose, write_pool3d
 from fastconv.onnx.writer import FIRST, LAST, GraphWriter, channels_first
 from fastconv.ops.registry import wide
 
@@ -47,6 +48,8 @@ def _as_onnx(pads: Pads) -> list[int]:
 
 
 def _conv2d(writer: GraphWriter, node: Node) -> None:
+    if write_conv3d(writer, node):
+        return
     x, w, bias = node.inputs
     (y,) = node.outputs
     a = node.attrs
@@ -69,12 +72,14 @@ def _conv2d(writer: GraphWriter, node: Node) -> None:
 
 
 def _conv2d_transpose(writer: GraphWriter, node: Node) -> None:
+    if write_conv3d_transpose(writer, node):
+        return
     x, w = node.inputs
     (y,) = node.outputs
     a = node.attrs
     assert x is not None and w is not None
     inputs = [writer.get(x, FIRST), writer.weight(w, _filters, "filters")]
-    addition = _bias_addition(writer, y)
+    addition = bias_addition(writer, y)
     if addition is not None:
         bias = addition.inputs[1]
         assert bias is not None
@@ -96,21 +101,12 @@ def _conv2d_transpose(writer: GraphWriter, node: Node) -> None:
         writer.bind(addition.outputs[0], name, FIRST)
 
 
-def _bias_addition(writer: GraphWriter, y: Value) -> Node | None:
-    """The node that adds a bias to a transposed convolution, where that is all that happens to its result."""
-    consumers = writer.consumers.get(y, [])
-    if len(consumers) != 1 or y in writer.graph.outputs:
-        return None
-    (node,) = consumers
-    bias = node.inputs[1] if node.op.name == "binary" and node.attrs["kind"] == "add" else None
-    is_bias = bias is not None and writer.is_constant(bias) and bias.shape == y.shape[-1:]
-    return node if is_bias else None
-
-
 def _pool2d(writer: GraphWriter, node: Node) -> None:
     x, y = node.inputs[0], node.outputs[0]
     a = node.attrs
     assert x is not None
+    if writer.exists(y, FIRST) or write_pool3d(writer, node):
+        return
     kind, window = a["kind"], a["pool_size"]
     pads = _pads(a["padding"], x, y, window, a)
     name = writer.get(x, FIRST)
@@ -275,6 +271,8 @@ def _pad(writer: GraphWriter, node: Node) -> None:
 def _crop(writer: GraphWriter, node: Node) -> None:
     (x,) = node.inputs
     assert x is not None
+    if writer.is_known(node.outputs[0]):
+        return  # the last step of a recurrent layer, which its operator gives
     _slice(writer, node, [(a, extent - b) for extent, (a, b) in zip(x.shape, node.attrs["widths"], strict=True)])
 
 

@@ -102,17 +102,27 @@ def _as_layer(importer: Importer, node: OnnxNode) -> Tensor:
         importer.optional(node, place, what) if place is not None else None
         for place, what in zip(_places(node), ("scales", "sizes"), strict=True)
     )
-    if symbol.ndim != 4:
-        raise Refused(f"images alone are resized: got {symbol.ndim} axes")
+    if symbol.ndim not in (4, 5):
+        raise Refused(f"images and volumes alone are resized: got {symbol.ndim} axes")
     extents = [1 if n is None else n for n in tensor.shape]
-    wanted = None if sizes is None else [int(n) for n in sizes]
-    if wanted and len(wanted) == 4 and wanted[0] in importer.batches:
-        wanted[0] = 1  # a shape that the file computes begins with the batch
-    problem = _resizing(node, extents, scales, wanted)
+    if sizes is not None and len(sizes) == symbol.ndim and int(sizes[0]) in importer.batches:
+        sizes = np.array([1, *sizes[1:]])  # a shape that the file computes begins with the batch
+    problem = _resizing(node, extents, scales, sizes)
     if {0, 1} & set(problem.changes(extents)):
         raise Refused(f"only height and width may change: got {extents} to {list(problem.sizes)}")
-    make = _layer_for(problem, extents)
-    return Tensor(importer.add(node, make, symbol), channels_first(4))
+    make = _layer_for(problem, extents) if symbol.ndim == 4 else _layer_of_volumes(problem, extents)
+    return Tensor(importer.add(node, make, symbol), channels_first(symbol.ndim))
+
+
+def _layer_of_volumes(problem: _Resizing, extents: Sequence[int]) -> Any:
+    """Cells may be repeated, by whole numbers."""
+    axes = range(2, 5)
+    factors = [problem.sizes[axis] / extents[axis] for axis in axes]
+    ours = {"interpolation": "nearest"}
+    small = max(problem.sizes) <= _MOST_COMPARED and all(factor.is_integer() for factor in factors)
+    if not small or not all(_same_weights(problem, extents[axis], axis, ours) for axis in axes):
+        raise Refused(f"cells of volumes may be repeated, by whole numbers: got {extents} to {problem.sizes}")
+    return partial(layers.UpSampling3D, tuple(map(int, factors)))
 
 
 def _layer_for(problem: _Resizing, extents: Sequence[int]) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import losses, metrics, optimizers
+from fastconv.optimizers import Nadam
 from fastconv.saving.keras_write import described
 from fastconv.saving.malformed import Malformed
 from fastconv.schedules import LearningRateSchedule
@@ -22,6 +23,12 @@ _SLOTS = {
     "AdamW": (("m", "v"),),
     "RMSprop": (("velocity",), ("momentum",), ("average_gradient",)),
     "Adagrad": (("accumulator",),),
+    "Adadelta": (("accumulated_grad", "accumulated_delta_var"),),
+    "Adamax": (("momentum", "norm"),),
+    "Ftrl": (("accumulator", "linear"),),
+    "Lamb": (("momentum", "velocity"),),
+    "Lion": (("momentum",),),
+    "Nadam": (("momentum", "velocity"),),
 }
 _OFF = {"axis": -1, "multi_label": False}  # what changes nothing, and fastconv does not have
 _MEANS = ("sum_over_batch_size", "mean", None)
@@ -46,24 +53,24 @@ def read_compile(config: dict[str, Any], output_names: list[str]) -> dict[str, A
     Raises:
         ValueError, TypeError: for what fastconv does not have.
     """
-    extra = {key: config.get(key) for key in ("weighted_metrics",) if config.get(key)}
-    if extra:
-        raise ValueError(f"expected metrics without weights, got {str(extra)[:200]}")
     loss = _per_output(config.get("loss"), output_names)
-    given = _per_output(config.get("metrics"), output_names)
     if isinstance(loss, list):
         loss = [_loss(entry) for entry in loss]
-    groups = given if isinstance(given, list) else [given]
-    if len(output_names) > 1:
-        found: list[Any] = [[_metric(m) for m in (g if isinstance(g, list) else [g]) if m is not None] for g in groups]
-    else:
-        found = [_metric(m) for g in groups for m in (g if isinstance(g, list) else [g]) if m is not None]
     return {
         "optimizer": _optimizer(config.get("optimizer")),
         "loss": loss if isinstance(loss, list) else _loss(loss),
-        "metrics": found,
+        "metrics": _metrics(config.get("metrics"), output_names),
+        "weighted_metrics": _metrics(config.get("weighted_metrics"), output_names),
         "loss_weights": _per_output(config.get("loss_weights"), output_names),
     }
+
+
+def _metrics(value: Any, output_names: list[str]) -> list[Any]:
+    given = _per_output(value, output_names)
+    groups = given if isinstance(given, list) else [given]
+    if len(output_names) > 1:
+        return [[_metric(m) for m in (g if isinstance(g, list) else [g]) if m is not None] for g in groups]
+    return [_metric(m) for g in groups for m in (g if isinstance(g, list) else [g]) if m is not None]
 
 
 def _per_output(value: Any, names: list[str]) -> Any:
@@ -126,12 +133,13 @@ def read_state(model: Any, arrays: list[np.ndarray]) -> None:
     optimizer = model.optimizer
     head = 1 if _is_scheduled(optimizer) else 2
     slots = list(_slots(model))
-    if len(arrays) not in (head, head + len(slots)):  # without slots: compiled, and not yet trained
-        raise Malformed(f"optimizer/vars must hold {head + len(slots)} arrays: got {len(arrays)}")
+    count = head + len(slots) + len(_tail(optimizer))
+    if len(arrays) not in (head, count):  # without slots: compiled, and not yet trained
+        raise Malformed(f"optimizer/vars must hold {count} arrays: got {len(arrays)}")
     if any(array.shape != () for array in arrays[:head]) or arrays[0].dtype.kind not in "iu" or arrays[0] < 0:
         raise Malformed("optimizer/vars must begin with the step and the learning rate, one number each")
     checked = []
-    for i, (slot, array) in enumerate(zip(slots, arrays[head:], strict=False)):
+    for i, (slot, array) in enumerate(zip(slots, arrays[head:], strict=False)):  # the tail follows from the step
         try:
             checked.append((slot, slot.checked(array)))
         except (TypeError, ValueError) as error:
@@ -142,6 +150,11 @@ def read_state(model: Any, arrays: list[np.ndarray]) -> None:
     except ValueError as error:
         raise Malformed(f"optimizer/vars/1: {error}") from None
     optimizer.steps = int(arrays[0])
+    for array, wanted in zip(arrays[count - len(_tail(optimizer)) :], _tail(optimizer), strict=True):
+        if array.shape != () or not np.isclose(array, wanted, rtol=1e-3, atol=1e-30):
+            raise Malformed(
+                f"optimizer/vars/{count - 1} must follow from the step: expected {wanted}, got {str(array)[:80]}"
+            )
     for slot, array in checked:
         slot.array[...] = array
 
@@ -156,7 +169,10 @@ def write_compile(model: Any) -> dict[str, Any]:
         ValueError, TypeError: for a loss, metric or optimizer that Keras does not have.
     """
     entries = [_written_loss(loss) for loss in model._losses]
-    groups = [[_written_metric(m) for m in group] for group in model._meters.config()]
+    plain, weighted = (
+        [[_written_metric(m) for m in group] for group in part.config()]
+        for part in (model._meters.plain, model._meters.weighted)
+    )
     several, weights = len(entries) > 1, list(model._loss_weights)
     check_optimizer("save", model.optimizer)
     optimizer = optimizers.serialize(model.optimizer)
@@ -165,7 +181,7 @@ def write_compile(model: Any) -> dict[str, Any]:
         schedule = config["learning_rate"]
         config["learning_rate"] = described("keras.optimizers.schedules", schedule["class_name"], schedule["config"])
     if several:
-        groups += [[] for _ in entries[len(groups) :]]
+        plain, weighted = ([*groups, *[[] for _ in entries[len(groups) :]]] for groups in (plain, weighted))
     elif weights != [1.0]:
         raise ValueError(
             f"[save] Keras weighs the losses of several outputs: expected loss_weights=None, got {weights}."
@@ -174,8 +190,8 @@ def write_compile(model: Any) -> dict[str, Any]:
         "optimizer": described("keras.optimizers", optimizer["class_name"], config),
         "loss": entries if several else entries[0],
         "loss_weights": weights if several else None,
-        "metrics": groups if several else [m for group in groups for m in group],
-        "weighted_metrics": None,
+        "metrics": plain if several else plain[0],
+        "weighted_metrics": (weighted if several else weighted[0]) if any(weighted) else None,
     }
 
 
@@ -208,7 +224,12 @@ def write_state(model: Any) -> list[np.ndarray]:
     head = [np.array(optimizer.steps, np.int32)]
     if not _is_scheduled(optimizer):
         head.append(np.array(optimizer.learning_rate, np.float32))
-    return [*head, *(slot.array for slot in _slots(model))]
+    return [*head, *(slot.array for slot in _slots(model)), *_tail(optimizer)]
+
+
+def _tail(optimizer: Any) -> list[np.ndarray]:
+    """What Keras keeps behind the slots, although it follows from the step."""
+    return [np.array(optimizer.u_product(optimizer.iterations), np.float32)] if isinstance(optimizer, Nadam) else []
 
 
 def _is_scheduled(optimizer: Any) -> bool:
@@ -216,12 +237,11 @@ def _is_scheduled(optimizer: Any) -> bool:
 
 
 def _slots(model: Any) -> Iterator[Variable]:
-    """The slots of the trainable weights, in Keras's order: moving averages first, then what the rule keeps."""
+    """The slots of the trainable weights, in Keras's order: moving averages and sums of gradients, then what the rule keeps."""
     optimizer, state = model.optimizer, model._optimizer_state
     names = list(optimizer.slots())
     order = [[name for name in group if name in names] for group in _SLOTS[type(optimizer).__name__]]
-    if optimizer.averaging:
-        order.insert(0, [optimizer.averaging.slot])
+    order = [[kept.slot] for kept in (optimizer.averaging, optimizer.accumulation) if kept is not None] + order
     for group in order:
         for variable in model.trainable_weights if group else ():
             yield from (state.slot(variable, name) for name in group)

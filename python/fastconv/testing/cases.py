@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import conv_cases, image_cases, other_cases, pool_cases, sequence_cases
+from . import conv_cases, image_cases, other_cases, pool_cases, sequence_cases, volume_cases
 from .case import Case
 from .random_cases import random_cases, square_cases
 
@@ -14,6 +14,7 @@ _ALL = (
     *image_cases.CASES,
     *other_cases.CASES,
     *sequence_cases.CASES,
+    *volume_cases.CASES,
 )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.testing import parity_graphs as graphs
+from fastconv.testing import parity_volumes
 from fastconv.testing.parity_graphs import IMAGE
 
 __all__ = ["OPTIMIZERS", "PARITY", "Network", "difference", "pair"]
@@ -33,6 +34,18 @@ OPTIMIZERS = {
     "ema": ("SGD", {"learning_rate": 0.05, "use_ema": True, "ema_momentum": 0.8, "ema_overwrite_frequency": 7}),
     "clipvalue": ("SGD", {"learning_rate": 0.1, "clipvalue": 0.01}),
     "clipnorm": ("SGD", {"learning_rate": 0.1, "clipnorm": 0.05}),
+    "global_clipnorm": ("SGD", {"learning_rate": 0.1, "global_clipnorm": 0.05}),
+    "adadelta": ("Adadelta", {"learning_rate": 1.0, "rho": 0.9, "weight_decay": 0.02}),
+    "adamax": ("Adamax", {"learning_rate": 0.005, "weight_decay": 0.05}),
+    "nadam": ("Nadam", {"learning_rate": 0.005}),
+    "ftrl": ("Ftrl", {"learning_rate": 0.05, "l1_regularization_strength": 0.001, "beta": 0.1}),
+    "ftrl, other power": ("Ftrl", {"learning_rate_power": -0.3, "l2_shrinkage_regularization_strength": 0.1}),
+    "lamb": ("Lamb", {"learning_rate": 0.01, "weight_decay": 0.05}),
+    "accumulated": ("Adam", {"gradient_accumulation_steps": 3, "learning_rate": 0.01, "clipnorm": 0.5}),
+    "accumulated, with averages": (
+        "SGD",
+        {"gradient_accumulation_steps": 2, "use_ema": True, "ema_momentum": 0.8, "ema_overwrite_frequency": 3},
+    ),
 }
 
 
@@ -43,17 +56,20 @@ class Network:
     Attributes:
         build: ``build(k)`` gives a model of library ``k``.
         loss: one name, or one per output.
+        ids: whether the inputs are whole numbers from 0 to 3.
         dropout: whether training draws random numbers (masks, flips), so that no two libraries take the same steps.
     """
 
     build: Callable[[Any], Any]
     loss: Any
     dropout: bool = False
+    ids: bool = False
 
     def data(self, model: Any, seed: int = 0) -> tuple[Any, Any]:
         """A batch of inputs and targets; ``model`` is fastconv's."""
         rng = np.random.default_rng(seed)
-        x = [rng.normal(size=(BATCH, *t.shape[1:])).astype(np.float32) for t in model.inputs]
+        shapes = [(BATCH, *t.shape[1:]) for t in model.inputs]
+        x = [(rng.integers(4, size=s) if self.ids else rng.normal(size=s)).astype(np.float32) for s in shapes]
         losses = self.loss if isinstance(self.loss, list) else [self.loss] * len(model.outputs)
         y = [_targets(rng, loss, t.shape[1:]) for loss, t in zip(losses, model.outputs, strict=True)]
         return (x if len(x) > 1 else x[0]), (y if len(y) > 1 else y[0])
@@ -228,6 +244,29 @@ PARITY = {
         "mean_squared_error",
     ),
     "sequences": Network(graphs.sequences, "categorical_crossentropy"),
+    "simple recurrent network": Network(
+        graphs.sequential(
+            (8, 5),
+            lambda la: la.SimpleRNN(
+                7, return_sequences=True, activation="relu", recurrent_initializer="glorot_uniform"
+            ),
+            lambda la: la.SimpleRNN(6, go_backwards=True),
+            lambda la: la.Dense(3, activation="softmax"),
+        ),
+        "sparse_categorical_crossentropy",
+    ),
+    "lstm, gru": Network(
+        graphs.sequential(
+            (6, 5),
+            lambda la: la.LSTM(8, return_sequences=True, go_backwards=True),
+            lambda la: la.GRU(7, return_sequences=True, recurrent_activation="hard_sigmoid"),
+            lambda la: la.GRU(6, reset_after=False),
+            lambda la: la.Dense(3, activation="softmax"),
+        ),
+        "categorical_crossentropy",
+    ),
+    "words": Network(graphs.words, "sparse_categorical_crossentropy", ids=True),
+    "encoder and decoder": Network(graphs.encoder_and_decoder, "mean_squared_error"),
     "inverted residuals": Network(graphs.inverted_residual, "sparse_categorical_crossentropy"),
     "residuals": Network(graphs.residual, "categorical_crossentropy"),
     "residuals, activated before": Network(graphs.preactivated, "mean_squared_error"),
@@ -292,4 +331,14 @@ PARITY = {
     "models in models": Network(graphs.nested, "mean_squared_error"),
     "fine-tuning": Network(graphs.fine_tuned, "sparse_categorical_crossentropy"),
     "mixer with layer normalization": Network(graphs.mixer, "categorical_crossentropy"),
+    "volumes": Network(parity_volumes.volumes, "categorical_crossentropy"),
+    "transposed volumes": Network(parity_volumes.transposed_volumes, "mean_squared_error"),
+    "sequences, separable and transposed": Network(parity_volumes.more_sequences, "mean_squared_error"),
+    "group normalization": Network(parity_volumes.group_norms, "categorical_crossentropy"),
+    "dropped channels of volumes": Network(parity_volumes.dropped_channels, "mean_squared_error", dropout=True),
+    "joining": Network(parity_volumes.merging, "mean_squared_error"),
+    "more activations": Network(parity_volumes.activations_by_name, "mean_squared_error"),
+    "more layers of activations": Network(parity_volumes.more_activation_layers, "mean_squared_error"),
+    "regularized": Network(graphs.regularized, "mean_squared_error"),
+    "constrained": Network(graphs.constrained, "mean_squared_error"),
 }

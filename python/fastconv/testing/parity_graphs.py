@@ -106,6 +106,23 @@ def unet(k: Any) -> Any:
     return k.Model(x, la.Conv2D(2, 1, activation="softmax")(la.Concatenate()([a, up])))
 
 
+def words(k: Any) -> Any:
+    la = k.layers
+    x = la.Input((7,))
+    y = la.Bidirectional(la.LSTM(5, return_sequences=True))(la.Embedding(4, 6)(x))
+    y = la.TimeDistributed(la.Dense(4, activation="tanh"))(y)
+    y = la.Bidirectional(la.GRU(3), merge_mode="ave")(y)
+    return k.Model(x, la.Dense(3, activation="softmax")(y))
+
+
+def encoder_and_decoder(k: Any) -> Any:
+    la = k.layers
+    x = la.Input((6, 4))
+    code, h, c = la.LSTM(5, return_state=True)(x)
+    y = la.LSTM(5, return_sequences=True)(la.RepeatVector(3)(code), initial_state=[h, c])
+    return k.Model(x, la.TimeDistributed(la.Dense(2))(y))
+
+
 def upsampling(k: Any) -> Any:
     la = k.layers
     return k.Sequential(
@@ -211,3 +228,30 @@ def mixer(k: Any) -> Any:
     for _ in range(2):
         y = la.Add()([y, la.Dense(12)(la.Dense(20, activation="gelu")(la.LayerNormalization(epsilon=1e-5)(y)))])
     return k.Model(x, la.Dense(3, activation="softmax")(la.Flatten()(y)))
+
+
+def regularized(k: Any) -> Any:
+    """Every kind of regularizer, of every kind of weight, and of what layers give."""
+    la, re = k.layers, k.regularizers
+    x = la.Input(IMAGE)
+    y = la.Conv2D(5, 3, activation="tanh", kernel_regularizer="l2", bias_regularizer=re.L1(0.02))(x)
+    y = la.DepthwiseConv2D(3, depthwise_regularizer=re.L1L2(0.01, 0.02), activity_regularizer=re.L2(1e-3))(y)
+    y = la.BatchNormalization(gamma_regularizer="l1", beta_regularizer=re.L2(0.1))(y)
+    y = la.PReLU(shared_axes=[1, 2], alpha_regularizer=re.L2(0.1))(y)
+    y = la.SeparableConv2D(6, 3, depthwise_regularizer="l2", pointwise_regularizer="l1")(y)
+    y = la.ActivityRegularization(l1=0.01, l2=0.02)(la.LayerNormalization(gamma_regularizer="l2")(y))
+    y = la.Dense(4, kernel_regularizer=re.L1L2(0.01, 0.01), activity_regularizer="l1l2")(la.GlobalMaxPooling2D()(y))
+    return k.Model(x, y)
+
+
+def constrained(k: Any) -> Any:
+    """Every kind of constraint, along the first, the middle and the last axes."""
+    la, co = k.layers, k.constraints
+    x = la.Input(IMAGE)
+    y = la.Conv2D(
+        5, 3, activation="tanh", kernel_constraint=co.MaxNorm(0.5, axis=[0, 1, 2]), bias_constraint="non_neg"
+    )(x)
+    y = la.DepthwiseConv2D(3, depthwise_constraint=co.UnitNorm(axis=[0, 1]))(y)
+    y = la.BatchNormalization(gamma_constraint=co.MinMaxNorm(0.5, 1.2, 0.7), beta_constraint="non_neg")(y)
+    y = la.SeparableConv2D(6, 3, pointwise_constraint=co.MinMaxNorm(0.2, 0.9, rate=0.5, axis=2))(y)
+    return k.Model(x, la.Dense(4, kernel_constraint=co.UnitNorm(axis=1))(la.GlobalMaxPooling2D()(y)))

@@ -15,6 +15,7 @@ __all__ = ["LAYERS", "build"]
 
 _IMAGE = (9, 8, 4)
 _STEPS = (7, 4)
+_VOLUME = (5, 6, 7, 2)
 _TRANSPOSED = ((3, 2, 0), (3, 2, 1), (4, 2, 1), (2, 3, 2), (5, 3, (0, 2)), (1, 2, 1))  # kernel, stride, output padding
 _POOLING: dict[str, dict[str, Any]] = {
     "valid": {},
@@ -66,6 +67,34 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[], Any]]] = {
         for kind in (layers.MaxPooling2D, layers.AveragePooling2D, layers.MinPooling2D, layers.SumPooling2D)
         for name, keywords in _POOLING.items()
     },
+    "conv 3d": (_VOLUME, lambda: layers.Conv3D(4, (2, 3, 3), activation="relu")),
+    "conv 3d same stride": (_VOLUME, lambda: layers.Conv3D(4, 3, strides=(2, 1, 2), padding="same", groups=2)),
+    "conv 3d of slices": (_VOLUME, lambda: layers.Conv3D(3, (1, 3, 2), use_bias=False)),
+    "conv 3d numbers": (_VOLUME, lambda: layers.Conv3D(2, 2, dilation_rate=2, padding=((1, 0), (0, 2), (1, 1)))),
+    "transposed 3d": (_VOLUME, lambda: layers.Conv3DTranspose(3, (2, 3, 2), strides=(2, 1, 3))),
+    "transposed 3d same": (_VOLUME, lambda: layers.Conv3DTranspose(2, 3, strides=2, padding="same")),
+    "transposed 3d output padding": (
+        _VOLUME,
+        lambda: layers.Conv3DTranspose(2, 3, strides=3, padding="same", output_padding=(1, 2, 0)),
+    ),
+    "max pooling 3d": (_VOLUME, lambda: layers.MaxPooling3D((2, 3, 2), padding="same")),
+    "average pooling 3d": (_VOLUME, lambda: layers.AveragePooling3D(3, strides=(1, 2, 2), padding="same")),
+    "global max 3d": (_VOLUME, lambda: layers.GlobalMaxPooling3D()),
+    "global average 3d": (_VOLUME, lambda: layers.GlobalAveragePooling3D(keepdims=True)),
+    "padding 3d": (_VOLUME, lambda: layers.ZeroPadding3D(((1, 0), (0, 2), (1, 1)))),
+    "cropping 3d": (_VOLUME, lambda: layers.Cropping3D(((1, 0), (0, 2), (1, 1)))),
+    "upsampling 3d": (_VOLUME, lambda: layers.UpSampling3D((2, 1, 3))),
+    "transposed 1d": (_STEPS, lambda: layers.Conv1DTranspose(3, 3, strides=2)),
+    "depthwise 1d": (_STEPS, lambda: layers.DepthwiseConv1D(3, depth_multiplier=2, padding="same")),
+    "separable 1d": (_STEPS, lambda: layers.SeparableConv1D(5, 3, activation="tanh")),
+    "group norm": (_IMAGE, lambda: layers.GroupNormalization(2)),
+    "group norm of steps": (_STEPS, lambda: layers.GroupNormalization(1, center=False)),
+    "instance norm": (_IMAGE, lambda: layers.GroupNormalization(-1, scale=False)),
+    "permute": (_IMAGE, lambda: layers.Permute((3, 1, 2))),
+    "permute rows": (_IMAGE, lambda: layers.Permute((2, 1, 3))),
+    "softmax of rows": (_STEPS, lambda: layers.Softmax(axis=1)),
+    "relu with a slope": (_IMAGE, lambda: layers.ReLU(0.9, negative_slope=0.1)),
+    "identity": (_IMAGE, lambda: layers.Identity()),
     "global max": (_IMAGE, lambda: layers.GlobalMaxPooling2D()),
     "global average": (_IMAGE, lambda: layers.GlobalAveragePooling2D(keepdims=True)),
     "flatten": (_IMAGE, lambda: layers.Flatten()),
@@ -95,6 +124,19 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[], Any]]] = {
     "global max 1d": (_STEPS, lambda: layers.GlobalMaxPooling1D()),
     "global average 1d": (_STEPS, lambda: layers.GlobalAveragePooling1D(keepdims=True)),
     "borders 1d": (_STEPS, lambda: models.Sequential([layers.ZeroPadding1D((1, 2)), layers.Cropping1D((0, 1))])),
+    "simple rnn": (_STEPS, lambda: layers.SimpleRNN(3)),
+    "simple rnn sequences": (_STEPS, lambda: layers.SimpleRNN(3, activation="relu", return_sequences=True)),
+    "lstm": (_STEPS, lambda: layers.LSTM(3)),
+    "lstm backwards": (_STEPS, lambda: layers.LSTM(3, go_backwards=True, use_bias=False)),
+    "lstm sequences": (_STEPS, lambda: layers.LSTM(3, return_sequences=True, recurrent_activation="hard_sigmoid")),
+    "gru": (_STEPS, lambda: layers.GRU(3)),
+    "gru reset before": (_STEPS, lambda: layers.GRU(3, reset_after=False)),
+    "gru sequences": (_STEPS, lambda: layers.GRU(3, return_sequences=True, go_backwards=True)),
+    "recurrent layers": (
+        _STEPS,
+        lambda: models.Sequential([layers.GRU(3, return_sequences=True), layers.LSTM(4), layers.RepeatVector(2)]),
+    ),
+    "time distributed": (_STEPS, lambda: layers.TimeDistributed(layers.Dense(3, activation="tanh"))),
     "rescaling": (_IMAGE, lambda: layers.Rescaling(1 / 127.5, offset=-1)),
     "relu 6": (_IMAGE, lambda: layers.ReLU(6)),
     "relu slope": (_IMAGE, lambda: layers.ReLU(negative_slope=0.1)),

@@ -66,7 +66,7 @@ def _reshape(writer: GraphWriter, node: Node) -> None:
     (y,) = node.outputs
     if writer.is_known(y):
         return None  # what a recurrent operator gives, or an operation of volumes
-    x = _unshaped(node)
+    x = _unshaped(writer, node)
     if x.shape == y.shape:
         return writer.defer(y, lambda layout: writer.get(x, layout), (LAST, FIRST))
     keeps_channels = min(x.ndim, y.ndim) > 2 and x.shape[-1] == y.shape[-1] and x.shape[0] == y.shape[0]
@@ -84,11 +84,12 @@ def _reshape(writer: GraphWriter, node: Node) -> None:
     return writer.defer(y, write, (LAST, FIRST) if keeps_channels or _is_line(y) else (LAST,))
 
 
-def _unshaped(node: Node) -> Value:
-    """What the last of a row of reshapes begins with."""
+def _unshaped(writer: GraphWriter, node: Node) -> Value:
+    """What the last of a row of reshapes begins with; one that belongs to an operation of volumes stays."""
     (x,) = node.inputs
     assert x is not None
-    return _unshaped(x.node) if x.node is not None and x.node.op.name == "reshape" else x
+    is_shaped = x.node is not None and x.node.op.name == "reshape" and not writer.exists(x, FIRST)
+    return _unshaped(writer, x.node) if is_shaped and x.node is not None else x
 
 
 def _target(writer: GraphWriter, x: Value, y: Value, layout: str) -> list[int]:

@@ -29,14 +29,6 @@ OUT_OF_SCOPE = {
     "gradients of layers in common use. The third named there, recurrent networks, are 003-35.",
 }
 
-# Rows whose feature is being built: they have no test yet. Empty when the course is complete.
-NOT_YET = {
-    "002-29": "recurrent layers",
-    "003-35": "recurrent layers",
-    "004-40": "Resizing",
-    "004-50": "the wrapper for scikit-learn",
-}
-
 _ROW = re.compile(r"(?:(?P<deck>00\d)_)?(?P<number>n?\d+[a-f]?)(?:_|$)")
 
 
@@ -79,7 +71,7 @@ def read_tests(folder: Path) -> dict[str, Row]:
 
 
 def _add(row: Row, file: str, node: ast.FunctionDef) -> None:
-    says = (ast.get_docstring(node) or "").split("\n\n")[0].replace("\n", " ")
+    says = (ast.get_docstring(node) or _words(node.name)).split("\n\n")[0].replace("\n", " ")
     row.says = row.says or says
     row.tests.append(f"{file}::{node.name}")
     for call in ast.walk(node):
@@ -90,7 +82,7 @@ def _add(row: Row, file: str, node: ast.FunctionDef) -> None:
 
 def _words(test: str) -> str:
     """A sentence from the name of a test that has no docstring."""
-    words = test.split("::")[1].removeprefix("test_").split("_")
+    words = test.removeprefix("test_").split("_")
     while words and re.fullmatch(r"n?\d+[a-f]?", words[0]):
         words.pop(0)
     return " ".join(words).capitalize() + "."
@@ -100,10 +92,10 @@ def _table(names: list[str], rows: dict[str, Row]) -> list[str]:
     lines = ["| row | what | shown by |", "|---|---|---|"]
     for name in names:
         row = rows.get(name, Row())
-        says = OUT_OF_SCOPE.get(name) or NOT_YET.get(name) or row.says or (_words(row.tests[0]) if row.tests else "")
-        parts = [f"[{file}](../tests/{file}) `{test}`" for file, test in (t.split("::") for t in row.tests)]
-        parts += [f"[{example}.py](../examples/{example}.py)" for example in row.examples]
-        shown = "out of scope" if name in OUT_OF_SCOPE else "<br>".join(parts) or "not yet"
+        says = OUT_OF_SCOPE.get(name) or row.says
+        parts = [f"`{test}`" for test in row.tests]
+        parts += [f"`examples/{example}.py`" for example in row.examples]
+        shown = "out of scope" if name in OUT_OF_SCOPE else "<br>".join(parts)
         lines.append(f"| {name} | {says.replace('|', chr(92) + '|')} | {shown} |")
     return lines
 
@@ -125,9 +117,7 @@ def _records() -> list[str]:
         if {"results", "command", "cpu"} <= set(record):
             where = f"{record['cpu']}, {record['threads']} threads, {record['seconds']:.0f} s"
             found = "; ".join(_flat(record["results"]))
-            lines.append(
-                f"| [{path.stem}.py](../examples/{path.stem}.py) | {found} | `{record['command']}` | {where} |"
-            )
+            lines.append(f"| `{path.stem}.py` | {found} | `{record['command']}` | {where} |")
     return lines
 
 
@@ -142,7 +132,7 @@ def page() -> str:
         "<!-- Written by docs/make_course.py: change the tests, not this page. -->",
         "",
         "fastconv does what five introductory slide decks on deep learning teach. Each row of them has a test in "
-        "`tests/test_course_*.py`, named after it; systems are scripts in [examples](../examples/README.md), which the tests "
+        "`tests/test_course_*.py`, named after it; systems are scripts in `examples/`, which the tests "
         f"run in a short form. Of {len(names)} rows {tested} have tests, {len(OUT_OF_SCOPE)} are out of scope, "
         f"{len(names) - tested - len(OUT_OF_SCOPE)} have none.",
         "",

@@ -6,7 +6,7 @@ from _example import percent, run
 from fastconv import datasets, layers, models, random
 
 
-def main(samples=60000, epochs=5, seed=0):
+def main(samples=60000, epochs=10, seed=0):
     random.seed(seed)
     (x, y), (x_test, y_test) = datasets.mnist.load_data()
     model = models.Sequential(

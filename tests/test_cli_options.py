@@ -146,6 +146,8 @@ COMPLETED = [
     ("fastconv export m.safetensors --to o", {"onnx"}),
     ("fastconv completion f", {"fish"}),
     ("fastconv evaluate pict", {"pictures"}),
+    ("fastconv train --dataset di", {"digits"}),
+    ("fastconv train --dataset p", {"pictures"}),
 ]
 
 

@@ -26,18 +26,18 @@ def test_000_1_image_recognition(example):
     assert results["accuracy"] >= 90 and results["a_sad_face_is"].endswith("% sad")
 
 
-def test_000_1_predict_takes_files(example, tmp_path, capsys):
-    """`fastconv predict` says the class of picture files."""
+@pytest.mark.parametrize("what", ["", "sad/0000.png"], ids=["folder", "file"])
+def test_000_1_predict_takes_a_folder_or_a_file(what, example, tmp_path, capsys):
+    """`fastconv predict` says the class of one picture, or of all in a folder."""
     example("perceptron")  # where the examples are, and on the path
     import faces
 
     faces.write(tmp_path / "faces", 1)
     path = tmp_path / "model.safetensors"
     faces.network().save(path)
-    files = [str(tmp_path / f"faces/{kind}/0000.png") for kind in ("happy", "sad")]
-    assert command(["predict", str(path), *files]) in (0, None)
+    assert command(["predict", str(path), str(tmp_path / "faces" / what)]) in (0, None)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 and all(line.endswith("%") for line in lines)
+    assert len(lines) == (1 if what else 2) and all(line.endswith("%") for line in lines)
 
 
 def test_000_2_training_never_sees_the_held_out_rows():
@@ -248,15 +248,20 @@ def test_000_19_applications(example):
     assert results["auc"] > 0.95 and {"precision", "recall"} <= set(results)
 
 
-def test_000_20_colorization():
-    """Grey images in, colours out: a net with transposed convolutions learns it, in the extent of its input."""
+@pytest.mark.parametrize("up", ["transposed", "repeated"])
+def test_000_20_colorization(up):
+    """Grey images in, colours out: a net with transposed convolutions, or with upsampling, learns it; the extent stays."""
     random.seed(0)
     grey = np.random.default_rng(1).random((60, 8, 8, 1), np.float32)
     model = models.Sequential(
         [
             layers.Input((8, 8, 1)),
             layers.Conv2D(8, 3, strides=2, padding="same", activation="relu"),
-            layers.Conv2DTranspose(2, 2, strides=2, padding="same"),
+            *(
+                [layers.Conv2DTranspose(2, 2, strides=2, padding="same")]
+                if up == "transposed"
+                else [layers.UpSampling2D(), layers.Conv2D(2, 3, padding="same")]
+            ),
         ]
     )
     colours = np.concatenate([grey * 0.5, 1 - grey], axis=-1)

@@ -202,6 +202,19 @@ def test_001_33_filters_are_learned():
     np.testing.assert_allclose(found[:, :, 0, 0], DETECTOR, atol=1e-2)
 
 
+def test_001_34_tuned_by_scikit_learn():
+    """The wrapper goes through cross_val_score and GridSearchCV."""
+    selection = pytest.importorskip("sklearn.model_selection", reason="the real one; pip install scikit-learn")
+    from fastconv.sklearn import FastconvClassifier
+
+    x = normal(90, 4)
+    y = (x[:, 0] > 0).astype(int)
+    one = FastconvClassifier(hidden_layer_sizes=(8,), learning_rate=0.05, epochs=8, random_state=0)
+    assert selection.cross_val_score(one, x, y, cv=3).mean() > 0.85
+    grid = selection.GridSearchCV(one, {"hidden_layer_sizes": [(2,), (8,)]}, cv=2).fit(x, y)
+    assert grid.best_params_["hidden_layer_sizes"] in [(2,), (8,)] and grid.score(x, y) > 0.8
+
+
 def test_001_34_improve_and_tune(example):
     """Dropout and early stopping improve a network; a grid finds hyper-parameters."""
     found = example("tune", epochs=4)

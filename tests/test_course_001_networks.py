@@ -2,6 +2,8 @@
 
 import importlib
 import itertools
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,15 @@ XOR = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32), np.array([0, 1, 1,
 def test_001_1_digits(example):
     """A classifier of the digits in the package reaches 97 %."""
     assert example("digits", epochs=12, network="convolutional")["convolutional"] >= 97
+
+
+def test_001_1_digits_of_mnist():
+    """A CNN reaches 98.5 % of MNIST's test digits: bench/results/accuracy_mnist.json, five epochs, three seeds."""
+    path = Path(__file__).parents[1] / "bench/results/accuracy_mnist.json"
+    if not path.exists():
+        pytest.skip("the records of benches are not in the package")
+    record = json.loads(path.read_text("utf-8"))
+    assert record["epochs"] == 5 and min(run["accuracy"][-1] for run in record["runs"]["fastconv"]) >= 0.985
 
 
 def test_001_2_recall_of_scikit_learn():

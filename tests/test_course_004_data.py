@@ -30,7 +30,7 @@ def test_004_2_linear_regression():
 def test_004_3_logistic_regression(example, needs_data):
     """Two species of Iris: the accuracy of scikit-learn's LogisticRegression (95 %)."""
     needs_data("small/iris.csv")
-    found = example("regression", logistic_epochs=6000)
+    found = example("regression")
     assert found["logistic_accuracy"] == pytest.approx(95, abs=1) and found["linear_distance_to_least_squares"] < 1e-3
 
 

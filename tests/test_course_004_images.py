@@ -145,6 +145,19 @@ def test_004_39_inputs_of_an_image():
         assert layers.Flatten()(x).shape == (None, 196_608)
 
 
+@pytest.mark.parametrize("how", ["nearest", "bilinear", "area"])
+def test_004_40_scaled_down(how):
+    """`Resizing` makes the picture smaller as Pillow does: by nearest cells, bilinearly with all cells counted, by area."""
+    image = pytest.importorskip("PIL.Image")
+    x = np.random.default_rng(0).integers(0, 256, (24, 36), np.uint8)
+    layer = layers.Resizing(8, 12, interpolation=how, antialias=how == "bilinear")
+    assert layer.compute_output_shape((None, 24, 36, 1)) == (None, 8, 12, 1)
+    found = layer(x[None, :, :, None].astype(np.float32))[0, :, :, 0]
+    kind = {"nearest": "NEAREST", "bilinear": "BILINEAR", "area": "BOX"}[how]
+    theirs = np.asarray(image.fromarray(x).resize((12, 8), image.Resampling[kind]))
+    np.testing.assert_allclose(found, theirs, atol=1)
+
+
 def test_004_41_eight_or_not(example):
     """Folders of PNG files, "8" and not: a CNN of two classes reaches 98 %."""
     found = example("eight_or_not", epochs=12)
@@ -298,3 +311,19 @@ def test_004_49_a_grid_of_images(tmp_path):
 
     plots.image_grid(normal(6, 8, 8), np.arange(6), path=tmp_path / "grid.png")
     assert (tmp_path / "grid.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_004_50_scikit_learn():
+    """A network is an estimator: in a pipeline behind StandardScaler, cloned, scored."""
+    pytest.importorskip("sklearn", reason="the real one; pip install scikit-learn")
+    from sklearn.base import clone
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    from fastconv.sklearn import FastconvClassifier, FastconvRegressor
+
+    x = 50 + 20 * normal(80, 3)
+    pipeline = make_pipeline(StandardScaler(), FastconvClassifier(learning_rate=0.05, epochs=15, random_state=0))
+    assert clone(pipeline).fit(x, x[:, 1] > 50).score(x, x[:, 1] > 50) > 0.9
+    line = make_pipeline(StandardScaler(), FastconvRegressor(learning_rate=0.05, epochs=60, random_state=0))
+    assert line.fit(x, (x[:, 0] - 50) / 20).score(x, (x[:, 0] - 50) / 20) > 0.9

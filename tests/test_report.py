@@ -49,7 +49,7 @@ class Page(HTMLParser):
             assert given["alt"]
             self.images.append(given)
         if given.get("class") == "wide":  # what scrolls must be reached by the keyboard, and have a name (axe-core)
-            assert given["tabindex"] == "0" and given["role"] == "region" and given["aria-label"]
+            assert given["tabindex"] == "0" and given["role"] == "group" and given["aria-label"]
         if tag == "svg":
             assert given["role"] == "img"
         if tag == "html":

@@ -137,6 +137,12 @@ def test_normalization_adapts(axis, kept, tmp_path):
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
+def test_colours_are_learned(example):
+    results = example("colorize")
+    assert results["test loss"] < results["test loss of grey"] / 3 and results["cells with the right colour"] > 90
+
+
+@pytest.mark.filterwarnings("ignore")  # Keras's own
 def test_an_adapted_layer_of_keras(tmp_path):
     keras = pytest.importorskip("keras", reason="compares with Keras 3")
     pytest.importorskip("h5py", reason="reads Keras's weights")

@@ -141,13 +141,14 @@ struct ResampleAxis {
   }
 
   // Calls f(cell of the source, weight) for cell i of the result, in ascending order; a cell may come twice.
-  template <class F>
-  constexpr void each_weight(int64_t i, const F& f) const {
+  // `raw`: raw_weight, however it is called.
+  template <class Raw, class F>
+  constexpr void each_weight(int64_t i, const Raw& raw, const F& f) const {
     Range r = reach(i);
     if (excludes(r)) r = {inside(r.first), inside(r.last)};
     double total = 0;
-    for (int64_t j = r.first; j <= r.last; ++j) total += raw_weight(i, j);
-    for (int64_t j = r.first; j <= r.last; ++j) f(inside(j), raw_weight(i, j) / total);
+    for (int64_t j = r.first; j <= r.last; ++j) total += raw(i, j);
+    for (int64_t j = r.first; j <= r.last; ++j) f(inside(j), raw(i, j) / total);
   }
 };
 

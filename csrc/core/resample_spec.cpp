@@ -11,7 +11,8 @@ using Line = std::vector<std::pair<int64_t, double>>;  // (cell, weight), ascend
 // Weights of one cell are added; zeros at the ends are dropped, so that what they would meet does not matter.
 Line line_of(const ResampleAxis& axis, int64_t i) {
   Line line;
-  axis.each_weight(i, [&](int64_t cell, double weight) {
+  const auto raw = [&](int64_t at, int64_t cell) { return axis.raw_weight(at, cell); };
+  axis.each_weight(i, raw, [&](int64_t cell, double weight) {
     if (!line.empty() && line.back().first == cell) {
       line.back().second += weight;
     } else {

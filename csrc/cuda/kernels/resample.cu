@@ -32,6 +32,11 @@ struct Lines {
   float* weights = nullptr;
 };
 
+// Not inlined: the many branches would take more registers than there are.
+__device__ __noinline__ double raw_weight(const ResampleAxis& axis, int64_t i, int64_t j) {
+  return axis.raw_weight(i, j);
+}
+
 // The first cell of the result whose reach ends behind, or begins behind, cell h of the source: both grow.
 template <bool kEnd>
 __device__ int64_t first_beyond(const ResampleAxis& axis, int64_t h) {
@@ -46,6 +51,7 @@ __device__ int64_t first_beyond(const ResampleAxis& axis, int64_t h) {
 }
 
 __device__ void write_line(const Lines& lines, int i) {
+  const auto raw = [&](int64_t at, int64_t cell) { return raw_weight(lines.axis, at, cell); };
   float* weights = lines.weights + int64_t{i} * lines.most;
   for (int t = 0; t < lines.most; ++t) weights[t] = 0.0f;
   int64_t first = -1, last = -1;
@@ -58,7 +64,7 @@ __device__ void write_line(const Lines& lines, int i) {
   if (!lines.transposed) {
     int64_t waiting = -1;  // weights of one cell are added in float64
     double total = 0;
-    lines.axis.each_weight(i, [&](int64_t cell, double weight) {
+    lines.axis.each_weight(i, raw, [&](int64_t cell, double weight) {
       if (cell != waiting && waiting >= 0) put(waiting, total);
       total = cell == waiting ? total + weight : weight;
       waiting = cell;
@@ -68,7 +74,7 @@ __device__ void write_line(const Lines& lines, int i) {
     const int64_t end = first_beyond<false>(lines.axis, i);
     for (int64_t p = first_beyond<true>(lines.axis, i); p < end; ++p) {
       double total = 0;
-      lines.axis.each_weight(p, [&](int64_t cell, double weight) { total += cell == i ? weight : 0.0; });
+      lines.axis.each_weight(p, raw, [&](int64_t cell, double weight) { total += cell == i ? weight : 0.0; });
       put(p, total);
     }
   }

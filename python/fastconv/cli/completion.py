@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from fastconv.cli import data
+
 __all__ = ["add_parser", "run"]
 
 _FILES = ("FILE", "DIR", "MODEL", "IMAGE", "NAME_OR_PATH")
@@ -61,7 +63,7 @@ def _commands(commands: Any) -> Iterator[Command]:
         options: list[Option] = []
         words: list[str] = []
         for action in parser._actions:
-            choices = tuple(map(str, action.choices or ()))
+            choices = tuple(action.choices or (data.NAMED if action.metavar == "NAME_OR_PATH" else ()))
             if action.option_strings:
                 files = action.metavar in _FILES
                 flag, takes_value = action.option_strings[-1], action.nargs != 0
@@ -114,6 +116,8 @@ def _zsh(commands: list[Command]) -> str:
         specs = []
         for option in command.options:
             action = f"({' '.join(option.words)})" if option.words else "_files" if option.files else " "
+            if option.words and option.files:
+                action = f"{{compadd -- {' '.join(option.words)}; _files}}"
             specs.append(f"'{option.flag}[{option.help}]{f':value:{action}' if option.takes_value else ''}'")
         specs.append(f"'*:value:({' '.join(command.words)})'" if command.words else "'*:file:_files'")
         cases.append(f"    {command.name}) _arguments {' '.join(specs)} ;;")
@@ -141,8 +145,8 @@ def _fish(commands: list[Command]) -> str:
         lines.append(f"complete -c fastconv -f -n __fish_use_subcommand -a {command.name} -d '{command.help}'")
         for option in command.options:
             values = " -r" if option.takes_value else ""
-            values += f" -f -a '{' '.join(option.words)}'" if option.words else ""
-            values += " -F" if option.files else ""
+            values += " -F" if option.files else " -f"
+            values += f" -a '{' '.join(option.words)}'" if option.words else ""
             lines.append(f"{start} -l {option.flag.lstrip('-')}{values} -d '{option.help}'")
         if command.words:
             lines.append(f"{start} -f -a '{' '.join(command.words)}'")

@@ -137,7 +137,7 @@ class RandomShear(_Warp):
     """Shears each image, seen from its first cell: its rows are moved by ``x_factor`` of a cell for each row down.
 
     Args:
-        x_factor: (lower, upper) in [-1, 1], or one number for (-factor, factor); half of the images are sheared the other way.
+        x_factor: (lower, upper) in [0, 1], or one number for (-factor, factor); half of the images are sheared the other way.
         y_factor: the same of the columns, for each column to the right.
         interpolation: "bilinear" or "nearest".
         fill_mode: what appears at the edges: "reflect", "wrap", "constant", "nearest" as in Keras, or "mirror" (c b|a b c d|c b).
@@ -160,8 +160,17 @@ class RandomShear(_Warp):
         **keywords: Any,
     ) -> None:
         super().__init__(fill_mode, interpolation, seed, fill_value, data_format, keywords)
-        self.x_factor = self._factor("x_factor", x_factor)
-        self.y_factor = self._factor("y_factor", y_factor)
+        self.x_factor = self._shear_factor("x_factor", x_factor)
+        self.y_factor = self._shear_factor("y_factor", y_factor)
+
+    def _shear_factor(self, name: str, value: Any) -> tuple[float, float]:
+        lower, upper = self._factor(name, value)
+        if lower < 0 and lower != -upper:  # what Keras makes of one number
+            raise ValueError(
+                f"[{self.name}] {name} must not be negative: expected numbers in [0, 1], got {name}={value!r}. Images are sheared "
+                "either way."
+            )
+        return lower, upper
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         if not training:
@@ -169,4 +178,6 @@ class RandomShear(_Warp):
         return self._warped(inputs, shear_x=self.x_factor, shear_y=self.y_factor, either_way=True, centred=False)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "x_factor": list(self.x_factor), "y_factor": list(self.y_factor)}
+        factors = {"x_factor": self.x_factor, "y_factor": self.y_factor}
+        given = {name: upper if lower == -upper else [lower, upper] for name, (lower, upper) in factors.items()}
+        return {**super().get_config(), **given}

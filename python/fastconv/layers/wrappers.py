@@ -6,6 +6,7 @@ from typing import Any
 
 from fastconv import ops
 from fastconv.layers.base import Layer
+from fastconv.layers.core import Dense
 from fastconv.layers.recurrent import Recurrent
 
 __all__ = ["Bidirectional", "TimeDistributed"]
@@ -144,6 +145,8 @@ class TimeDistributed(Layer):
         self.layer.ensure_built((None, *input_shape[2:]))
 
     def call(self, inputs: Any, training: bool = False) -> Any:
+        if type(self.layer) is Dense and inputs.ndim == 3:
+            return self.layer(inputs, training=training)  # which takes sequences as they are
         n, steps, *sample = inputs.shape
         y = self.layer(ops.reshape(inputs, (n * steps, *sample)), training=training)
         return ops.reshape(y, (n, steps, *y.shape[1:]))

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastconv import random
+from fastconv._arguments import unknown_keywords
 from fastconv.errors import NonFiniteLossError
-from fastconv.layers.base import unknown_keywords
 from fastconv.models.batches import (
     ArrayBatches,
     Repeating,
     at_least,
+    class_factors,
     is_iterable_of_batches,
 )
 from fastconv.models.compiled import already_training
@@ -92,7 +93,8 @@ class Fitting(Scoring):
             validation_split: share of the last samples to validate on.
             validation_data: ``(x, y)`` or ``(x, y, weight)``, or an iterable of batches.
             shuffle: draw the samples in another order each epoch (by ``fastconv.random``).
-            class_weight: factor of each class's samples. sample_weight: factor of each sample.
+            class_weight: factor of each class's samples in training. sample_weight: factor of each sample, also of those that
+                validation_split takes.
             steps_per_epoch, validation_steps: batches per epoch of an iterable.
 
         Returns:
@@ -130,10 +132,12 @@ class Fitting(Scoring):
                     )
                 data = x
             else:
-                data = self._array_batches("fit", x, y, sample_weight, class_weight, batch_size)
+                data = self._array_batches("fit", x, y, sample_weight, None, batch_size)
                 warn_of_raw_pixels(self, data.x)
                 if split:
                     data, validation_data = data.split(split)
+                if class_weight is not None:  # of the samples that are trained on, as in Keras
+                    data.weigh(class_factors("fit", data.y[0], class_weight))
                 data.limit("fit", "steps_per_epoch", steps)
             validation = self._validation(validation_data, validation_batch_size)
             if isinstance(validation, ArrayBatches):

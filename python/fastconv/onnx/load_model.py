@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import _arguments, layers
-from fastconv.layers.base import weights_within
+from fastconv.layers._sizes import weights_within
 from fastconv.models.functional import Model
 from fastconv.onnx import import_activations, import_dense, import_images, import_sequences, import_shapes, resizing
 from fastconv.onnx._package import onnx_package
@@ -23,6 +23,7 @@ __all__ = ["HANDLERS", "load"]
 # ONNX operator, or a name of :mod:`fastconv.onnx.patterns` -> the function that makes a layer of a node.
 _PARTS = (import_images, import_dense, import_activations, import_sequences, import_shapes, resizing)
 HANDLERS = {op: handler for part in _PARTS for op, handler in part.HANDLERS.items()}
+OPERATORS = frozenset(HANDLERS) | frozenset(import_sequences.WHOLE)  # that become layers
 
 # What a handler may run into with a node that is wrong or unusual; anything else is a bug of ours.
 _BAD_NODE = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)

@@ -107,7 +107,7 @@ def _as_layer(importer: Importer, node: OnnxNode) -> Tensor:
         raise Refused(f"images and volumes alone are resized: got {symbol.ndim} axes")
     extents = [1 if n is None else n for n in tensor.shape]
     if sizes is not None and len(sizes) == symbol.ndim and int(sizes[0]) in importer.batches:
-        sizes = [1, *map(int, sizes[1:])]  # a shape that the file computes begins with the batch
+        sizes = np.array([1, *sizes[1:]])  # a shape that the file computes begins with the batch
     problem = _resizing(node, extents, scales, sizes)
     if {0, 1} & set(problem.changes(extents)):
         raise Refused(f"only height and width may change: got {extents} to {list(problem.sizes)}")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import _check
+from ._memory import refuse_too_large
 
 __all__ = ["resize2d", "resize2d_backward", "resize_weights", "upsample", "upsample_backward"]
 
@@ -74,6 +75,8 @@ def _weights(op: str, size: Any, settings: dict[str, Any], **named: Any) -> tupl
     dtype = _check.arrays(op, **named)
     extents = named["x"][0].shape[1:3]
     sizes = _check.pair(op, "size", size, 1)
+    n, *_, channels = named["x"][0].shape
+    refuse_too_large(op, (n, *sizes, channels), named["x"][0].shape, *zip(sizes, extents, strict=True))
     scales = settings.get("scales") or (None, None)
     others = {key: value for key, value in settings.items() if key != "scales"}
     rows, columns = (

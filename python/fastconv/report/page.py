@@ -49,7 +49,7 @@ svg{max-width:100%;height:auto}details{margin:.8rem 0}summary{cursor:pointer;col
 
 def scrolling(label: str, body: str) -> str:
     """What may be wider than a phone, in a frame that scrolls by itself, with the keyboard too. ``label`` is said aloud."""
-    return f'<div class="wide" role="region" tabindex="0" aria-label="{escape(label)}">{body}</div>'
+    return f'<div class="wide" role="group" tabindex="0" aria-label="{escape(label)}">{body}</div>'
 
 
 def page(title: str, subtitle: str, cards: Sequence[tuple[str, str]], sections: Sequence[Section]) -> str:

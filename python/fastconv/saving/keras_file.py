@@ -13,7 +13,7 @@ import numpy as np
 
 from fastconv.errors import CheckpointError
 from fastconv.layers import Layer
-from fastconv.layers.base import weights_within
+from fastconv.layers._sizes import weights_within
 from fastconv.saving import json_text, keras_training
 from fastconv.saving.archive import check_layer_count
 from fastconv.saving.atomic import atomic_write
@@ -130,7 +130,8 @@ def _assign(model: Any, arrays: dict[str, np.ndarray]) -> None:
         )
     checked = {}
     for path, variable in places.items():
-        if arrays[path].dtype != np.dtype(variable.dtype):
+        counts = arrays[path].dtype.kind == "i" and variable.name == "count"  # of Normalization, an int in Keras
+        if arrays[path].dtype != np.dtype(variable.dtype) and not counts:
             raise Malformed(
                 f"{path} must have the dtype of its weight: expected {variable.dtype}, got {arrays[path].dtype}"
             )

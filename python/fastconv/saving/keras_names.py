@@ -53,7 +53,7 @@ OURS_ALONE: dict[str, dict[str, Any]] = {
 _KERAS_CLASS = {"GELU": "Activation", "Model": "Functional"}
 
 
-def known_layers() -> dict[str, type]:
+def known_layers() -> dict[str, type[layers.Layer]]:
     """The layers that both libraries have, by name."""
     found = {name: getattr(layers, name) for name in layers.__all__}
     return {

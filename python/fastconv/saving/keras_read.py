@@ -187,6 +187,11 @@ class ConfigReader:
         }
         return {"class": "Model", "config": described}
 
+    def _is_idle(self, entry: dict[str, Any], keyword: str) -> bool:
+        """Whether a layer does the same whatever a call says: Keras writes ``training`` of Resizing."""
+        cls = self._known.get(entry["class_name"])
+        return keyword == "training" and cls is not None and not cls.takes_training()
+
     def _calls(self, entry: dict[str, Any]) -> Iterator[tuple[tuple[str, int], tuple[list[Tensor], bool]]]:
         """``((layer, number), (inputs, whether they were given as a list))`` of every call of a layer."""
         name, nodes = entry["name"], entry.get("inbound_nodes")
@@ -200,7 +205,8 @@ class ConfigReader:
             arguments, keywords = part(node, "args", list, where), part(node, "kwargs", dict, where)
             states = keywords.get("initial_state", [])
             for key, value in keywords.items():
-                if key != "initial_state" and value is not None and (key, value) != ("training", False):
+                known = key == "initial_state" or self._is_idle(entry, key)
+                if not known and value is not None and (key, value) != ("training", False):
                     self.problems.append(
                         f"{entry['class_name'][:80]} {name[:80]!r} is called with {key[:80]}={str(value)[:80]}"
                     )

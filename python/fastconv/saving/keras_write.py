@@ -83,6 +83,8 @@ class _Writer:
             config["activation"] = "gelu"
         for key, inner in _inner_layers(layer).items():
             config[key] = described("keras.layers", keras_class(inner), self._layer(inner, keras_class(inner)))
+        if kind.startswith("SpatialDropout"):  # which Keras's constructor does not take
+            config.pop("trainable")
         if kind == "DepthwiseConv2D":
             config["depthwise_initializer"] = config.pop("kernel_initializer")
         for key, value in config.items():

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastconv import layers, losses, optimizers, random
 from fastconv.errors import CheckpointError
-from fastconv.layers.base import weights_within
+from fastconv.layers._sizes import weights_within
 from fastconv.saving.archive import Archive, load_archive, save_archive
 from fastconv.saving.paths import checked_path
 
@@ -158,7 +158,8 @@ def save_model(model: Any, path: Any, include_optimizer: bool = True) -> None:
         config["compile"] = {
             "loss": [None if loss is None else losses.serialize(loss) for loss in model._losses],
             "loss_weights": model._loss_weights,
-            "metrics": model._meters.config(),
+            "metrics": model._meters.plain.config(),
+            "weighted_metrics": model._meters.weighted.config(),
         }
         optimizer = {**optimizers.serialize(model.optimizer), **model.optimizer.state()}
         slots = slot_arrays(model)
@@ -216,6 +217,7 @@ def _restore_training(model: Any, settings: dict[str, Any], archive: Archive) ->
         optimizer=optimizers.get(described),
         loss=settings["loss"],
         metrics=settings["metrics"],
+        weighted_metrics=settings.get("weighted_metrics"),  # files of earlier versions have none
         loss_weights=settings["loss_weights"],
         auto_scale_loss=False,  # the optimizer is what it was
     )

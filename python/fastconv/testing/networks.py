@@ -75,8 +75,33 @@ def _augmented() -> Any:
             layers.RandomFlip(),
             layers.RandomCrop(6, 6, padding=1, fill_mode="mirror"),
             layers.RandomTranslation(0.2, (-0.1, 0.4)),
+            layers.RandomRotation(0.1),
+            layers.RandomContrast(0.2, value_range=(-1, 1)),
             layers.Flatten(),
             layers.Dense(3, activation="softmax"),
+        ]
+    )
+
+
+def _resized() -> Any:
+    """Sizes and noise, each between weights."""
+    return models.Sequential(
+        [
+            layers.Input((7, 6, 2)),
+            layers.Normalization(mean=0.1, variance=0.5),
+            layers.Conv2D(4, 3, activation="selu"),
+            layers.AlphaDropout(0.2),
+            layers.UpSampling2D((2, 3)),
+            layers.SpatialDropout2D(0.3),
+            layers.Conv2D(3, 3),
+            layers.Resizing(5, 9, crop_to_aspect_ratio=True),
+            layers.GaussianDropout(0.2),
+            layers.UpSampling2D(2, interpolation="bilinear"),
+            layers.GaussianNoise(0.1),
+            layers.CenterCrop(6, 7),
+            layers.Conv2D(2, 3, strides=2),
+            layers.Flatten(),
+            layers.Dense(3),
         ]
     )
 
@@ -199,6 +224,7 @@ NETWORKS: dict[str, Callable[[], Any]] = {
     "depthwise": _depthwise,
     "sequence": _sequence,
     "separable": _separable,
+    "resized": _resized,
     "upsampling": _upsampling,
     "branches": _branches,
     "residual": _residual,

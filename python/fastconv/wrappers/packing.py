@@ -31,7 +31,8 @@ class Packed:
         training = {
             "optimizer": optimizers.serialize(model.optimizer),
             "loss": [None if loss is None else losses.serialize(loss) for loss in model._losses],
-            "metrics": model._meters.config(),
+            "metrics": model._meters.plain.config(),
+            "weighted_metrics": model._meters.weighted.config(),
             "loss_weights": list(model._loss_weights),
             "auto_scale_loss": False,  # the optimizer is what it was
         }

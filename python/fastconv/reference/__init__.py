@@ -117,7 +117,15 @@ from .optimizers import (
     sgd_step,
     torch_sgd_step,
 )
-from .optimizers_adaptive import adamax_step, ftrl_step, lamb_step, lion_step, nadam_step
+from .optimizers_adaptive import (
+    adafactor_step,
+    adamax_step,
+    ftrl_step,
+    lamb_step,
+    lion_step,
+    nadam_step,
+    schedule_free_step,
+)
 from .penalty import norm_constraint_step, penalty, penalty_backward
 from .pool import (
     avg_pool2d,
@@ -146,6 +154,7 @@ from .softmax import (
 
 __all__ = [
     "adadelta_step",
+    "adafactor_step",
     "adagrad_step",
     "adam_step",
     "adamax_step",
@@ -236,6 +245,7 @@ __all__ = [
     "reshape",
     "reshape_backward",
     "rmsprop_step",
+    "schedule_free_step",
     "selu",
     "selu_backward",
     "sgd_step",

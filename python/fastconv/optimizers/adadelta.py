@@ -66,7 +66,7 @@ class Adadelta(Optimizer):
             **other,
         )
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> dict[str, float | None]:
         return {"accumulated_grad": 0.0, "accumulated_delta_var": 0.0}
 
     def _hyper(self, rate: float, step: int) -> list[float]:

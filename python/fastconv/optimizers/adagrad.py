@@ -62,7 +62,7 @@ class Adagrad(Optimizer):
             **other,
         )
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> dict[str, float | None]:
         return {"accumulator": self.initial_accumulator_value}
 
     def _hyper(self, rate: float, step: int) -> list[float]:

@@ -81,7 +81,7 @@ class Ftrl(Optimizer):
             **other,
         )
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> dict[str, float | None]:
         return {"accumulator": self._strengths["initial_accumulator_value"], "linear": 0.0}
 
     def _hyper(self, rate: float, step: int) -> list[float]:

@@ -70,7 +70,7 @@ class Lamb(Optimizer):
             **other,
         )
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> dict[str, float | None]:
         return {"momentum": 0.0, "velocity": 0.0}
 
     def _hyper(self, rate: float, step: int) -> list[float]:

@@ -66,7 +66,7 @@ class Lion(Optimizer):
             **other,
         )
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> dict[str, float | None]:
         return {"momentum": 0.0}
 
     def _hyper(self, rate: float, step: int) -> list[float]:

@@ -70,7 +70,7 @@ class RMSprop(Optimizer):
             **other,
         )
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> dict[str, float | None]:
         names = ["velocity"]
         if self.momentum:
             names.append("momentum")

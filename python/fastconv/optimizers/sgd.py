@@ -68,7 +68,7 @@ class SGD(Optimizer):
             **other,
         )
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> dict[str, float | None]:
         return {"velocity": 0.0} if self.momentum else {}
 
     def _hyper(self, rate: float, step: int) -> list[float]:
@@ -100,5 +100,5 @@ class TorchSGD(SGD):
     kernel = "torch_sgd_update"
     default_name = "torch_sgd"
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> dict[str, float | None]:
         return {"velocity": 0.0}

@@ -112,6 +112,7 @@ def _depthwise() -> Any:
             layers.Input((7, 6, 3)),
             layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same"),
             layers.LeakyReLU(),
+            layers.ActivityRegularization(l1=0.01),
             layers.AveragePooling2D(3, strides=2, padding="same"),
             layers.Conv2D(4, 2, dilation_rate=2, activation="silu"),
             layers.ELU(),

@@ -10,7 +10,7 @@ from fastconv import initializers, ops
 from fastconv.layers import activations
 from fastconv.layers.base import Layer
 from fastconv.ops import _numbers
-from fastconv.ops.recurrent import check_activation
+from fastconv.ops.steps import check_activation
 from fastconv.variables import Variable
 
 __all__ = ["GRU", "LSTM", "Recurrent", "SimpleRNN"]

@@ -225,7 +225,8 @@ def _recurrent() -> Any:
     y = layers.LSTM(3, return_sequences=True)(y)
     y = layers.TimeDistributed(layers.Dense(4, activation="tanh"))(y)
     y = layers.GRU(3, return_sequences=True, go_backwards=True)(y)
-    y = layers.RepeatVector(2)(layers.Bidirectional(layers.SimpleRNN(2))(y))
+    y = layers.SimpleRNN(3, return_sequences=True)(y)
+    y = layers.RepeatVector(2)(layers.Bidirectional(layers.LSTM(2))(y))
     return models.Model(x, layers.Dense(3, activation="softmax")(layers.GRU(3, reset_after=False)(y)))
 
 

@@ -67,7 +67,7 @@ MAY_IMPORT["models"] = (
 )
 MAY_IMPORT["callbacks"] = MAY_IMPORT["models"] | {"models", "schedules"}
 MAY_IMPORT["saving"] = MAY_IMPORT["models"] | {"dtype_policies", "models", "schedules", "initializers"}
-MAY_IMPORT["onnx"] = MAY_IMPORT["saving"] | {"saving"}
+MAY_IMPORT["onnx"] = MAY_IMPORT["saving"] | {"saving", "reference"}  # resizing: do weights equal those of a layer?
 MAY_IMPORT["callbacks"] |= {"saving"}  # a backup is a file
 MAY_IMPORT["tuning"] = MAY_IMPORT["saving"] | {"saving"}
 MAY_IMPORT["wrappers"] = MAY_IMPORT["saving"] | {"saving"}

@@ -35,6 +35,13 @@ def test_learning_curve_has_a_panel_per_measure_with_both_curves(tmp_path):
     assert width > 2 * height > 600
 
 
+def test_learning_curve_fills_the_gap_between_training_and_validation():
+    axes = plots.learning_curve({**HISTORY, "lr": [0.1, 0.01]}).axes
+    assert [len(a.collections) for a in axes] == [1, 1, 0]
+    (corners,) = {tuple(map(tuple, path.vertices.tolist())) for path in axes[0].collections[0].get_paths()}
+    assert {(1, 1.0), (2, 0.4), (1, 1.1), (2, 0.6)} <= set(corners)
+
+
 def test_learning_curve_takes_what_fit_returns():
     history = History()
     history.history = {"loss": [3.0]}

@@ -204,8 +204,8 @@ def test_one_error_names_all_that_fastconv_lacks(tmp_path):
         [
             la.Input((8, 6)),
             la.Lambda(lambda x: x * 2, name="twice"),
-            la.LSTM(5, return_sequences=True, name="remembers"),
-            la.Dense(4, kernel_regularizer="l2", name="kept_small"),
+            la.UnitNormalization(name="of_length_one"),
+            la.RMSNormalization(name="kept_small"),
             la.LayerNormalization(axis=1, name="sideways"),
         ]
     )
@@ -214,8 +214,8 @@ def test_one_error_names_all_that_fastconv_lacks(tmp_path):
         fastconv.load_model(tmp_path / "m.keras")
     for words in (
         "Lambda 'twice'",
-        "LSTM 'remembers'",
-        "Dense 'kept_small': kernel_regularizer",
+        "UnitNormalization 'of_length_one'",
+        "RMSNormalization 'kept_small'",
         "LayerNormalization 'sideways'",
         "m.keras",
     ):

@@ -100,10 +100,7 @@ def test_a_large_mean_does_not_cancel(isa):
     np.testing.assert_allclose(ops.group_norm(x, None, None, 2, epsilon=1e-9), expected, atol=2e-5)
 
 
-NETWORKS = [name for name in parity_volumes.__all__ if name != "dropped_channels"]  # that has a Lambda
-
-
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", parity_volumes.__all__)
 @pytest.mark.parametrize("ending", ("safetensors", "keras"))
 def test_models_come_back_from_files(name, ending, tmp_path):
     if ending == "keras":

@@ -59,6 +59,9 @@ OPTIMIZERS = {
     "adam": lambda: optimizers.Adam(0.01),
     "schedule": lambda: optimizers.SGD(schedules.OneCycle(0.1, 16), momentum=0.9),
     "averages": lambda: optimizers.SGD(0.05, use_ema=True, ema_momentum=0.8),
+    "factors": lambda: optimizers.Adafactor(0.01),
+    "accumulated": lambda: optimizers.Adam(0.01, gradient_accumulation_steps=3),
+    "schedule-free": lambda: optimizers.ScheduleFreeAdamW(0.01),
     "parts": lambda: optimizers.MultiOptimizer(
         optimizers.OptimizerMap(optimizers.SGD(0.1), {".*/bias": optimizers.Adam(0.01)})
     ),

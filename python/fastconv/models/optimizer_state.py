@@ -83,6 +83,10 @@ class OptimizerState:
             slots[name].array[...] = self._initial(variable, name)
         return slots[name]
 
+    def restart(self, variable: Variable, name: str) -> None:
+        """Gives a slot its initial values again."""
+        self.slot(variable, name).array[...] = self._initial(variable, name)
+
     def _place(self, variable: Variable, name: str) -> Variable:
         """Memory laid out like the variable's; a slot of another shape has some of its own."""
         shape = self.part_for(variable).slot_shape(name, variable.shape)

@@ -96,13 +96,12 @@ def _restore_slots(model: Any, saved: dict[str, np.ndarray], names: dict[str, st
     for path, variable in variables.items():
         for name in state.slots.get(variable, {}):
             if f"{path}/{name}" not in arrays:
-                initial = state.part_for(variable).slots().get(name, variable.array)
-                state.slot(variable, name).array[...] = initial
+                state.restart(variable, name)
     for key, array in arrays.items():
         path, _, name = key.rpartition("/")
         if name not in state.slot_names(variables[path]):
             raise KeyError(key)
-        state.slot(variables[path], name).array[...] = array.reshape(variables[path].shape)
+        state.slot(variables[path], name).assign(array)
         averaging = state.optimizer.averaging or state.part_for(variables[path]).averaging
         if averaging is not None and name == averaging.slot:
             state.averaged[variables[path]] = name  # what the weights become, even if no step is left

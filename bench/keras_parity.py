@@ -36,10 +36,16 @@ Where the two differ:
   for a batch in Keras; in inference it takes the middle here, and Keras resizes the image.
 - `AveragePooling2D(padding="same")` with uneven padding averages what lies in the image, as Keras on TensorFlow and JAX; Keras
   on PyTorch counts repeated edges.
+- `interpolation="bicubic"` without `antialias` has the weights of TensorFlow and JAX (Keys's kernel with -0.5, cells beyond the
+  image left out); Keras on PyTorch has -0.75, and repeats edges. Lanczos is here, too, which Keras lacks on PyTorch.
+- `RandomContrast(0.2)` draws factors between 0.8 and 1.2, as Keras's documentation says; Keras 3.15 draws between 1 and 1.2.
+- `Normalization` divides by sqrt(variance + 1e-14), Keras by the larger of sqrt(variance) and 1e-7; its axes must be the last ones.
+- Random rotations, zooms and the like have no gradient: what comes before them has no weights. `fill_mode="mirror"` is ours.
 - Training minimises the mean of a loss over samples whatever its `reduction`; a `.keras` file with `reduction="sum"` is refused.
-- Layers inside: `Softmax` and the normalisations work along the last axis, `ReLU` takes `max_value` None or 6 and no
-  `threshold`, input extents are fixed, and constraints take norms along neighbouring axes: one error lists all that a
-  `.keras` file asks for. A regularizer is `L1`, `L2`, `L1L2` or a function, which no file can hold.
+- Layers inside: the normalisations work along the last axis, `Dot` takes vectors and does not normalise them, input extents are
+  fixed, and constraints take norms along neighbouring axes: one error lists all that a `.keras` file asks for. A regularizer
+  is `L1`, `L2`, `L1L2` or a function, which no file can hold.
+- Where inputs of `Maximum` or `Minimum` are equal, the gradient goes to the first; Keras on PyTorch halves it.
 - `ScheduleFreeAdamW` follows its formula, as Keras does where arrays are immutable; Keras on PyTorch takes the new momentum for the
   old one, since its variables change in place (with a copy the two are 2e-7 apart).
 - Keras 3.15 forgets `Huber`'s `delta` when it writes a file; fastconv's own `.keras` files keep it.

@@ -18,8 +18,8 @@ import numpy as np
 import fastconv
 from fastconv.onnx import backend
 from fastconv.onnx.export_model import EXPORTERS
-from fastconv.onnx.load_model import HANDLERS
-from fastconv.onnx.patterns import OPERATORS
+from fastconv.onnx.load_model import OPERATORS
+from fastconv.onnx.patterns import OPERATORS as PATTERNS
 from fastconv.onnx.run_node import KERNELS, PLUMBING
 from fastconv.testing import onnx_suite
 
@@ -142,8 +142,8 @@ def main() -> int:
         "kernels": names(KERNELS),
         "plumbing": names(PLUMBING),
         "export": names(EXPORTERS),
-        "import": names(set(HANDLERS) & {schema.name for schema in onnx.defs.get_all_schemas()}),
-        "patterns": names(OPERATORS),
+        "import": names(OPERATORS & {schema.name for schema in onnx.defs.get_all_schemas()}),
+        "patterns": names(PATTERNS),
     }
     before = PAGE.read_text("utf-8")
     after = before

@@ -7,6 +7,7 @@ import signal
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fastconv import _cpu
@@ -39,6 +40,25 @@ def interruptible():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def in_tmp(tmp_path, monkeypatch):
+    """An empty folder to work in; errors of the command are told as users see them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FASTCONV_DEBUG", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def small_set(in_tmp):
+    """An .npz of 60 images of 6x6 in two classes that one glance tells apart."""
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    x = rng.integers(0, 60, (60, 6, 6)).astype(np.uint8)
+    x[y == 1, :3] += 180
+    np.savez(in_tmp / "small.npz", x=x, y=y)
+    return "small.npz"
 
 
 @pytest.fixture
@@ -118,6 +138,13 @@ def _cupy_in(order, request):
 def gpu(request):
     """CuPy on a GPU, or a stand-in for it whose arrays run on the emulated one."""
     with _cupy_in(request.param, request) as cupy:
+        yield cupy
+
+
+@pytest.fixture
+def any_gpu(request):
+    """As ``gpu``, once: a real one if there is one."""
+    with _cupy_in(_orders()[-1], request) as cupy:
         yield cupy
 
 
@@ -211,3 +238,14 @@ def example(monkeypatch):
         return _results[key]
 
     return run
+
+
+@pytest.fixture
+def needs_data():
+    """``needs_data("mnist")`` skips unless FASTCONV_DATA has this folder or file."""
+
+    def need(name):
+        if not (Path(os.environ.get("FASTCONV_DATA") or "/nowhere") / name).exists():
+            pytest.skip(f"real data: FASTCONV_DATA is not set or holds no {name}")
+
+    return need

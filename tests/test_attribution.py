@@ -79,6 +79,20 @@ def test_several_inputs_and_one_that_does_not_matter():
     assert da.any() and db.shape == (4, 3) and not db.any()
 
 
+def test_a_model_with_a_call_of_its_own(images):
+    class Own(models.Model):
+        def __init__(self):
+            super().__init__()
+            self.head = layers.Dense(2, dtype="float64")
+
+        def call(self, inputs):
+            return self.head(inputs)
+
+    model = Own()
+    dx = model.input_gradients(np.ones((3, 4)), np.eye(2)[[0, 1, 1]])
+    np.testing.assert_allclose(dx, model.head.get_weights()[0].T[[0, 1, 1]], rtol=1e-6)
+
+
 def test_saliency_is_the_largest_slope_over_channels(images):
     model = classifier("softmax")
     predicted = model.predict(images, verbose=0).argmax(-1)

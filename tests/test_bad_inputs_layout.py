@@ -51,6 +51,10 @@ CALLS = {
     "batch_norm training": (ops.batch_norm, (X2, ROW, ROW[::-1].copy(), ROW, ROW**2), {"training": True}),
     "layer_norm": (ops.layer_norm, (X2, ROW, ROW[::-1].copy()), {}),
     "dropout": (ops.dropout, (X2, 0.5), {"seed": 7}),
+    "gaussian_noise": (ops.gaussian_noise, (X2, 0.5), {"seed": 7}),
+    "resize2d": (ops.resize2d, (X, (9, 5)), {"interpolation": "bicubic"}),
+    "warp2d": (ops.warp2d, (X,), {"angle": (-1, 1), "seed": 7}),
+    "adjust2d": (ops.adjust2d, (X,), {"contrast": (0.5, 2), "seed": 7}),
     "add": (ops.add, (X2, ROW), {}),
     "multiply_backward": (ops.multiply_backward, (X2, X2[::-1].copy(), ROW), {}),
     "flatten": (ops.flatten, (X,), {}),
@@ -213,6 +217,8 @@ OUT = [
     ("pad", lambda out: ops.pad(X2, 1, out=out), (8, 13)),
     ("concatenate", lambda out: ops.concatenate([X2, X2], out=out), (6, 22)),
     ("dropout", lambda out: ops.dropout(X2, 0.5, seed=1, out=out), (6, 11)),
+    ("gaussian_noise", lambda out: ops.gaussian_noise(X2, 0.5, seed=1, out=out), (6, 11)),
+    ("resize2d", lambda out: ops.resize2d(X, (4, 5), out=out), (2, 4, 5, X.shape[3])),
     ("mean_squared_error", lambda out: ops.mean_squared_error(X2, X2, out=out), (6,)),
 ]
 

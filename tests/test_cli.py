@@ -21,24 +21,6 @@ from fastconv.models import load_model
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(fastconv.__file__).parents[1])}
 
 
-@pytest.fixture
-def in_tmp(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("FASTCONV_DEBUG", raising=False)
-    return tmp_path
-
-
-@pytest.fixture
-def small_set(in_tmp):
-    """An .npz of 60 images of 6x6 in two classes that one glance tells apart."""
-    rng = np.random.default_rng(0)
-    y = np.arange(60) % 2
-    x = rng.integers(0, 60, (60, 6, 6)).astype(np.uint8)
-    x[y == 1, :3] += 180
-    np.savez(in_tmp / "small.npz", x=x, y=y)
-    return "small.npz"
-
-
 def one_line(capsys):
     """The message on stderr, which must be a single line."""
     text = capsys.readouterr().err

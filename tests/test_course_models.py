@@ -90,6 +90,13 @@ def fully_connected(inputs):
     return [layers.Input((inputs,)), layers.Dense(inputs, use_bias=False), layers.Dense(1)]
 
 
+def test_n18_weights_of_one_neuron_on_an_image():
+    """One neuron on 200 x 200 x 3 inputs has 120,000 weights."""
+    with layers.sizes_only():
+        body = [layers.Input((200, 200, 3)), layers.Flatten(), layers.Dense(1, use_bias=False)]
+        assert models.Sequential(body).count_params() == 120_000
+
+
 def test_n19_parameters_of_a_fully_connected_network():
     assert models.Sequential(fully_connected(4)).count_params() == 21
 
@@ -170,3 +177,22 @@ def test_n23_two_dense_layers_on_mnist():
     )
     assert [layer.count_params() for layer in model.layers] == [0, 401_920, 262_656, 5_130]
     assert model.count_params() == 669_706
+
+
+def test_n24_counts_of_cifar10():
+    """T6: 60,000 images of three channels, not two: five batches to train on and one to test with, 10,000 each."""
+    from fastconv.datasets import cifar10
+
+    assert cifar10._SET.records == (10_000,) * 6 and len(cifar10.class_names) == 10
+    images, _ = cifar10._SET.parse_binary(bytes(3073), "a test")
+    assert images.shape == (1, 32, 32, 3)
+
+
+def test_n24_counts_of_the_real_cifar10(needs_data):
+    """6,000 images of each class, 5,000 of them to train on."""
+    needs_data("cifar10/data_batch_1.bin")
+    from fastconv.datasets import cifar10
+
+    (x, y), (x_test, y_test) = cifar10.load_data()
+    assert x.shape == (50_000, 32, 32, 3) and x_test.shape == (10_000, 32, 32, 3)
+    assert np.bincount(np.ravel(y)).tolist() == [5000] * 10 and np.bincount(np.ravel(y_test)).tolist() == [1000] * 10

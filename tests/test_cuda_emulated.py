@@ -66,7 +66,8 @@ class _Problem:
         self.dy = cotangent(y, rng, exact).astype(self._result_type("y"))
         gradients = backward(ref, case, _widened(self.dy), in_float32)
         bounds = [*forward_bounds(case, in_float32), *backward_bounds(case, _widened(self.dy), in_float32)]
-        names = [*("y", "mean", "var")[: len(_results(y))], *(f"d{name}" for name in case.shapes)]
+        of_results = ("y", "mean", "var") if case.op == "batch_norm" else ("y", "h", "c")
+        names = [*of_results[: len(_results(y))], *(f"d{name}" for name in case.shapes)]
         results = zip([*_results(y), *gradients], bounds, strict=True)
         self.expected = [(name, e, b) for name, (e, b) in zip_longest(names, results, fillvalue="dx") if e is not None]
 
@@ -75,7 +76,9 @@ class _Problem:
 
     def _result_type(self, name):
         summed = (
-            name in ("dw", "mean", "var") or name[1:] in PER_CHANNEL or (name == "y" and "y_true" in self.case.shapes)
+            name in ("dw", "dkernel", "drecurrent_kernel", "dtable", "mean", "var")
+            or name[1:] in PER_CHANNEL
+            or (name == "y" and "y_true" in self.case.shapes)
         )
         return np.dtype(np.float32) if summed else self.dtype
 

@@ -6,11 +6,13 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import json
 
+import numpy as np
 import pytest
 
 from fastconv import layers
+from fastconv.models.plans import as_list
 from fastconv.saving.keras_names import file_kind, known_layers
-from fastconv.testing.parity import OPTIMIZERS, PARITY
+from fastconv.testing.parity import OPTIMIZERS, PARITY, difference
 
 pytest.importorskip("keras", reason="compares with Keras 3; pip install keras torch")
 pytest.importorskip("torch", reason="Keras's gradients by PyTorch; pip install torch")
@@ -26,6 +28,23 @@ def test_predictions_and_gradients(name):
     assert list(map(file_kind, ours.layers)) == list(map(file_kind, theirs.layers))
     assert keras_parity.predictions(ours, theirs, network.data(ours)[0]) < 1e-5
     assert keras_parity.gradients(network, ours, theirs) < 1e-4
+
+
+@pytest.mark.parametrize("name", PARITY)
+def test_gradients_for_inputs(name):
+    """model.input_gradients, which saliency and Grad-CAM are made of, beside PyTorch's autograd through Keras's model."""
+    import torch
+
+    network = PARITY[name]
+    ours, theirs = keras_parity.models(network)
+    x = [np.asarray(a, np.float32) for a in as_list(network.data(ours)[0])]
+    rng = np.random.default_rng(5)
+    dy = [rng.normal(size=y.shape).astype(np.float32) for y in as_list(ours.predict(x if len(x) > 1 else x[0]))]
+    tensors = [torch.tensor(a, requires_grad=True) for a in x]
+    outputs = as_list(theirs(tensors if len(x) > 1 else tensors[0], training=False))
+    sum((y * torch.tensor(d)).sum() for y, d in zip(outputs, dy, strict=True)).backward()
+    expected = [np.zeros_like(a) if t.grad is None else t.grad.numpy() for a, t in zip(x, tensors, strict=True)]
+    assert difference(as_list(ours.input_gradients(x if len(x) > 1 else x[0], dy)), expected) < 1e-4
 
 
 @pytest.mark.parametrize("name", [name for name, network in PARITY.items() if not network.dropout])

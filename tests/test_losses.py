@@ -10,7 +10,27 @@ P = RNG.dirichlet(np.ones(4), 5)  # predictions (5, 4)
 T = RNG.dirichlet(np.ones(4), 5)  # targets
 HOT = np.eye(4)[[0, 3, 1, 1, 2]]
 
+SIGN = np.sign(T - 0.25)
+
+
+def cosine(a, b):
+    return (a * b).sum(-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1)
+
+
 BY_NAME = {
+    "squared_hinge": (losses.SquaredHinge, SIGN, (np.maximum(1 - SIGN * P, 0) ** 2).mean(-1)),
+    "categorical_hinge": (
+        losses.CategoricalHinge,
+        HOT,
+        np.maximum(1 + ((1 - HOT) * P).max(-1) - (HOT * P).sum(-1), 0),
+    ),
+    "log_cosh": (losses.LogCosh, T, np.log(np.cosh(P - T)).mean(-1)),
+    "cosine_similarity": (losses.CosineSimilarity, T, -cosine(P, T)),
+    "binary_focal_crossentropy": (
+        losses.BinaryFocalCrossentropy,
+        HOT,
+        -(HOT * (1 - P) ** 2 * np.log(P) + (1 - HOT) * P**2 * np.log(1 - P)).mean(-1),
+    ),
     "mse": (losses.MeanSquaredError, T, ((P - T) ** 2).mean(-1)),
     "mean_absolute_error": (losses.MeanAbsoluteError, T, np.abs(P - T).mean(-1)),
     "huber": (losses.Huber, T, (0.5 * (P - T) ** 2).mean(-1)),

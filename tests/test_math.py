@@ -16,9 +16,11 @@ ULPS = {
     "sigmoid": (lambda x: ops.sigmoid(x), lambda x: np.exp(x) / (1 + np.exp(x)), 2.5),
     "softplus": (lambda x: ops.softplus(x), lambda x: np.log1p(np.exp(x)), 2.5),
     "gelu": (lambda x: ops.gelu(x), lambda x: x * _normal_cdf(x), 6.0),
+    "mish": (lambda x: ops.mish(x), lambda x: x * np.tanh(np.log1p(np.exp(x))), 8.0),
+    "squareplus": (lambda x: ops.squareplus(x), lambda x: 2 / (np.sqrt(x * x + 4) - x), 4.0),
 }
 ACTIVATIONS = ("relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "hard_sigmoid", "hard_swish", "sigmoid")
-ACTIVATIONS += ("tanh", "softplus")
+ACTIVATIONS += ("tanh", "softplus", "exponential", "mish", "softsign", "squareplus", "sparse_plus")
 
 
 def _normal_cdf(x):

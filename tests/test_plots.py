@@ -35,6 +35,13 @@ def test_learning_curve_has_a_panel_per_measure_with_both_curves(tmp_path):
     assert width > 2 * height > 600
 
 
+def test_learning_curve_fills_the_gap_between_training_and_validation():
+    axes = plots.learning_curve({**HISTORY, "lr": [0.1, 0.01]}).axes
+    assert [len(a.collections) for a in axes] == [1, 1, 0]
+    (corners,) = {tuple(map(tuple, path.vertices.tolist())) for path in axes[0].collections[0].get_paths()}
+    assert {(1, 1.0), (2, 0.4), (1, 1.1), (2, 0.6)} <= set(corners)
+
+
 def test_learning_curve_takes_what_fit_returns():
     history = History()
     history.history = {"loss": [3.0]}
@@ -73,6 +80,11 @@ def test_image_grid_marks_what_is_wrong():
     assert titles == ["cat", "dog", "cat (is dog)", ""]
     colours = {axes.title.get_color() for axes in figure.axes[:2]}
     assert len(colours) == 1 and figure.axes[2].title.get_color() not in colours
+
+
+def test_long_names_of_classes_take_two_lines():
+    figure = plots.image_grid(np.zeros((2, 4, 4)), [0, 1], [1, 1], class_names=["automobile", "airplane"])
+    assert [axes.get_title() for axes in figure.axes] == ["airplane\n(is automobile)", "airplane"]
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 6), (2, 5, 6, 1), (2, 5, 6, 3)])

@@ -23,8 +23,8 @@ def cnn():
             layers.Input((8, 7, 1)),
             layers.Conv2D(6, 3, activation="relu", name="first"),
             layers.Conv2D(4, 3, name="last"),
-            layers.Flatten(),
-            layers.Dense(3, activation="softmax"),
+            layers.Flatten(name="flat"),
+            layers.Dense(3, activation="softmax", name="dense"),
         ]
     )
 
@@ -173,7 +173,7 @@ def test_text_images_need_no_matplotlib(monkeypatch):
 @pytest.mark.parametrize(
     "call, words",
     [
-        (lambda m: plots.filters(m.get_layer("flatten")), "filters"),
+        (lambda m: plots.filters(m.get_layer("flat")), "filters"),
         (lambda m: plots.filters(np.zeros((3, 3))), "filters"),
         (lambda m: plots.feature_maps(m, X[0], "dense"), "maps"),
         (lambda m: plots.decision_boundary(m, np.zeros((3, 4)), [0, 1, 1]), "Choose two features"),

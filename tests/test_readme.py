@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from fastconv import cli
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*.md")])
+PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*.md")])
 
 
 def blocks(language, text=README):
@@ -31,9 +32,11 @@ def test_python_runs_as_written(code, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if "```python" in p.read_text("utf-8")], ids=lambda page: page.name)
-def test_python_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
+def test_python_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, threads, request):
     if page.name == "onnx.md":
         pytest.importorskip("onnx", reason="writes and reads ONNX files; pip install 'fastconv[onnx]'")
+    if page.name == "from_cupy.md":
+        monkeypatch.setitem(sys.modules, "cupy", request.getfixturevalue("any_gpu"))
     monkeypatch.chdir(tmp_path)
     names = {}
     for code in blocks("python", page.read_text(encoding="utf-8")):

@@ -147,7 +147,6 @@ SETTINGS = {
         "reduction='sum'",
     ),
     "an unknown output": (trained(loss={"y": "mse"}), "expected outputs"),
-    "metrics with weights": (trained(weighted_metrics=["mse"]), "metrics without weights"),
     "no loss": (trained(loss=None), "loss must be given"),
 }
 

@@ -14,7 +14,9 @@
 #include "core/norm_spec.h"
 #include "core/penalty_spec.h"
 #include "core/pool2d_spec.h"
+#include "core/resample_spec.h"
 #include "core/rnn_spec.h"
+#include "core/warp_spec.h"
 
 namespace fc::bind {
 namespace {
@@ -126,6 +128,42 @@ void bind_layout_specs(py::module_& m) {
       });
 }
 
+void bind_image_specs(py::module_& m) {
+  using Range = std::array<double, 2>;
+  py::class_<ResampleSpec, Spec, std::shared_ptr<ResampleSpec>>(m, "ResampleSpec")
+      .def_static("make", [](const std::string& dtype, const std::string& op, const Shape& x,
+                             const Pair& size, const std::string& interpolation, bool antialias,
+                             const std::string& coordinates, const std::string& rounding, double a,
+                             bool exclude_outside, const Range& scales, bool transposed) {
+        return shared(ResampleSpec::make(
+            dtype_from(dtype), op, x, size,
+            kind_from<Interpolation>(interpolation,
+                                     {"nearest", "bilinear", "bicubic", "area", "lanczos3", "lanczos5"}),
+            antialias,
+            kind_from<Coordinates>(coordinates, {"half_pixel", "asymmetric", "align_corners",
+                                                 "pytorch_half_pixel", "half_pixel_symmetric"}),
+            kind_from<Rounding>(rounding, {"round_prefer_ceil", "round_prefer_floor", "floor", "ceil"}), a,
+            exclude_outside, scales, transposed));
+      });
+  py::class_<WarpSpec, Spec, std::shared_ptr<WarpSpec>>(m, "WarpSpec")
+      .def_static("make",
+                  [](const std::string& dtype, const Shape& x, const Range& angle, const Range& zoom_rows,
+                     const Range& zoom_columns, bool one_zoom, const Range& shear_x, const Range& shear_y,
+                     bool either_way, bool centred, const std::string& interpolation,
+                     const std::string& fill_mode, double fill_value) {
+                    return shared(WarpSpec::make(
+                        dtype_from(dtype), x, angle, zoom_rows, zoom_columns, one_zoom, shear_x, shear_y,
+                        either_way, centred, interpolation == "bilinear",
+                        kind_from<FillMode>(fill_mode, {"constant", "nearest", "wrap", "reflect", "mirror"}),
+                        fill_value));
+                  });
+  py::class_<AdjustSpec, Spec, std::shared_ptr<AdjustSpec>>(m, "AdjustSpec")
+      .def_static("make", [](const std::string& dtype, const Shape& x, const Range& factor,
+                             const Range& shift, const Range& limits) {
+        return shared(AdjustSpec::make(dtype_from(dtype), x, factor, shift, limits));
+      });
+}
+
 void bind_matrix_specs(py::module_& m) {
   py::class_<GemmSpec, Spec, std::shared_ptr<GemmSpec>>(m, "GemmSpec")
       .def_static("make_dense", [](const std::string& dtype, const Shape& x, const Shape& w,
@@ -185,6 +223,10 @@ void bind_elementwise_specs(py::module_& m) {
       .def_static("make", [](const std::string& dtype, const Shape& extents, double rate) {
         return shared(DropoutSpec::make(dtype_from(dtype), extents, rate));
       });
+  py::class_<NoiseSpec, VectorSpec, std::shared_ptr<NoiseSpec>>(m, "NoiseSpec")
+      .def_static("make", [](const std::string& dtype, const Shape& extents, double stddev, bool multiply) {
+        return shared(NoiseSpec::make(dtype_from(dtype), extents, stddev, multiply));
+      });
   py::class_<FillSpec, VectorSpec, std::shared_ptr<FillSpec>>(m, "FillSpec")
       .def_static("make", [](const std::string& dtype, const Shape& extents, double value) {
         return shared(FillSpec::make(dtype_from(dtype), extents, value));
@@ -237,6 +279,7 @@ void bind_specs(py::module_& m) {
       .def("__str__", &Spec::text);
   bind_window_specs(m);
   bind_layout_specs(m);
+  bind_image_specs(m);
   bind_matrix_specs(m);
   bind_sequence_specs(m);
   bind_elementwise_specs(m);

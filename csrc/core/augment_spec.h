@@ -3,14 +3,12 @@
 
 #include <array>
 
+#include "core/fill_mode.h"
 #include "core/spec.h"
 
 namespace fc {
 
 enum class FlipKind : uint8_t { none, horizontal, vertical, horizontal_and_vertical };
-// What lies beyond an image a b c d:  k k|a b c d|k k   a a|a b c d|d d   c d|a b c d|a b
-//                                     b a|a b c d|d c   c b|a b c d|c b
-enum class FillMode : uint8_t { constant, nearest, wrap, reflect, mirror };
 
 // Where an axis of the result begins in the source: (first + draw * count / 2^32, rounded down) * step, in
 // units of 1/65536 of a cell. Integers, so that every back end finds the same bits.

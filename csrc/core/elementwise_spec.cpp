@@ -72,6 +72,20 @@ std::string DropoutSpec::text() const {
   return text_of(extents_text(extents), "_rate", rate);
 }
 
+NoiseSpec NoiseSpec::make(DType dtype, const Shape& extents, double stddev, bool multiply) {
+  FC_CHECK(stddev >= 0,
+           "[gaussian_noise] stddev must not be negative: expected stddev >= 0, got stddev=", stddev,
+           ". Use 0 for none.");
+  NoiseSpec s;
+  set_extents(s, dtype, "gaussian_noise", extents);
+  s.stddev = stddev, s.multiply = multiply;
+  return s;
+}
+
+std::string NoiseSpec::text() const {
+  return text_of(extents_text(extents), multiply ? "_times" : "_plus", stddev);
+}
+
 FillSpec FillSpec::make(DType dtype, const Shape& extents, double value) {
   FillSpec s;
   set_extents(s, dtype, "fill", extents);

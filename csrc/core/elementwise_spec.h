@@ -33,6 +33,15 @@ struct DropoutSpec final : VectorSpec {
   std::string text() const override;
 };
 
+// y[i] = x[i] + stddev z[i], or x[i] (1 + stddev z[i]); z: standard normal, of (seed, i). Tensors: x, y,
+// seed.
+struct NoiseSpec final : VectorSpec {
+  double stddev;
+  bool multiply;
+  static NoiseSpec make(DType dtype, const Shape& extents, double stddev, bool multiply);
+  std::string text() const override;
+};
+
 // y = value everywhere.
 struct FillSpec final : VectorSpec {
   double value;

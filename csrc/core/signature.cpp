@@ -15,7 +15,9 @@
 #include "core/norm_spec.h"
 #include "core/penalty_spec.h"
 #include "core/pool2d_spec.h"
+#include "core/resample_spec.h"
 #include "core/rnn_spec.h"
+#include "core/warp_spec.h"
 
 namespace fc {
 namespace {

@@ -4,6 +4,7 @@
 namespace fc::cuda {
 
 void add_activation(KernelTable& table);
+void add_adjust(KernelTable& table);
 void add_augment(KernelTable& table);
 void add_binary_forward(KernelTable& table);
 void add_binary_backward(KernelTable& table);
@@ -17,6 +18,7 @@ void add_rnn_forward(KernelTable& table);
 void add_rnn_backward(KernelTable& table);
 void add_loss_dense(KernelTable& table);
 void add_loss_sparse(KernelTable& table);
+void add_noise(KernelTable& table);
 void add_optimizer(KernelTable& table);
 void add_optimizer_adaptive(KernelTable& table);
 void add_lamb(KernelTable& table);
@@ -25,8 +27,10 @@ void add_accumulate(KernelTable& table);
 void add_penalty(KernelTable& table);
 void add_constraint(KernelTable& table);
 void add_prelu(KernelTable& table);
+void add_resample(KernelTable& table);
 void add_softmax(KernelTable& table);
 void add_vector(KernelTable& table);
+void add_warp(KernelTable& table);
 void add_batch_norm_training(KernelTable& table);
 void add_batch_norm_inference(KernelTable& table);
 void add_batch_norm_backward(KernelTable& table);
@@ -49,6 +53,7 @@ namespace {
 KernelTable make_table() {
   KernelTable table;
   add_activation(table);
+  add_adjust(table);
   add_augment(table);
   add_binary_forward(table);
   add_binary_backward(table);
@@ -62,6 +67,7 @@ KernelTable make_table() {
   add_rnn_backward(table);
   add_loss_dense(table);
   add_loss_sparse(table);
+  add_noise(table);
   add_optimizer(table);
   add_optimizer_adaptive(table);
   add_lamb(table);
@@ -70,8 +76,10 @@ KernelTable make_table() {
   add_penalty(table);
   add_constraint(table);
   add_prelu(table);
+  add_resample(table);
   add_softmax(table);
   add_vector(table);
+  add_warp(table);
   add_batch_norm_training(table);
   add_batch_norm_inference(table);
   add_batch_norm_backward(table);

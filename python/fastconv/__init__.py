@@ -40,10 +40,14 @@ _SUBMODULES = (
     "random",
     "reference",
     "regularizers",
+    "report",
     "saving",
     "schedules",
+    "sklearn",
     "testing",
+    "tuning",
     "utils",
+    "wrappers",
     "zoo",
 )
 _NAMES = {

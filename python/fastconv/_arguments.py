@@ -10,12 +10,12 @@ import math
 import numbers
 import operator
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["boolean", "choice", "integer", "path", "real", "text"]
+__all__ = ["boolean", "choice", "integer", "path", "real", "text", "unknown_keywords"]
 
 
 def real(
@@ -130,3 +130,18 @@ def _relation(name: str, above: float | None, least: float | None, below: float 
     if upper[1] is not None:
         return f"{name} {upper[0]} {upper[1]:g}"
     return f"a finite {name}"
+
+
+def unknown_keywords(where: str, unknown: dict[str, Any], known: Sequence[str]) -> None:
+    """TypeError for keywords nobody knows, with the nearest known one."""
+    if not unknown:
+        return
+    from difflib import get_close_matches
+
+    name = next(iter(unknown))
+    near = get_close_matches(name, known, n=1)
+    hint = f", did you mean `{near[0]}`" if near else ""
+    raise TypeError(
+        f"[{where}] unexpected keyword `{name}`{hint}: expected one of {', '.join(known)}, got {name}={unknown[name]!r}. "
+        "Check its spelling."
+    )

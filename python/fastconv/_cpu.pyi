@@ -142,6 +142,22 @@ class AugmentSpec(Spec):
         /,
     ) -> AugmentSpec: ...
 
+class NoiseSpec(Spec):
+    @staticmethod
+    def make(dtype: str, extents: Any, stddev: float, multiply: bool, /) -> NoiseSpec: ...
+
+class ResampleSpec(Spec):
+    @staticmethod
+    def make(dtype: str, op: str, x: Any, size: tuple[int, int], /, *settings: Any) -> ResampleSpec: ...
+
+class WarpSpec(Spec):
+    @staticmethod
+    def make(dtype: str, x: Any, /, *settings: Any) -> WarpSpec: ...
+
+class AdjustSpec(Spec):
+    @staticmethod
+    def make(dtype: str, x: Any, /, *settings: Any) -> AdjustSpec: ...
+
 class FillSpec(Spec):
     @staticmethod
     def make(dtype: str, extents: Any, value: float, /) -> FillSpec: ...

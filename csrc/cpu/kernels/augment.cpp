@@ -19,6 +19,8 @@
 namespace fc::cpu::FC_ISA {
 namespace {
 
+#include "core/fill_mode.inc"
+
 constexpr double kNs = 1;  // per element
 
 // Where output cell i of an axis comes from: source(i) of the image, or -1 beyond it; the next cell's share.
@@ -28,28 +30,8 @@ struct Axis {
   bool mirrored;
   FillMode mode;
 
-  int64_t inside(int64_t i) const {
-    if (static_cast<uint64_t>(i) < static_cast<uint64_t>(extent)) return i;
-    const auto remainder = [&](int64_t period) { return (i % period + period) % period; };
-    switch (mode) {
-      case FillMode::nearest:
-        return i < 0 ? 0 : extent - 1;
-      case FillMode::wrap:
-        return remainder(extent);
-      case FillMode::reflect: {
-        const int64_t r = remainder(2 * extent);
-        return r < extent ? r : 2 * extent - 1 - r;
-      }
-      case FillMode::mirror: {
-        const int64_t r = extent == 1 ? 0 : remainder(2 * extent - 2);
-        return r < extent ? r : 2 * extent - 2 - r;
-      }
-      default:
-        return -1;
-    }
-  }
   int64_t source(int64_t i) const {
-    const int64_t cell = inside(i + offset);
+    const int64_t cell = cell_seen_at(i + offset, extent, mode);
     return mirrored && cell >= 0 ? extent - 1 - cell : cell;
   }
 };

@@ -9,6 +9,7 @@ void add_conv2d(KernelTable& table);
 void add_dense(KernelTable& table);
 void add_pool2d(KernelTable& table);
 void add_activation(KernelTable& table);
+void add_adjust(KernelTable& table);
 void add_augment(KernelTable& table);
 void add_prelu(KernelTable& table);
 void add_softmax(KernelTable& table);
@@ -31,5 +32,8 @@ void add_adafactor(KernelTable& table);
 void add_accumulate(KernelTable& table);
 void add_penalty(KernelTable& table);
 void add_constraint(KernelTable& table);
+void add_noise(KernelTable& table);
+void add_resample(KernelTable& table);
+void add_warp(KernelTable& table);
 
 }  // namespace fc::cpu::FC_ISA

@@ -8,6 +8,7 @@ void add_kernels(KernelTable& table) {
   add_dense(table);
   add_pool2d(table);
   add_activation(table);
+  add_adjust(table);
   add_augment(table);
   add_prelu(table);
   add_softmax(table);
@@ -30,6 +31,9 @@ void add_kernels(KernelTable& table) {
   add_accumulate(table);
   add_penalty(table);
   add_constraint(table);
+  add_noise(table);
+  add_resample(table);
+  add_warp(table);
 }
 
 }  // namespace fc::cpu::FC_ISA

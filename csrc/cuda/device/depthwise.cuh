@@ -68,4 +68,29 @@ struct StripCells {
   }
 };
 
+// What lies under a strip's windows.
+template <class T, int V, int kWindow, int kStride, int kAcross>
+struct StripImage {
+  int first_h, first_w;
+  const T* channels;  // the thread's, of the image's cell (0, 0)
+
+  __device__ __forceinline__ StripImage(const DepthwiseImages& d, const Strip& at, const T* x, int c)
+      : first_h(at.p * kStride - d.pad_top),
+        first_w(at.q * kStride - d.pad_left),
+        channels(x + at.n * d.H * d.W * d.C + c) {}
+
+  // use(r, cells) for every line r of the windows of the strip's line that is in the image.
+  template <class Use>
+  __device__ __forceinline__ void each(const DepthwiseImages& d, int line, const Use& use) const {
+#pragma unroll
+    for (int r = 0; r < kWindow; ++r) {
+      const int h = first_h + line * kStride + r;
+      if (static_cast<unsigned>(h) >= static_cast<unsigned>(d.H)) continue;
+      StripCells<T, V, kWindow, kStride, kAcross> cells;
+      cells.load(d, channels + h * d.W * d.C, first_w);
+      use(r, cells);
+    }
+  }
+};
+
 }  // namespace fc::cuda

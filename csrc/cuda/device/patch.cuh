@@ -111,6 +111,19 @@ __device__ __forceinline__ void load_patch(const PatchTiles& f, const Tile& at, 
   }
 }
 
+// What a block of these kernels keeps in shared memory: places in the patch, lines of the second operand, the
+// patch; and behind it whatever a kernel has of its own.
+template <class Cell>
+struct PatchMemory {
+  unsigned char* shared = dynamic_shared<unsigned char>();
+  int* places = reinterpret_cast<int*>(shared);
+  Cell *lines, *patch;
+
+  // Where the latter two begin, in bytes.
+  __device__ __forceinline__ PatchMemory(size_t lines, size_t patch)
+      : lines(reinterpret_cast<Cell*>(shared + lines)), patch(reinterpret_cast<Cell*>(shared + patch)) {}
+};
+
 // Zeros behind the patch, as many as it has cells: a place that begins there meets nothing else, whatever is
 // added.
 template <class Cell>

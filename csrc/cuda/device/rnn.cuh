@@ -11,6 +11,14 @@ namespace fc::cuda {
 inline constexpr int kRnnThreads = 256;
 inline constexpr int kRnnSamples = 4;  // of a block: what one load of a weight is used for
 
+// Out of line: the gates' copies of every activation would take the registers.
+__device__ __noinline__ inline float activated(Activated f, float x) {
+  return activate(f, x);
+}
+__device__ __noinline__ inline float slope(Activated f, float dy, float y) {
+  return activation_gradient_from_output(f, dy, y);
+}
+
 struct Recurrence {
   RnnKind kind;
   bool reverse, aligned;
@@ -36,6 +44,11 @@ struct Recurrence {
   __device__ __forceinline__ int count() const {
     const int64_t left = N - first();
     return left < kRnnSamples ? static_cast<int>(left) : kRnnSamples;
+  }
+  // The i-th sample of this block; beyond the last one, the last.
+  __device__ __forceinline__ int64_t sample(int i) const {
+    const int64_t at = first() + i;
+    return at < N ? at : N - 1;
   }
   // Where the row of a sample begins in an array (N, T, columns).
   __device__ __forceinline__ int64_t row(int64_t sample, int64_t at, int64_t columns) const {

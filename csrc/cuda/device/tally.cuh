@@ -51,7 +51,7 @@ template <int V>
 struct TallySums {
   static constexpr int kNumbers = 2;
   float number[kNumbers][V] = {};  // Σ dx, Σ dx·(normalized − batch_mean)
-  float count = 0;
+  float count = 0;                 // which moments alone need
 
   struct Beside {
     float centred[V] = {};

@@ -4,7 +4,7 @@
 // Grid       x: tiles, those of the same rows next to each other   y: phases, or parts of the depth
 // Block      nine warps: two warpgroups multiply 64 rows each; one thread of the last warp orders the copies
 // Shared memory  a ring of kStages, a step of the depth each: 128 rows and kColumns columns of 64 numbers;
-//            the same bytes then stage the sums, 16 rows of a warp at a time
+//            the same bytes then stage the sums, 16 rows of a warp at a time, and at last tally.cuh's
 // Registers  112 at most: two blocks per multiprocessor, one of which multiplies while the other stores; with
 //            256 columns one block, and 224. setmaxnreg would take a warpgroup of producers, and with three
 //            warps more leave those that multiply fewer (104) or hardly more (232)

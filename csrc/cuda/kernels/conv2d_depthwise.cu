@@ -42,17 +42,11 @@ __global__ void __launch_bounds__(kThreads, kWindow == 3 ? 4 : 2)
 #pragma unroll
     for (int i = 0; i < V; ++i) filter[tap][i] = widen(of_tap.v[i]);
   }
-  const int first_h = at.p * kStride - d.pad_top, first_w = at.q * kStride - d.pad_left;
-  const T* const image = x + at.n * d.H * d.W * d.C + c;
+  const StripImage<T, V, kWindow, kStride, kAcross> image(d, at, x, c);
 #pragma unroll 1
   for (int line = 0; line < d.lines && at.p + line < d.P; ++line) {
     float sum[kAcross][V] = {};
-#pragma unroll
-    for (int r = 0; r < kWindow; ++r) {
-      const int h = first_h + line * kStride + r;
-      if (static_cast<unsigned>(h) >= static_cast<unsigned>(d.H)) continue;
-      StripCells<T, V, kWindow, kStride, kAcross> cells;
-      cells.load(d, image + h * d.W * d.C, first_w);
+    image.each(d, line, [&](int r, const auto& cells) {
 #pragma unroll
       for (int j = 0; j < cells.kCells; ++j) {
         float cell[V];
@@ -66,7 +60,7 @@ __global__ void __launch_bounds__(kThreads, kWindow == 3 ? 4 : 2)
           for (int i = 0; i < V; ++i) sum[a][i] = fmaf(cell[i], filter[r * kWindow + s][i], sum[a][i]);
         }
       }
-    }
+    });
     const int64_t offset = static_cast<int64_t>((at.n * d.P + at.p + line) * d.Q + at.q) * d.C + c;
     store_pixels(sum, epilogue, at.q, d.Q, c, offset, d.C, y);
   }

@@ -43,8 +43,7 @@ __global__ void __launch_bounds__(kBlockRowThreads, 2)
 #pragma unroll 1
   for (int strip = begin + thread.row; strip < end && c < d.C; strip += kBlockRows) {
     const Strip at(d, strip, kAcross);
-    const int first_h = at.p * kStride - d.pad_top, first_w = at.q * kStride - d.pad_left;
-    const T* const image = x + at.n * d.H * d.W * d.C + c;
+    const StripImage<T, V, kWindow, kStride, kAcross> image(d, at, x, c);
     const T* gradients = dy + ((at.n * d.P + at.p) * d.Q + at.q) * d.C + c;
 #pragma unroll 1
     for (int line = 0; line < d.lines && at.p + line < d.P; ++line, gradients += d.Q * d.C) {
@@ -55,12 +54,7 @@ __global__ void __launch_bounds__(kBlockRowThreads, 2)
 #pragma unroll
         for (int i = 0; i < V; ++i) g[a][i] = widen(chunk.v[i]);
       }
-#pragma unroll
-      for (int r = 0; r < kWindow; ++r) {
-        const int h = first_h + line * kStride + r;
-        if (static_cast<unsigned>(h) >= static_cast<unsigned>(d.H)) continue;
-        StripCells<T, V, kWindow, kStride, kAcross> cells;
-        cells.load(d, image + h * d.W * d.C, first_w);
+      image.each(d, line, [&](int r, const auto& cells) {
 #pragma unroll
         for (int a = 0; a < kAcross; ++a) {
           if (at.q + a >= d.Q) continue;  // its cells may be infinite
@@ -73,7 +67,7 @@ __global__ void __launch_bounds__(kBlockRowThreads, 2)
             }
           }
         }
-      }
+      });
     }
   }
 #pragma unroll

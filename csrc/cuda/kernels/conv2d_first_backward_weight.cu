@@ -135,16 +135,12 @@ __global__ void __launch_bounds__(kMostThreads, Sums::kEightWarps)
     first_weight_kernel(const __grid_constant__ PatchTiles f, Cut cut, Layout<Sums> layout, const T* x,
                         const T* dy, float* partial) {
   constexpr int V = 16 / sizeof(T);
-  using Cell = typename Sums::Cell;
-  auto* const shared = dynamic_shared<unsigned char>();
-  int* const places = reinterpret_cast<int*>(shared);
-  Cell* const lines = reinterpret_cast<Cell*>(shared + layout.lines);
-  Cell* const patch = reinterpret_cast<Cell*>(shared + layout.patch);
+  const PatchMemory<typename Sums::Cell> own(layout.lines, layout.patch);
   const int warp = static_cast<int>(threadIdx.x) / 32,
             first_column = static_cast<int>(blockIdx.y) * Sums::kColumns;
   const int first_row = warp % cut.row_tiles * kWarpSumRows, split = warp / cut.row_tiles;
   const int pixels = kTilePixels / cut.splits;
-  clear_behind(f, patch);
+  clear_behind(f, own.patch);
   Sums sums([&](int row) { return first_row + row < f.depth ? f.tap_place(first_row + row) : 0; });
   float bias[V] = {};
   const int begin = static_cast<int>(blockIdx.x) * cut.tiles_each, end = begin + cut.tiles_each;
@@ -152,15 +148,15 @@ __global__ void __launch_bounds__(kMostThreads, Sums::kEightWarps)
   for (int tile = begin; tile < end && tile < f.tiles; ++tile) {
     const Tile at = f.locate(tile);
     __syncthreads();  // nobody reads the tile before
-    load_patch(f, at, x, patch);
-    load_lines<Sums, V>(f, at, dy, first_column, lines, places, bias);
+    load_patch(f, at, x, own.patch);
+    load_lines<Sums, V>(f, at, dy, first_column, own.lines, own.places, bias);
     __syncthreads();
-    sums.multiply(patch, places, lines, split * pixels, (split + 1) * pixels);
+    sums.multiply(own.patch, own.places, own.lines, split * pixels, (split + 1) * pixels);
   }
-  float* const own = partial + blockIdx.x * cut.part_elements;
-  float* const stage = reinterpret_cast<float*>(lines);
-  store_sums(f, cut, sums, first_column, stage, own);
-  store_bias<Sums::kColumns>(f, bias, first_column, stage, own);
+  float* const part = partial + blockIdx.x * cut.part_elements;
+  float* const stage = reinterpret_cast<float*>(own.lines);
+  store_sums(f, cut, sums, first_column, stage, part);
+  store_bias<Sums::kColumns>(f, bias, first_column, stage, part);
 }
 
 // dw, and behind it dbias where it is wanted: the parts' sums of each.

@@ -89,24 +89,21 @@ template <class T, class Sums>
 __global__ void __launch_bounds__(kThreads, 4)
     first_forward_kernel(const __grid_constant__ PatchTiles f, Layout<Sums> layout, const T* x, const T* w,
                          const __grid_constant__ Epilogue<T> epilogue, T* y) {
-  using Cell = typename Sums::Cell;
-  auto* const shared = dynamic_shared<unsigned char>();
-  int* const places = reinterpret_cast<int*>(shared);
-  Cell* const filter = reinterpret_cast<Cell*>(shared + layout.filter);
-  Cell* const patch = reinterpret_cast<Cell*>(shared + layout.patch);
+  const PatchMemory<typename Sums::Cell> own(layout.filter, layout.patch);
   const int warp = static_cast<int>(threadIdx.x) / 32,
             first_column = static_cast<int>(blockIdx.y) * Sums::kColumns;
-  float* const stage = reinterpret_cast<float*>(shared + layout.stage) + warp * Layout<Sums>::stage_floats();
-  load_filter<Sums>(f, w, first_column, layout.lines, filter, places);
-  if constexpr (Sums::kStep > 1) clear_behind(f, patch);
+  float* const stage =
+      reinterpret_cast<float*>(own.shared + layout.stage) + warp * Layout<Sums>::stage_floats();
+  load_filter<Sums>(f, w, first_column, layout.lines, own.lines, own.places);
+  if constexpr (Sums::kStep > 1) clear_behind(f, own.patch);
 #pragma unroll 1
   for (int tile = static_cast<int>(blockIdx.x); tile < f.tiles; tile += static_cast<int>(gridDim.x)) {
     const Tile at = f.locate(tile);
     __syncthreads();  // nobody reads the patch of the tile before
-    load_patch(f, at, x, patch);
+    load_patch(f, at, x, own.patch);
     __syncthreads();
     Sums sums([&](int row) { return f.pixel_place(warp * kWarpSumRows + row); });
-    sums.multiply(patch, places, filter, 0, layout.lines);
+    sums.multiply(own.patch, own.places, own.lines, 0, layout.lines);
     store_slice<0>(f, at, sums, stage, epilogue, first_column, y);
     store_slice<1>(f, at, sums, stage, epilogue, first_column, y);
   }

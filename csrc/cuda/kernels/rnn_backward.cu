@@ -31,19 +31,20 @@ template <class T>
 __device__ __forceinline__ void multiply(const Recurrence& g, const Arrays<T>& a, const T* d, int64_t step,
                                          int64_t begin, int64_t end, float* out, bool accumulate) {
   const int lane = static_cast<int>(threadIdx.x % kWarp), count = g.count();
-  const int64_t first = g.first();
   for (int64_t u = threadIdx.x / kWarp; u < g.U; u += kRnnThreads / kWarp) {
     float sums[kRnnSamples] = {};
     for (int64_t j = begin + lane; j < end; j += kWarp) {
       const float weight = load(a.recurrent + u * g.width + j);
-      for (int i = 0; i < count; ++i) {
-        sums[i] += load(d + g.row(first + i, g.time(step), g.width) + j) * weight;
+#pragma unroll
+      for (int i = 0; i < kRnnSamples; ++i) {
+        sums[i] += load(d + g.row(g.sample(i), g.time(step), g.width) + j) * weight;
       }
     }
-    for (int i = 0; i < count; ++i) {
+#pragma unroll
+    for (int i = 0; i < kRnnSamples; ++i) {
       const float sum = reduce_lanes<kWarp>(sums[i], Sum());
-      float* to = out + (first + i) * g.U + u;
-      if (lane == 0) *to = accumulate ? *to + sum : sum;
+      float* to = out + g.sample(i) * g.U + u;
+      if (lane == 0 && i < count) *to = accumulate ? *to + sum : sum;
     }
   }
 }
@@ -55,16 +56,15 @@ __device__ __forceinline__ void lstm_cell(const Recurrence& g, const Arrays<T>& 
   const T* saved = a.gates + g.row(sample, g.place(step), 4 * g.U) + u;
   const float input = load(saved), forget = load(saved + g.U);
   const float candidate = load(saved + 2 * g.U), output = load(saved + 3 * g.U);
-  const float value = activate(g.activation, load(a.state + at));
+  const float value = activated(g.activation, load(a.state + at));
   float* dc = a.dc + sample * g.U + u;
-  float d = *dc + activation_gradient_from_output(g.activation, dh * output, value);
+  float d = *dc + slope(g.activation, dh * output, value);
   if (a.dstate != nullptr) d += load(a.dstate + at);
   T* da = a.dp + g.row(sample, g.time(step), g.width) + u;
-  store(da, activation_gradient_from_output(g.gate_activation, d * candidate, input));
-  store(da + g.U, activation_gradient_from_output(g.gate_activation,
-                                                  d * g.before(a.state, a.c0, sample, step, u), forget));
-  store(da + 2 * g.U, activation_gradient_from_output(g.activation, d * input, candidate));
-  store(da + 3 * g.U, activation_gradient_from_output(g.gate_activation, dh * value, output));
+  store(da, slope(g.gate_activation, d * candidate, input));
+  store(da + g.U, slope(g.gate_activation, d * g.before(a.state, a.c0, sample, step, u), forget));
+  store(da + 2 * g.U, slope(g.activation, d * input, candidate));
+  store(da + 3 * g.U, slope(g.gate_activation, dh * value, output));
   *dc = d * forget;
 }
 
@@ -75,12 +75,12 @@ __device__ __forceinline__ float gru_cell(const Recurrence& g, const Arrays<T>& 
   const T* saved = a.gates + g.row(sample, g.place(step), 4 * g.U) + u;
   const float update = load(saved), reset = load(saved + g.U), candidate = load(saved + 2 * g.U);
   const int64_t at = g.row(sample, g.time(step), g.width) + u;
-  const float dz = activation_gradient_from_output(g.gate_activation, dh * (before - candidate), update);
-  const float dg = activation_gradient_from_output(g.activation, dh * (1.0f - update), candidate);
+  const float dz = slope(g.gate_activation, dh * (before - candidate), update);
+  const float dg = slope(g.activation, dh * (1.0f - update), candidate);
   store(a.dp + at, dz), store(a.dp + at + 2 * g.U, dg);
   if (g.kind == RnnKind::gru) {
     const float m = load(saved + 3 * g.U);
-    const float dreset = activation_gradient_from_output(g.gate_activation, dg * m, reset);
+    const float dreset = slope(g.gate_activation, dg * m, reset);
     store(a.dp + at + g.U, dreset);
     store(a.dr + at, dz), store(a.dr + at + g.U, dreset), store(a.dr + at + 2 * g.U, dg * reset);
   }
@@ -101,8 +101,7 @@ __device__ __forceinline__ void cell(const Recurrence& g, const Arrays<T>& a, in
   float* dh = a.dh + sample * g.U + u;
   const float d = *dh + (a.dy != nullptr ? load(a.dy + at) : 0.0f);
   if (g.kind == RnnKind::simple_rnn) {
-    store(a.dp + g.row(sample, g.time(step), g.U) + u,
-          activation_gradient_from_output(g.activation, d, load(a.y + at)));
+    store(a.dp + g.row(sample, g.time(step), g.U) + u, slope(g.activation, d, load(a.y + at)));
   } else if (g.kind == RnnKind::lstm) {
     lstm_cell(g, a, sample, step, u, d);
   } else {
@@ -116,13 +115,12 @@ __device__ __forceinline__ void reset_cell(const Recurrence& g, const Arrays<T>&
   const float dm = a.dm[sample * g.U + u];
   const float reset = load(a.gates + g.row(sample, g.place(step), 4 * g.U) + g.U + u);
   const float before = g.before(a.y, a.h0, sample, step, u);
-  store(a.dp + g.row(sample, g.time(step), g.width) + g.U + u,
-        activation_gradient_from_output(g.gate_activation, dm * before, reset));
+  store(a.dp + g.row(sample, g.time(step), g.width) + g.U + u, slope(g.gate_activation, dm * before, reset));
   a.dh[sample * g.U + u] += dm * reset;
 }
 
 template <class T>
-__global__ void __launch_bounds__(kRnnThreads)
+__global__ void __launch_bounds__(kRnnThreads, 2)
     backward_kernel(const __grid_constant__ Recurrence g, const __grid_constant__ Arrays<T> a) {
   const int64_t begin = g.first() * g.U, end = begin + g.count() * g.U;  // of the cells of this block
   for (int64_t i = begin + threadIdx.x; i < end; i += kRnnThreads) a.dh[i] = 0.0f, a.dc[i] = 0.0f;

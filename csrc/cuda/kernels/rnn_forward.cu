@@ -32,19 +32,23 @@ template <class T, class Left>
 __device__ __forceinline__ void multiply(const Recurrence& g, const Arrays<T>& a, int64_t step, int64_t begin,
                                          int64_t end, const Left& left) {
   const int64_t from_inputs = g.kind == RnnKind::gru ? 2 * g.U : g.width;
-  const int64_t first = g.first();
   const int count = g.count();
   for (int64_t j = begin + threadIdx.x; j < end; j += kRnnThreads) {
     const float bias = a.bias == nullptr ? 0.0f : a.bias[j];
     float sums[kRnnSamples];
-    for (int i = 0; i < count; ++i) {
-      sums[i] = bias + (j < from_inputs ? load(a.p + g.row(first + i, g.time(step), g.width) + j) : 0.0f);
+#pragma unroll
+    for (int i = 0; i < kRnnSamples; ++i) {
+      sums[i] = bias + (j < from_inputs ? load(a.p + g.row(g.sample(i), g.time(step), g.width) + j) : 0.0f);
     }
     for (int64_t k = 0; k < g.U; ++k) {
       const float weight = load(a.recurrent + k * g.width + j);
-      for (int i = 0; i < count; ++i) sums[i] += left(first + i, k) * weight;
+#pragma unroll
+      for (int i = 0; i < kRnnSamples; ++i) sums[i] += left(g.sample(i), k) * weight;
     }
-    for (int i = 0; i < count; ++i) a.sums[(first + i) * g.width + j] = sums[i];
+#pragma unroll
+    for (int i = 0; i < kRnnSamples; ++i) {
+      if (i < count) a.sums[g.sample(i) * g.width + j] = sums[i];
+    }
   }
 }
 
@@ -52,9 +56,9 @@ template <class T>
 __device__ __forceinline__ float lstm_cell(const Recurrence& g, const Arrays<T>& a, int64_t sample,
                                            int64_t step, int64_t u) {
   const float* sums = a.sums + sample * g.width + u;
-  const float input = activate(g.gate_activation, sums[0]), forget = activate(g.gate_activation, sums[g.U]);
-  const float candidate = activate(g.activation, sums[2 * g.U]);
-  const float output = activate(g.gate_activation, sums[3 * g.U]);
+  const float input = activated(g.gate_activation, sums[0]), forget = activated(g.gate_activation, sums[g.U]);
+  const float candidate = activated(g.activation, sums[2 * g.U]);
+  const float output = activated(g.gate_activation, sums[3 * g.U]);
   float* cell = a.cells + sample * g.U + u;
   const float before = step > 0 ? *cell : a.c0 != nullptr ? load(a.c0 + sample * g.U + u) : 0.0f;
   const float c = input * candidate + forget * before;
@@ -63,24 +67,24 @@ __device__ __forceinline__ float lstm_cell(const Recurrence& g, const Arrays<T>&
   store(saved + 2 * g.U, candidate), store(saved + 3 * g.U, output);
   *cell = c;
   store(a.state + g.row(sample, g.place(step), g.U) + u, c);
-  return output * activate(g.activation, c);
+  return output * activated(g.activation, c);
 }
 
 template <class T>
 __device__ __forceinline__ float gru_cell(const Recurrence& g, const Arrays<T>& a, int64_t sample,
                                           int64_t step, int64_t u) {
   const float* sums = a.sums + sample * g.width + u;
-  const float update = activate(g.gate_activation, sums[0]);
+  const float update = activated(g.gate_activation, sums[0]);
   T* saved = a.gates + g.row(sample, g.place(step), 4 * g.U) + u;
   float inner = sums[2 * g.U];
   store(saved, update);
   if (g.kind == RnnKind::gru) {
-    const float reset = activate(g.gate_activation, sums[g.U]);
+    const float reset = activated(g.gate_activation, sums[g.U]);
     store(saved + g.U, reset);
     store(saved + 3 * g.U, inner);
     inner = load(a.p + g.row(sample, g.time(step), g.width) + 2 * g.U + u) + reset * inner;
   }
-  const float candidate = activate(g.activation, inner);
+  const float candidate = activated(g.activation, inner);
   store(saved + 2 * g.U, candidate);
   return update * (g.before(a.y, a.h0, sample, step, u) - candidate) + candidate;
 }
@@ -102,7 +106,7 @@ __global__ void __launch_bounds__(kRnnThreads)
     if (g.kind == RnnKind::gru_before) {
       for_each_cell(g, [&](int64_t sample, int64_t u) {
         T* saved = a.gates + g.row(sample, g.place(step), 4 * g.U) + u;
-        const float reset = activate(g.gate_activation, a.sums[sample * g.width + g.U + u]);
+        const float reset = activated(g.gate_activation, a.sums[sample * g.width + g.U + u]);
         store(saved + g.U, reset);
         store(saved + 3 * g.U, reset * g.before(a.y, a.h0, sample, step, u));
       });
@@ -113,7 +117,7 @@ __global__ void __launch_bounds__(kRnnThreads)
       __syncthreads();
     }
     for_each_cell(g, [&](int64_t sample, int64_t u) {
-      const float h = g.kind == RnnKind::simple_rnn ? activate(g.activation, a.sums[sample * g.width + u])
+      const float h = g.kind == RnnKind::simple_rnn ? activated(g.activation, a.sums[sample * g.width + u])
                       : g.kind == RnnKind::lstm     ? lstm_cell(g, a, sample, step, u)
                                                     : gru_cell(g, a, sample, step, u);
       store(a.y + g.row(sample, g.place(step), g.U) + u, h);

@@ -1,5 +1,6 @@
 """Callbacks: Keras's hooks, names and arguments."""
 
+from fastconv.callbacks.backup import BackupAndRestore
 from fastconv.callbacks.base import Callback, CallbackList, LambdaCallback
 from fastconv.callbacks.csv_logger import CSVLogger
 from fastconv.callbacks.early_stopping import EarlyStopping
@@ -10,8 +11,11 @@ from fastconv.callbacks.monitor import MonitorCallback
 from fastconv.callbacks.nan import TerminateOnNaN
 from fastconv.callbacks.progress import ProgressCallback
 from fastconv.callbacks.steps import Freeze, MaxSteps
+from fastconv.callbacks.swap_ema import SwapEMAWeights
+from fastconv.callbacks.tensorboard import TensorBoard
 
 __all__ = [
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "CallbackList",
@@ -25,5 +29,7 @@ __all__ = [
     "MonitorCallback",
     "ProgressCallback",
     "ReduceLROnPlateau",
+    "SwapEMAWeights",
+    "TensorBoard",
     "TerminateOnNaN",
 ]

@@ -158,7 +158,11 @@ class CallbackList(Callback):
 
 
 def _forward(hook: str) -> Callable[..., None]:
+    takes = 2 if "batch" in hook or "epoch" in hook else 1  # with the logs
+
     def call(self: CallbackList, *arguments: Any, **keywords: Any) -> None:
+        if len(arguments) + len(keywords) < takes:
+            arguments = (*arguments, None)  # as Keras: the logs are always given
         for callback in self._listeners[hook]:
             getattr(callback, hook)(*arguments, **keywords)
 

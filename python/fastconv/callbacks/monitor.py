@@ -9,6 +9,7 @@ import numpy as np
 
 from fastconv import _arguments
 from fastconv.callbacks.base import Callback, Logs
+from fastconv.metrics import MeanMetricWrapper
 
 __all__ = ["MonitorCallback"]
 
@@ -72,6 +73,8 @@ class MonitorCallback(Callback):
             return 1 if self.mode == "max" else -1
         name = self.monitor.removeprefix("val_")
         for metric in getattr(self.model, "metrics", ()):
+            if type(metric) is MeanMetricWrapper:  # a function of the caller's: its name may tell
+                continue
             if getattr(metric, "name", None) == name and hasattr(metric, "direction"):
                 return 1 if metric.direction == "up" else -1
         if any(word in name for word in _DOWN):

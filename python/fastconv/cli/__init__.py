@@ -1,4 +1,4 @@
-"""The ``fastconv`` command: train, evaluate, predict, info, bench, export.
+"""The ``fastconv`` command: train, evaluate, predict, info, bench, export, completion.
 
 Every failure is one line on stderr and a non-zero exit status: 2 for a wrong command line, 130 for Ctrl-C, 1 for
 everything else. ``FASTCONV_DEBUG=1`` shows the traceback instead.
@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import fastconv
-from fastconv.cli import bench, evaluate, export, info, predict, train
+from fastconv.cli import bench, completion, evaluate, export, info, predict, train
+from fastconv.cli.config_file import with_config
 
 __all__ = ["main"]
 
-_COMMANDS = (train, evaluate, predict, info, bench, export)
+_COMMANDS = (train, evaluate, predict, info, bench, export, completion)
+_EXIT = "exit status: 0 success, 1 failure (one line on stderr says why), 2 wrong command line, 130 Ctrl-C"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -29,8 +31,11 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status; ``argv`` defaults to ``sys.argv[1:]``."""
-    args = _parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    parser = _parser()
+    args = parser.parse_args(argv)
     try:
+        args = with_config(parser, argv, args)
         args.run(args)
         sys.stdout.flush()
     except KeyboardInterrupt as interrupt:
@@ -46,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="fastconv", description="Train and use small image classifiers.")
+    parser = _Parser(prog="fastconv", description="Train and use small image classifiers.", epilog=_EXIT)
     parser.add_argument("--version", action="version", version=f"fastconv {fastconv.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in _COMMANDS:

@@ -13,6 +13,7 @@ import numpy as np
 import fastconv
 from fastconv import zoo
 from fastconv.cli import options
+from fastconv.cli.config_file import add_config
 
 __all__ = ["add_parser", "run"]
 
@@ -23,11 +24,14 @@ _CLASSES = 10
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser("bench", help="images per second on this machine", description=__doc__)
     parser.add_argument("--model", choices=tuple(zoo.ARCHITECTURES), help="one architecture (default: all)")
-    parser.add_argument("--batch-size", type=options.natural, default=128, metavar="N", help="default: 128")
+    parser.add_argument(
+        "--batch-size", type=options.natural, default=128, metavar="N", help="images per step (default: 128)"
+    )
     parser.add_argument(
         "--seconds", type=options.positive_real, default=1.0, metavar="S", help="time per figure (default: 1)"
     )
     options.add_threads(parser)
+    add_config(parser)
     parser.set_defaults(run=run)
 
 

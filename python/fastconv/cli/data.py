@@ -15,7 +15,7 @@ from fastconv.cli.options import natural
 from fastconv.errors import DatasetError
 from fastconv.utils import train_val_test_split
 
-__all__ = ["NAMED", "Images", "add_dataset", "dataset_label", "load", "read_image"]
+__all__ = ["NAMED", "Images", "add_dataset", "dataset_label", "image_files", "load", "read_image"]
 
 NAMED = ("digits", "mnist", "fashion_mnist", "cifar10")
 _TEST_SHARE = 0.2  # of a folder of images, which has no test part of its own
@@ -76,6 +76,26 @@ def load(dataset: str, image_size: int | None = None) -> Images:
         f"[dataset] {dataset!r} is not known: expected one of {', '.join(NAMED)}, an existing folder with one sub-folder "
         "per class, or a .npz file. Correct the name or the path."
     )
+
+
+def image_files(paths: Sequence[str]) -> list[str]:
+    """The files among ``paths``, and those in the folders among them and below, by name.
+
+    Raises:
+        DatasetError: for a folder without images.
+    """
+    from fastconv.datasets.pictures import SUFFIXES
+
+    files = []
+    for path in paths:
+        if not Path(path).is_dir():
+            files.append(path)
+            continue
+        inside = sorted(str(p) for p in Path(path).rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+        if not inside:
+            raise DatasetError(f"[predict] {path} must hold images: expected {' '.join(SUFFIXES)} files, got none.")
+        files += inside
+    return files
 
 
 def read_image(path: str, shape: Sequence[int]) -> np.ndarray:

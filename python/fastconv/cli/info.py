@@ -7,6 +7,7 @@ import importlib.util
 from typing import Any
 
 import fastconv
+from fastconv.cli import options
 
 __all__ = ["add_parser", "run"]
 
@@ -14,7 +15,9 @@ _EXTRAS = {"images": "PIL", "plots": "matplotlib", "progress": "tqdm", "onnx": "
 
 
 def add_parser(commands: Any) -> None:
-    commands.add_parser("info", help="versions, instruction sets, threads", description=__doc__).set_defaults(run=run)
+    parser = commands.add_parser("info", help="versions, instruction sets, threads", description=__doc__)
+    options.add_json(parser)
+    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -24,6 +27,9 @@ def run(args: argparse.Namespace) -> None:
         name: "yes" if importlib.util.find_spec(module) else f"no (pip install 'fastconv[{name}]')"
         for name, module in _EXTRAS.items()
     }
+    if args.json:
+        options.print_json(rows)
+        return
     for name, value in rows.items():
         print(f"{name + ':':<20} {_shown(value)}")
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
+from typing import Any
 
 import fastconv
 
-__all__ = ["add_threads", "apply_threads", "natural", "non_negative", "positive_real"]
+__all__ = ["add_json", "add_threads", "apply_threads", "natural", "non_negative", "positive_real", "print_json"]
 
 
 def natural(text: str) -> int:
@@ -42,6 +44,16 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=natural, metavar="N", help="threads of the kernels (default: the CPUs this process may use)"
     )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """``--json``."""
+    parser.add_argument("--json", action="store_true", help="print JSON for programs instead of text (default: text)")
+
+
+def print_json(value: Any) -> None:
+    """What ``--json`` asks for, on stdout."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def apply_threads(args: argparse.Namespace) -> None:

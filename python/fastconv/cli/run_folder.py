@@ -22,6 +22,7 @@ class RunFolder:
         self.history = self.path / "history.csv"
         self.settings = self.path / "run.json"
         self.learning_curve = self.path / "learning_curve.png"
+        self.report = self.path / "report.html"
         self.confusion_matrix = self.path / "confusion_matrix.png"
 
     @classmethod

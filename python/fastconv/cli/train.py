@@ -8,9 +8,10 @@ import time
 from typing import Any
 
 import fastconv
-from fastconv import optimizers, random, zoo
+from fastconv import optimizers, random, report, zoo
 from fastconv.callbacks import CSVLogger, ModelCheckpoint
 from fastconv.cli import data, options
+from fastconv.cli.config_file import add_config
 from fastconv.cli.run_folder import RunFolder
 from fastconv.cli.scores import Scores, score
 from fastconv.models import load_model
@@ -34,22 +35,37 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "train",
         help="train a classifier on images",
-        description="Trains an image classifier and writes model.safetensors, history.csv, learning_curve.png and "
-        "confusion_matrix.png. Without arguments: a small CNN on the handwritten digits that ship with fastconv.",
+        description="Trains an image classifier and writes model.safetensors, history.csv, learning_curve.png, "
+        "confusion_matrix.png and, with --report, report.html. Without arguments: a small CNN on the handwritten digits that ship with fastconv.",
     )
     data.add_dataset(parser, "digits")
     parser.add_argument("--model", choices=tuple(zoo.ARCHITECTURES), help="architecture (default: cnn)")
-    parser.add_argument("--epochs", type=options.natural, metavar="N", help="default: fits the data set")
-    parser.add_argument("--batch-size", type=options.natural, metavar="N", help="default: fits the data set")
+    parser.add_argument(
+        "--epochs", type=options.natural, metavar="N", help="passes over the data (default: fits the data set)"
+    )
+    parser.add_argument(
+        "--batch-size", type=options.natural, metavar="N", help="images per step (default: fits the data set)"
+    )
     parser.add_argument(
         "--optimizer", choices=("adam", "adamw", "sgd", "rmsprop", "adagrad"), help="optimizer (default: adam)"
     )
-    parser.add_argument("--learning-rate", type=options.positive_real, metavar="X", help="default: the optimizer's")
+    parser.add_argument(
+        "--learning-rate", type=options.positive_real, metavar="X", help="step size (default: the optimizer's)"
+    )
     parser.add_argument(
         "--seed", type=options.non_negative, metavar="N", help="of weights, shuffles and dropout (default: 0)"
     )
     options.add_threads(parser)
-    parser.add_argument("--resume", action="store_true", help="continue the training in the output folder, bit for bit")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="continue the training in the output folder, bit for bit (default: train anew)",
+    )
+    parser.add_argument(
+        "--report", action="store_true", help="also write report.html, a page for a browser (default: no)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors (default: progress and results)")
+    add_config(parser)
     parser.add_argument(
         "--output", metavar="DIR", help="where the files go; earlier ones are replaced (default: runs/DATASET-MODEL)"
     )
@@ -62,12 +78,22 @@ def run(args: argparse.Namespace) -> None:
     settings = _resumed(args, folder) if args.resume else _new(args)
     images = data.load(settings["dataset"], settings["image_size"])
     settings["class_names"] = list(images.class_names)
-    _announce(settings, images)
+    say = _silent if args.quiet else print
+    _announce(settings, images, say)
     folder.write_settings(settings)
-    _train(folder, settings, images, args.resume)
-    scores = score(load_model(folder.model, compile=False), images.x_test, images.y_test)
-    print(f"Test accuracy: {scores}")
-    _draw(folder, settings, scores)
+    rate = _train(folder, settings, images, args.resume, 0 if args.quiet else "auto", say)
+    model = load_model(folder.model, compile=False)
+    scores = score(model, images.x_test, images.y_test)
+    say(f"Test accuracy: {scores}")
+    written = [folder.model.name, folder.history.name, *_draw(folder, settings, scores, say)]
+    if args.report:
+        _report(folder, settings, images, model, rate)
+        written.append(folder.report.name)
+    say(f"Wrote {folder.path}: {', '.join(written)}")
+
+
+def _silent(*_: Any, **__: Any) -> None:
+    """Instead of print."""
 
 
 def _default_output(args: argparse.Namespace) -> str:
@@ -105,21 +131,24 @@ def _resumed(args: argparse.Namespace, folder: RunFolder) -> dict[str, Any]:
     return settings
 
 
-def _announce(settings: dict[str, Any], images: data.Images) -> None:
+def _announce(settings: dict[str, Any], images: data.Images, say: Any) -> None:
     config = fastconv.show_config()
     height, width, channels = images.shape
-    print(
+    say(
         f"{settings['dataset']}: {len(images.x_train):,} training and {len(images.x_test):,} test images of "
         f"{height}x{width}x{channels}, {len(images.class_names)} classes"
     )
-    print(
+    say(
         f"{settings['model']}: {settings['epochs']} epochs, batch size {settings['batch_size']}, "
         f"{settings['optimizer']}, seed {settings['seed']}, {config['threads']} threads, {config['isa']}",
         flush=True,
     )
 
 
-def _train(folder: RunFolder, settings: dict[str, Any], images: data.Images, resume: bool) -> None:
+def _train(
+    folder: RunFolder, settings: dict[str, Any], images: data.Images, resume: bool, verbose: Any, say: Any
+) -> float:
+    """Trains, and returns images per second, validation included."""
     x, y = images.x_train, images.y_train
     shares = (1 - _VALIDATION_SHARE, _VALIDATION_SHARE, 0)
     train, validation, _ = train_val_test_split(x, y, shares, stratify=True, seed=0)
@@ -139,6 +168,7 @@ def _train(folder: RunFolder, settings: dict[str, Any], images: data.Images, res
             batch_size=settings["batch_size"],
             epochs=settings["epochs"],
             initial_epoch=done,
+            verbose=verbose,
             validation_data=validation if len(validation[0]) else None,
             callbacks=[CSVLogger(folder.history, append=resume), ModelCheckpoint(folder.model)],
         )
@@ -146,7 +176,9 @@ def _train(folder: RunFolder, settings: dict[str, Any], images: data.Images, res
         if folder.model.exists():
             raise KeyboardInterrupt(f"continue with: fastconv train --resume --output {folder.path}") from None
         raise
-    print(f"Trained in {time.perf_counter() - start:.1f} s")
+    seconds = time.perf_counter() - start
+    say(f"Trained in {seconds:.1f} s")
+    return len(train[0]) * (settings["epochs"] - done) / max(seconds, 1e-9)
 
 
 def _compiled(settings: dict[str, Any], images: data.Images) -> Any:
@@ -170,15 +202,31 @@ def _epochs_done(model: Any, folder: RunFolder, settings: dict[str, Any], steps:
     return done
 
 
-def _draw(folder: RunFolder, settings: dict[str, Any], scores: Scores) -> None:
-    written = [folder.model.name, folder.history.name]
+def _draw(folder: RunFolder, settings: dict[str, Any], scores: Scores, say: Any) -> list[str]:
+    """The names of the pictures; none where matplotlib is not installed."""
     if importlib.util.find_spec("matplotlib") is None:
-        print("No pictures: they need matplotlib (pip install 'fastconv[plots]')")
-    else:
-        from fastconv import plots
+        say("No pictures: they need matplotlib (pip install 'fastconv[plots]')")
+        return []
+    from fastconv import plots
 
-        title = f"{settings['model']} on {data.dataset_label(settings['dataset'])}"
-        plots.learning_curve(folder.read_history(), folder.learning_curve, title)
-        plots.confusion_matrix(scores.matrix, settings["class_names"], folder.confusion_matrix)
-        written += [folder.learning_curve.name, folder.confusion_matrix.name]
-    print(f"Wrote {folder.path}: {', '.join(written)}")
+    plots.learning_curve(folder.read_history(), folder.learning_curve, _title(settings))
+    plots.confusion_matrix(scores.matrix, settings["class_names"], folder.confusion_matrix)
+    return [folder.learning_curve.name, folder.confusion_matrix.name]
+
+
+def _report(folder: RunFolder, settings: dict[str, Any], images: data.Images, model: Any, rate: float) -> None:
+    report.write(
+        folder.report,
+        model,
+        folder.read_history(),
+        (images.x_test, images.y_test),
+        train_data=(images.x_train, images.y_train),
+        class_names=settings["class_names"],
+        settings={name: value for name, value in settings.items() if name != "class_names"},
+        images_per_second=rate,
+        title=_title(settings),
+    )
+
+
+def _title(settings: dict[str, Any]) -> str:
+    return f"{settings['model']} on {data.dataset_label(settings['dataset'])}"

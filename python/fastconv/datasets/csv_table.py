@@ -17,7 +17,8 @@ __all__ = ["load_csv"]
 def load_csv(path: Any, target: str | int | None = -1) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]]:
     """Samples in the rows, features in the columns of a CSV file.
 
-    The first line is taken for names where none of its fields is a number. Empty lines are passed over.
+    The first line is taken for names where it has text in a column that has a number in the second line. Empty lines are
+    passed over.
 
     Args:
         path: of the file, UTF-8.
@@ -40,14 +41,15 @@ def load_csv(path: Any, target: str | int | None = -1) -> tuple[np.ndarray, np.n
             raise DatasetError(
                 f"[{op}] {file} is no text: {error.reason} at byte {error.start}. Save it as UTF-8."
             ) from None
-    lines = [(i, row) for i, row in enumerate(csv.reader(text.splitlines()), 1) if row]
+    try:
+        lines = [(i, row) for i, row in enumerate(csv.reader(text.splitlines()), 1) if row]
+    except csv.Error as error:  # a field beyond csv's limit
+        raise DatasetError(f"[{op}] {file} is no table: {error}. Look at its quotation marks.") from None
     if not lines:
         raise DatasetError(f"[{op}] {file} must hold rows: got an empty file.")
-    named = not any(_is_number(field) for field in lines[0][1])
+    named = _has_names([row for _, row in lines[:2]])
     names = [field.strip() for field in lines[0][1]] if named else [str(i) for i in range(len(lines[0][1]))]
     rows = lines[named:]
-    if not rows:
-        raise DatasetError(f"[{op}] {file} must hold rows below the names: got none.")
     for number, row in rows:
         if len(row) != len(names):
             raise DatasetError(f"[{op}] {file}, line {number}: expected {len(names)} fields, got {len(row)}.")
@@ -64,6 +66,11 @@ def load_csv(path: Any, target: str | int | None = -1) -> tuple[np.ndarray, np.n
             out[k] = float(row[i])
     y = None if at is None else _labels([row[at].strip() for _, row in rows])
     return x, y, tuple(names[i] for i in features)
+
+
+def _has_names(first: list[list[str]]) -> bool:
+    below = first[1] if len(first) > 1 else []
+    return any(_is_number(number) and not _is_number(name) for name, number in zip(first[0], below, strict=False))
 
 
 def _column(op: str, names: list[str], target: Any) -> int:

@@ -11,11 +11,9 @@ import numpy as np
 
 from ..errors import DatasetError
 from ._files import as_path
-from .pictures import PictureReader
+from .pictures import SUFFIXES, PictureReader
 
 __all__ = ["image_dataset_from_directory", "pictures_by_class"]
-
-_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".webp")
 
 
 def image_dataset_from_directory(
@@ -77,7 +75,7 @@ def pictures_by_class(
     for name, found in zip(names, files, strict=True):
         if not found:
             raise DatasetError(
-                f"[{op}] every class must have pictures: expected {' '.join(_SUFFIXES)} files in "
+                f"[{op}] every class must have pictures: expected {' '.join(SUFFIXES)} files in "
                 f"{root / name}, got none. Fill or remove that folder."
             )
     return tuple(names), files
@@ -95,7 +93,7 @@ def _pictures(op: str, folder: Path, seen: set[tuple[int, int]]) -> Iterator[Pat
                 continue
             if _is_folder(op, entry):
                 yield from _pictures(op, Path(entry.path), seen)
-            elif entry.name.lower().endswith(_SUFFIXES):
+            elif entry.name.lower().endswith(SUFFIXES):
                 yield Path(entry.path)
 
 

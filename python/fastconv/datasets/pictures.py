@@ -12,11 +12,12 @@ from ..errors import DatasetError
 from ..utils._checks import as_int
 from ._files import open_regular
 
-__all__ = ["COLOR_MODES", "PictureReader"]
+__all__ = ["COLOR_MODES", "SUFFIXES", "PictureReader"]
 
 # Pillow's mode and the number of channels.
 COLOR_MODES = {"grayscale": ("L", 1), "rgb": ("RGB", 3)}
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "WEBP")  # no format that starts another program, as EPS does
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".webp")
 _MAX_PIXELS = 1 << 27  # of one picture: a file of a few kB can announce gigabytes
 _MAX_SIDE = 1 << 15
 

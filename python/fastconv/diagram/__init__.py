@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from fastconv.diagram.boxes import Shown
 from fastconv.diagram.graph_svg import graph_svg
-from fastconv.diagram.lines_svg import history_svgs, lines_svg
+from fastconv.diagram.lines_svg import history_svgs, lines_svg, numbers_of
 
-__all__ = ["Shown", "graph_svg", "history_svgs", "lines_svg"]
+__all__ = ["Shown", "graph_svg", "history_svgs", "lines_svg", "numbers_of"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import Any
 
 from fastconv.diagram.text import xml_text
 
-__all__ = ["history_svgs", "lines_svg"]
+__all__ = ["history_svgs", "lines_svg", "numbers_of"]
 
 _STYLE = (
     ".fc-l text{font-family:system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;font-size:11px;fill:#3d4450}"
@@ -76,15 +78,23 @@ def lines_svg(
 
 def history_svgs(history: Mapping[str, Sequence[float]]) -> list[str]:
     """A picture per measure of a training, the loss first: training beside validation."""
-    names = [name for name, values in history.items() if not name.startswith("val_") and len(values)]
-    names.sort(key=lambda name: name != "loss")
+    logs = numbers_of(history)
     pictures = []
-    for name in names:
-        lines = {"training": [float(v) for v in history[name]]}
-        if f"val_{name}" in history:
-            lines["validation"] = [float(v) for v in history[f"val_{name}"]]
+    for name in sorted((name for name in logs if not name.startswith("val_")), key=lambda name: name != "loss"):
+        lines = {"training": logs[name]}
+        if f"val_{name}" in logs:
+            lines["validation"] = logs[f"val_{name}"]
         pictures.append(lines_svg(name.replace("_", " "), lines))
     return pictures
+
+
+def numbers_of(history: Mapping[str, Sequence[Any]]) -> dict[str, list[float]]:
+    """The measures of a training that are one number per epoch; a callback may have noted others."""
+    return {
+        name: [float(v) for v in values]
+        for name, values in history.items()
+        if len(values) and all(isinstance(v, Real) for v in values)
+    }
 
 
 def _path(points: Sequence[tuple[float, float] | None]) -> str:

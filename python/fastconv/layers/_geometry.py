@@ -1,4 +1,4 @@
-"""What the layers over images and over sequences ask of their inputs, and how a sequence becomes an image of one row."""
+"""What the layers over sequences, images and volumes ask of their inputs, and how a sequence becomes an image of one row."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ from typing import Any
 from fastconv import ops
 from fastconv.ops import _numbers
 
-__all__ = ["as_row", "as_sequence", "check_data_format", "check_images", "check_sequences", "one_count"]
+__all__ = [
+    "as_row",
+    "as_sequence",
+    "check_data_format",
+    "check_images",
+    "check_sequences",
+    "check_volumes",
+    "one_count",
+    "three_counts",
+    "three_pads",
+]
 
 
 def check_data_format(name: str, data_format: Any) -> None:
@@ -34,6 +44,29 @@ def check_sequences(name: str, shape: Any) -> None:
             f"[{name}] rank 3 expected, got {len(shape)}: expected sequences (N, T, C), got input of shape {tuple(shape)}. "
             "Add Reshape, or a channel axis with x[..., None]."
         )
+
+
+def check_volumes(name: str, shape: Any) -> None:
+    """ValueError unless a shape is (N, D, H, W, C)."""
+    if len(shape) != 5:
+        raise ValueError(
+            f"[{name}] rank 5 expected, got {len(shape)}: expected volumes (N, D, H, W, C), got input of shape {tuple(shape)}. "
+            "Add Reshape, or a channel axis with x[..., None]."
+        )
+
+
+def three_counts(name: str, argument: str, value: Any, least: int = 1) -> tuple[int, int, int]:
+    """``(depth, height, width)``, each >= ``least``, from an int or three."""
+    depth, *image = _numbers.as_triple(name, argument, value)
+    (depth, _), (height, width) = (_numbers.as_counts(name, argument, pair, least) for pair in ((depth, depth), image))
+    return depth, height, width
+
+
+def three_pads(name: str, value: Any) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """(before, after) >= 0 along depth, height and width from an int, three ints or three pairs."""
+    pads = _numbers.as_triple_pads(name, value)
+    depth, height, width = (_numbers.as_counts(name, "padding", pair, 0) for pair in pads)
+    return depth, height, width
 
 
 def one_count(name: str, argument: str, value: Any, least: int = 1) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastconv import initializers, ops
+from fastconv.layers import functions
 from fastconv.layers.base import Layer
 from fastconv.ops import _numbers
 
@@ -30,6 +31,19 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log_softmax": ops.log_softmax,
     "threshold": ops.threshold,
     "step": ops.threshold,  # 1 above 0, else 0: the perceptron's
+    "celu": functions.celu,
+    "exponential": ops.exponential,
+    "glu": functions.glu,
+    "hard_shrink": functions.hard_shrink,
+    "hard_tanh": functions.hard_tanh,
+    "log_sigmoid": functions.log_sigmoid,
+    "mish": ops.mish,
+    "soft_shrink": functions.soft_shrink,
+    "softsign": ops.softsign,
+    "sparse_plus": ops.sparse_plus,
+    "sparse_sigmoid": functions.sparse_sigmoid,
+    "squareplus": ops.squareplus,
+    "tanh_shrink": functions.tanh_shrink,
 }
 
 
@@ -87,35 +101,49 @@ class Activation(Layer):
 
 
 class ReLU(Layer):
-    """``max(x, 0)``, optionally capped and leaking, as Keras's layer.
+    """``x`` above ``threshold``, capped at ``max_value``; below it ``negative_slope * (x - threshold)``.
 
     Args:
-        max_value: cap; None or 6.
-        negative_slope: slope below zero.
-        threshold: must be 0.
+        max_value: cap, >= 0; None for none.
+        negative_slope: slope below the threshold, >= 0.
+        threshold: where the function begins, >= 0.
+
+    Input shape / Output shape: any, the same.
     """
 
     def __init__(
         self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **keywords: Any
     ) -> None:
         super().__init__(**keywords)
-        negative_slope = _numbers.as_float(self.name, "negative_slope", negative_slope)
-        if threshold != 0 or (max_value is not None and (max_value != 6 or negative_slope != 0)):
-            raise ValueError(
-                f"[{self.name}] this combination is not supported: expected threshold=0 and max_value None, or 6 with "
-                f"negative_slope=0, got max_value={max_value}, negative_slope={negative_slope}, threshold={threshold}. "
-                "Write the function with fastconv.ops."
-            )
-        self.max_value = max_value
-        self.negative_slope = negative_slope
+        given = {"max_value": max_value, "negative_slope": negative_slope, "threshold": threshold}
+        for name, value in given.items():
+            if (name != "max_value" or value is not None) and _numbers.as_float(self.name, name, value) < 0:
+                raise ValueError(
+                    f"[{self.name}] {name} must not be negative: expected >= 0, got {value}. Use LeakyReLU."
+                )
+        self.max_value, self.negative_slope, self.threshold = max_value, negative_slope, threshold
 
     def call(self, inputs: Any) -> Any:
-        if self.max_value is not None:
+        if self.threshold == 0 and self.max_value is None:
+            return (
+                ops.leaky_relu(inputs, negative_slope=self.negative_slope) if self.negative_slope else ops.relu(inputs)
+            )
+        if self.threshold == 0 and self.max_value == 6 and not self.negative_slope:
             return ops.relu6(inputs)
-        return ops.leaky_relu(inputs, negative_slope=self.negative_slope) if self.negative_slope else ops.relu(inputs)
+        above = ops.shrink(inputs, self.threshold) if self.threshold else inputs
+        y = ops.relu(above) if self.max_value is None else ops.clip(above, 0.0, self.max_value)
+        if not self.negative_slope:
+            return y
+        below = ops.relu(ops.scale(inputs, -1.0, self.threshold))
+        return ops.subtract(y, ops.scale(below, self.negative_slope))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "max_value": self.max_value, "negative_slope": self.negative_slope}
+        return {
+            **super().get_config(),
+            "max_value": self.max_value,
+            "negative_slope": self.negative_slope,
+            "threshold": self.threshold,
+        }
 
 
 class LeakyReLU(Layer):
@@ -161,17 +189,30 @@ class GELU(Layer):
 
 
 class Softmax(Layer):
-    """Softmax over the last axis."""
+    """Softmax over one axis.
+
+    Args:
+        axis: which one, not the batch's; the last is the fastest, others are moved there and back.
+    """
 
     def __init__(self, axis: int = -1, **keywords: Any) -> None:
         super().__init__(**keywords)
-        if axis != -1:
+        single = axis[0] if isinstance(axis, (list, tuple)) and len(axis) == 1 else axis
+        self.axis = _numbers.as_int(self.name, "axis", single)
+
+    def build(self, input_shape: Any) -> None:
+        rank = len(input_shape)
+        if not -rank < self.axis < rank or self.axis == 0:
             raise ValueError(
-                f"[{self.name}] axis must be the last one: expected axis=-1, got axis={axis!r}. Transpose the data."
+                f"[{self.name}] axis must be one of a sample's: expected 1 to {rank - 1}, or negative, got axis={self.axis}. "
+                "Use one of them."
             )
 
     def call(self, inputs: Any) -> Any:
-        return ops.softmax(inputs)
+        return functions.softmax_along(inputs, self.axis)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": self.axis}
 
 
 class PReLU(Layer):

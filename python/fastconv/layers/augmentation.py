@@ -16,25 +16,29 @@ _FILL_MODES = ("reflect", "wrap", "constant", "nearest", "mirror")
 _INTERPOLATIONS = ("nearest", "bilinear")
 
 
-class _Augmentation(Layer):
+class Augmentation(Layer):
     """Images in, images out; no weights, and no gradient for what comes before."""
 
     def __init__(self, seed: int | None = None, **keywords: Any) -> None:
         super().__init__(**keywords)
         self.seed = None if seed is None else _numbers.as_int(self.name, "seed", seed)
 
-    def _one_of(self, name: str, value: Any, known: tuple[str, ...]) -> str:
-        if value not in known:
+    def _factor(self, name: str, value: Any) -> tuple[float, float]:
+        """(lower, upper) in [-1, 1] from two numbers, or from one: (-value, value)."""
+        given = value if isinstance(value, (tuple, list)) else (value,)
+        numbers = [_numbers.as_float(self.name, name, v) for v in given]
+        if len(numbers) > 2 or not numbers or any(abs(v) > 1 for v in numbers):
             raise ValueError(
-                f"[{self.name}] {name} is not known: expected one of {', '.join(known)}, got {name}={value!r}. Use one of these."
+                f"[{self.name}] {name} must be a share of the image: expected a number or a pair in [-1, 1], got "
+                f"{name}={value!r}. Divide by the whole."
             )
-        return value
+        return (min(numbers), max(numbers)) if len(numbers) == 2 else (-abs(numbers[0]), abs(numbers[0]))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "seed": self.seed}
 
 
-class RandomFlip(_Augmentation):
+class RandomFlip(Augmentation):
     """Mirrors every second image, drawn at random.
 
     Args:
@@ -51,7 +55,7 @@ class RandomFlip(_Augmentation):
         self, mode: str = "horizontal_and_vertical", seed: int | None = None, alternate: bool = False, **keywords: Any
     ) -> None:
         super().__init__(seed, **keywords)
-        self.mode = self._one_of("mode", mode, _FLIPS)
+        self.mode = _numbers.as_one_of(self.name, "mode", mode, _FLIPS)
         self.alternate = _numbers.as_bool(self.name, "alternate", alternate)
         self._flip_seed = self.add_seed(EpochSeed() if self.alternate else Seed(self.seed))
 
@@ -64,7 +68,7 @@ class RandomFlip(_Augmentation):
         return {**super().get_config(), "mode": self.mode, "alternate": self.alternate}
 
 
-class RandomTranslation(_Augmentation):
+class RandomTranslation(Augmentation):
     """Moves each image by random shares of its height and width.
 
     Args:
@@ -90,20 +94,10 @@ class RandomTranslation(_Augmentation):
         super().__init__(seed, **keywords)
         self.height_factor = self._factor("height_factor", height_factor)
         self.width_factor = self._factor("width_factor", width_factor)
-        self.fill_mode = self._one_of("fill_mode", fill_mode, _FILL_MODES)
-        self.interpolation = self._one_of("interpolation", interpolation, _INTERPOLATIONS)
+        self.fill_mode = _numbers.as_one_of(self.name, "fill_mode", fill_mode, _FILL_MODES)
+        self.interpolation = _numbers.as_one_of(self.name, "interpolation", interpolation, _INTERPOLATIONS)
         self.fill_value = _numbers.as_float(self.name, "fill_value", fill_value)
         self._shift_seed = self.add_seed(Seed(self.seed))
-
-    def _factor(self, name: str, value: Any) -> tuple[float, float]:
-        given = value if isinstance(value, (tuple, list)) else (value,)
-        numbers = [_numbers.as_float(self.name, name, v) for v in given]
-        if len(numbers) > 2 or not numbers or any(abs(v) > 1 for v in numbers):
-            raise ValueError(
-                f"[{self.name}] {name} must be a share of the image: expected a number or a pair in [-1, 1], got "
-                f"{name}={value!r}. Divide pixels by the image's extent."
-            )
-        return (min(numbers), max(numbers)) if len(numbers) == 2 else (-abs(numbers[0]), abs(numbers[0]))
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         if not training:
@@ -132,7 +126,7 @@ class RandomTranslation(_Augmentation):
         }
 
 
-class RandomCrop(_Augmentation):
+class RandomCrop(Augmentation):
     """A window of each image at a random place; the middle of it in inference.
 
     Where Keras draws one place for the whole batch, every image has its own. Images smaller than the window are an error:
@@ -166,7 +160,7 @@ class RandomCrop(_Augmentation):
             raise ValueError(
                 f"[{self.name}] padding must not be negative: expected padding >= 0, got padding={padding}. Use 0 or more."
             )
-        self.fill_mode = self._one_of("fill_mode", fill_mode, _FILL_MODES)
+        self.fill_mode = _numbers.as_one_of(self.name, "fill_mode", fill_mode, _FILL_MODES)
         self.fill_value = _numbers.as_float(self.name, "fill_value", fill_value)
         self._shift_seed = self.add_seed(Seed(self.seed))
 

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 from inspect import signature
 from typing import Any, ClassVar
 
 import numpy as np
 
-from fastconv import _memory, config, constraints, dtype_policies, initializers, ops, regularizers, variables
+from fastconv import config, constraints, dtype_policies, initializers, ops, regularizers, variables
+from fastconv._arguments import unknown_keywords
 from fastconv._lookup import snake_case
 from fastconv.graph import Value, record_loss, tracing
 from fastconv.layers._rules import Ruled, WeightRules, rule_keywords
+from fastconv.layers._sizes import check_size
 from fastconv.layers.symbolic import BatchShape, LayerCall, SymbolicTensor, as_batch_shape
 from fastconv.ops import _arrays, _numbers
 from fastconv.ops.registry import wide
 from fastconv.variables import Seed, Variable
 
-__all__ = ["Layer", "unknown_keywords"]
+__all__ = ["Layer"]
 
 _FLOATS = ("float32", "float64", "float16", "bfloat16")
 
@@ -36,21 +35,6 @@ def _automatic_name(kind: str) -> str:
     return f"{base}_{count}" if count else base
 
 
-def unknown_keywords(where: str, unknown: dict[str, Any], known: Sequence[str]) -> None:
-    """TypeError for keywords nobody knows, with the nearest known one."""
-    if not unknown:
-        return
-    from difflib import get_close_matches
-
-    name = next(iter(unknown))
-    near = get_close_matches(name, known, n=1)
-    hint = f", did you mean `{near[0]}`" if near else ""
-    raise TypeError(
-        f"[{where}] unexpected keyword `{name}`{hint}: expected one of {', '.join(known)}, got {name}={unknown[name]!r}. "
-        "Check its spelling."
-    )
-
-
 def _keywords_of(cls: type) -> list[str]:
     """What the constructors of a layer class take, its bases' included."""
     names = ["input_shape", "input_dim", *rule_keywords(getattr(cls, "ruled_weights", ()))]
@@ -58,22 +42,6 @@ def _keywords_of(cls: type) -> list[str]:
         if "__init__" in vars(base) and base is not object:
             names += [p.name for p in signature(base).parameters.values() if p.kind is not p.VAR_KEYWORD]
     return list(dict.fromkeys(names))
-
-
-_budget: ContextVar[list[int] | None] = ContextVar("fastconv_weight_budget", default=None)
-
-
-@contextmanager
-def weights_within(elements: int) -> Iterator[None]:
-    """Inside the block layers may make weights of ``elements`` elements together: those that a file holds for them.
-
-    A config that names a huge layer is refused before anything is allocated.
-    """
-    token = _budget.set([elements])
-    try:
-        yield
-    finally:
-        _budget.reset(token)
 
 
 class Layer:
@@ -207,7 +175,7 @@ class Layer:
         if variables.are_sizes_only():
             variable: Variable = variables.SizeOnly(extents, self.dtype, name, trainable)
         else:
-            _check_size(self.name, name, extents, self.dtype)
+            check_size(self.name, name, extents, self.dtype)
             values = initializers.get(initializer)(extents, dtype=self.dtype)
             variable = Variable(np.asarray(values, self.dtype), name, trainable)
         if name in self._frozen:
@@ -427,22 +395,3 @@ def _declared_input_shape(name: str, keywords: dict[str, Any]) -> BatchShape | N
             shape = (shape,)
         return as_batch_shape(name, (None, *shape))
     return None
-
-
-def _check_size(layer: str, name: str, shape: tuple[int, ...], dtype: str) -> None:
-    """MemoryError before a weight of absurd size is drawn."""
-    count = math.prod(shape)
-    budget = _budget.get()
-    if budget is not None:
-        budget[0] -= count
-        if budget[0] < 0:
-            raise ValueError(
-                f"[{layer}] {name} must be one of the file's weights: expected at most {budget[0] + count} elements more, got "
-                f"{count} for shape {shape}. The config and the weights do not belong together."
-            )
-    if count * np.dtype(dtype).itemsize * 4 > _memory.free_bytes() and count > 1 << 20:
-        raise MemoryError(
-            f"[{layer}] {name} must fit into memory with its gradient and optimizer state: expected 4 x "
-            f"{count * np.dtype(dtype).itemsize} bytes, got {_memory.free_bytes()} free bytes for shape {shape}. "
-            "Use fewer units, or a convolution."
-        )

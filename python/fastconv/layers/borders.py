@@ -1,4 +1,4 @@
-"""Layers that add or remove cells at the borders of images and sequences."""
+"""Layers that add or remove cells at the borders of sequences, images and volumes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastconv.layers import _geometry
 from fastconv.layers.base import Layer
 from fastconv.ops import _numbers
 
-__all__ = ["Cropping1D", "Cropping2D", "ZeroPadding1D", "ZeroPadding2D"]
+__all__ = ["Cropping1D", "Cropping2D", "Cropping3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D"]
 
 
 class _Borders2D(Layer):
@@ -118,4 +118,55 @@ class Cropping1D(_Borders1D):
     _argument, _op = "cropping", staticmethod(ops.crop)
 
     def __init__(self, cropping: Any = (1, 1), data_format: str | None = None, **keywords: Any) -> None:
+        super().__init__(cropping, data_format, keywords)
+
+
+class _Borders3D(Layer):
+    """Widths at the six faces of volumes."""
+
+    _argument: ClassVar[str]
+    _op: ClassVar[Callable[..., Any]]
+
+    def __init__(self, widths: Any, data_format: str | None, keywords: dict[str, Any]) -> None:
+        super().__init__(**keywords)
+        _geometry.check_data_format(self.name, data_format)
+        self.widths = _geometry.three_pads(self.name, widths)
+
+    def build(self, input_shape: Any) -> None:
+        _geometry.check_volumes(self.name, input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        return type(self)._op(inputs, ((0, 0), *self.widths, (0, 0)))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), self._argument: [list(side) for side in self.widths]}
+
+
+class ZeroPadding3D(_Borders3D):
+    """Cells of zeros around volumes (N, D, H, W, C).
+
+    Args:
+        padding: int, (depth, height, width) or three pairs (before, after).
+    """
+
+    _argument, _op = "padding", staticmethod(ops.pad)
+
+    def __init__(
+        self, padding: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None, **keywords: Any
+    ) -> None:
+        super().__init__(padding, data_format, keywords)
+
+
+class Cropping3D(_Borders3D):
+    """Volumes (N, D, H, W, C) without their outer cells.
+
+    Args:
+        cropping: int, (depth, height, width) or three pairs (before, after).
+    """
+
+    _argument, _op = "cropping", staticmethod(ops.crop)
+
+    def __init__(
+        self, cropping: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None, **keywords: Any
+    ) -> None:
         super().__init__(cropping, data_format, keywords)

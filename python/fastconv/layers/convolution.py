@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from fastconv import initializers, ops
@@ -64,6 +65,10 @@ class _Convolution(Layer):
     def _build_bias(self, filters: int) -> None:
         if self.use_bias:
             self.bias = self.add_weight((filters,), self.bias_initializer, "bias")
+
+    def _filters(self, kernel: Any) -> Any:
+        """A kernel as the ops take it: with two axes of taps."""
+        return kernel
 
     def _activate(self, y: Any) -> Any:
         return self._function(y) if self._function else y
@@ -166,10 +171,11 @@ class DepthwiseConv2D(_Convolution):
         self._build((*self.kernel_size, channels, self.depth_multiplier), channels * self.depth_multiplier)
 
     def call(self, inputs: Any) -> Any:
-        r, s, channels, multiplier = self.kernel.shape
+        kernel = self._filters(self.kernel)
+        r, s, channels, multiplier = kernel.shape
         y = ops.conv2d(
             inputs,
-            ops.reshape(self.kernel, (r, s, 1, channels * multiplier)),
+            ops.reshape(kernel, (r, s, 1, channels * multiplier)),
             self.bias,
             stride=self.stride,
             padding=self.padding,
@@ -219,22 +225,13 @@ class Conv2DTranspose(_Convolution):
     def build(self, input_shape: Any) -> None:
         self._build((*self.kernel_size, self.filters, self._channels(input_shape)), self.filters)
 
-    def _pads(self) -> tuple[Any, tuple[int, int]]:
-        """Keras's rules as numbers: the op's padding and output_padding."""
-        effective = [(k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
-        if self.padding == "valid" and self.output_padding is None:
-            extra = [max(s - e, 0) for s, e in zip(self.stride, effective, strict=True)]
-            return 0, (extra[0], extra[1])
-        if self.padding == "same" and self.output_padding is not None:
-            (top, bottom), (left, right) = map(_same_crops, effective, self.output_padding)
-            return ((top, max(bottom, 0)), (left, max(right, 0))), (max(-bottom, 0), max(-right, 0))
-        return self.padding, self.output_padding or (0, 0)
-
     def call(self, inputs: Any) -> Any:
-        padding, output_padding = self._pads()
+        padding, output_padding = transpose_pads(
+            self.kernel_size, self.stride, self.dilation, self.padding, self.output_padding
+        )
         y = ops.conv2d_transpose(
             inputs,
-            self.kernel,
+            self._filters(self.kernel),
             self.bias,
             stride=self.stride,
             padding=padding,
@@ -248,7 +245,26 @@ class Conv2DTranspose(_Convolution):
         return {**super().get_config(), "filters": self.filters, "output_padding": output_padding}
 
 
-def _same_crops(effective: int, output_padding: int) -> tuple[int, int]:
+def transpose_pads(
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    dilation: Sequence[int],
+    padding: Any,
+    output_padding: Sequence[int] | None,
+) -> tuple[Any, tuple[int, int]]:
+    """Keras's rules for two axes as numbers: the op's padding and output_padding."""
+    effective = [(k - 1) * d + 1 for k, d in zip(kernel_size, dilation, strict=True)]
+    if padding == "valid" and output_padding is None:
+        extra = [max(s - e, 0) for s, e in zip(stride, effective, strict=True)]
+        return 0, (extra[0], extra[1])
+    if padding == "same" and output_padding is not None:
+        (top, bottom), (left, right) = map(same_crops, effective, output_padding)
+        return ((top, max(bottom, 0)), (left, max(right, 0))), (max(-bottom, 0), max(-right, 0))
+    rows, columns = output_padding or (0, 0)
+    return padding, (rows, columns)
+
+
+def same_crops(effective: int, output_padding: int) -> tuple[int, int]:
     """Cells cut off before and after one axis: Keras's rule for "same" with an explicit ``output_padding``, which makes the
     extent ``(H - 1) * stride + effective % 2 + output_padding``. A negative number adds cells."""
     kept = effective + effective % 2 - 2 + output_padding

@@ -9,7 +9,7 @@ from fastconv import ops
 from fastconv.layers.base import Layer
 from fastconv.ops import _numbers
 
-__all__ = ["Add", "Concatenate", "Multiply", "Subtract"]
+__all__ = ["Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"]
 
 
 class _Merge(Layer):
@@ -49,6 +49,67 @@ class Multiply(_Merge):
 
     def call(self, inputs: Any) -> Any:
         return functools.reduce(ops.multiply, inputs)
+
+
+class Average(_Merge):
+    """Mean of the inputs (they broadcast)."""
+
+    def call(self, inputs: Any) -> Any:
+        return ops.scale(functools.reduce(ops.add, inputs), 1 / len(inputs))
+
+
+class Maximum(_Merge):
+    """Largest of the inputs, cell by cell (they broadcast); of equal ones the gradient goes to the first."""
+
+    def call(self, inputs: Any) -> Any:
+        return functools.reduce(ops.maximum, inputs)
+
+
+class Minimum(_Merge):
+    """Smallest of the inputs, cell by cell (they broadcast); of equal ones the gradient goes to the first."""
+
+    def call(self, inputs: Any) -> Any:
+        return functools.reduce(ops.minimum, inputs)
+
+
+class Dot(_Merge):
+    """Scalar product of two vectors per sample.
+
+    Args:
+        axes: 1 or -1, or a pair of these: the one axis that vectors have.
+        normalize: must be False.
+
+    Input shape: two of (N, D). Output shape: (N, 1).
+    """
+
+    def __init__(self, axes: Any, normalize: bool = False, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        pair = _numbers.as_pair(self.name, "axes", axes)
+        if not set(pair) <= {1, -1}:
+            raise ValueError(
+                f"[{self.name}] axes must be that of vectors: expected 1 or -1, got axes={axes!r}. Flatten the inputs."
+            )
+        if _numbers.as_bool(self.name, "normalize", normalize):
+            raise ValueError(
+                f"[{self.name}] cosines are not supported: expected normalize=False, got True. Use a layer of your own."
+            )
+        self.axes = axes if isinstance(axes, int) else list(pair)
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        if len(input_shape) != 2 or input_shape[0] != input_shape[1] or len(input_shape[0]) != 2:
+            raise ValueError(
+                f"[{self.name}] inputs must be two vectors of one length: expected [(N, D), (N, D)], got {input_shape}. "
+                "Flatten them."
+            )
+
+    def call(self, inputs: Any) -> Any:
+        n, length = inputs[0].shape
+        products = ops.reshape(ops.multiply(*inputs), (n, 1, length, 1))
+        return ops.reshape(ops.sum_pool2d(products, (1, length)), (n, 1))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axes": self.axes, "normalize": False}
 
 
 class Concatenate(_Merge):

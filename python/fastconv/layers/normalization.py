@@ -1,4 +1,4 @@
-"""BatchNormalization and LayerNormalization."""
+"""BatchNormalization, LayerNormalization and GroupNormalization."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastconv.layers.base import Layer
 from fastconv.ops import _numbers
 from fastconv.variables import Variable
 
-__all__ = ["BatchNormalization", "LayerNormalization"]
+__all__ = ["BatchNormalization", "GroupNormalization", "LayerNormalization"]
 
 
 class _Normalization(Layer):
@@ -140,3 +140,45 @@ class LayerNormalization(_Normalization):
 
     def call(self, inputs: Any) -> Any:
         return ops.layer_norm(inputs, self.gamma, self.beta, epsilon=self.epsilon)
+
+
+class GroupNormalization(_Normalization):
+    """Normalises groups of channels of each sample by their own statistics.
+
+    Args:
+        groups: how many; a divisor of the channels. -1: a group per channel, which is instance normalisation; 1: one of all.
+
+    Input shape / Output shape: (N, ..., C), the same. Weights: gamma, beta, both (C,).
+
+    Source: Wu, He, Group Normalization, 2018.
+    """
+
+    def __init__(
+        self,
+        groups: int = 32,
+        axis: int = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        **keywords: Any,
+    ) -> None:
+        super().__init__(axis, epsilon, center, scale, beta_initializer, gamma_initializer, **keywords)
+        self.groups = -1 if groups == -1 else _numbers.as_count(self.name, "groups", groups)
+
+    def build(self, input_shape: Any) -> None:
+        channels = input_shape[-1]
+        if channels % self.groups:
+            raise ValueError(
+                f"[{self.name}] groups must divide the channels: expected C % groups == 0, got C={channels}, "
+                f"groups={self.groups}. Use a divisor of {channels}, or -1 for a group per channel."
+            )
+        super().build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        groups = inputs.shape[-1] if self.groups == -1 else self.groups
+        return ops.group_norm(inputs, self.gamma, self.beta, groups, epsilon=self.epsilon)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "groups": self.groups}

@@ -69,16 +69,17 @@ class SeparableConv2D(_Convolution):
         self._build_bias(self.filters)
 
     def call(self, inputs: Any) -> Any:
-        r, s, channels, multiplier = self.depthwise_kernel.shape
+        depthwise = self._filters(self.depthwise_kernel)
+        r, s, channels, multiplier = depthwise.shape
         y = ops.conv2d(
             inputs,
-            ops.reshape(self.depthwise_kernel, (r, s, 1, channels * multiplier)),
+            ops.reshape(depthwise, (r, s, 1, channels * multiplier)),
             stride=self.stride,
             padding=self.padding,
             dilation=self.dilation,
             groups=channels,
         )
-        return self._activate(ops.conv2d(y, self.pointwise_kernel, self.bias))
+        return self._activate(ops.conv2d(y, self._filters(self.pointwise_kernel), self.bias))
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -54,10 +54,11 @@ class Normalization(Layer):
             )
         self.input_mean = None if mean is None else self._statistic("mean", mean)
         self.input_variance = None if variance is None else self._statistic("variance", variance)
-        if np.shape(self.input_mean) != np.shape(self.input_variance) or np.ndim(self.input_mean) > len(self.axis):
+        shapes = [s.shape for s in (self.input_mean, self.input_variance) if s is not None]
+        if any(shape != shapes[0] or len(shape) > len(self.axis) for shape in shapes):
             raise ValueError(
                 f"[{self.name}] mean and variance must have one shape of the kept axes: expected up to {len(self.axis)} axes, got "
-                f"mean of shape {np.shape(self.input_mean)}, variance of shape {np.shape(self.input_variance)}. Reshape them."
+                f"shapes {shapes}. Reshape them."
             )
 
     def _statistic(self, name: str, value: Any) -> np.ndarray:
@@ -135,14 +136,20 @@ class Normalization(Layer):
 
     def call(self, inputs: Any) -> Any:
         cells = math.prod(self._kept)
-        rows = ops.reshape(inputs, (math.prod(inputs.shape) // cells, cells))
+        n, *extents = inputs.shape
+        if self._kept == inputs.shape[-1:]:
+            rows = inputs
+        elif math.prod(extents) == cells:
+            rows = ops.reshape(inputs, (n, cells))
+        else:
+            rows = ops.reshape(inputs, (n, math.prod(extents) // cells, cells))
         mean, variance = (_flat(v, cells) for v in (self.adapt_mean, self.adapt_variance))
         if self.invert:  # x * variance / sqrt(variance), for no op takes roots
             zeros = _flat(self._zeros, cells)
             y = ops.batch_norm(ops.multiply(rows, variance), None, mean, zeros, variance, epsilon=_EPSILON)
         else:
             y = ops.batch_norm(rows, None, None, mean, variance, epsilon=_EPSILON)
-        return ops.reshape(y, inputs.shape)
+        return y if rows is inputs else ops.reshape(y, inputs.shape)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import numbers
 from typing import Any
 
 __all__ = ["LayerCall", "SymbolicTensor", "as_batch_shape"]
@@ -51,11 +52,53 @@ class SymbolicTensor:
     def __repr__(self) -> str:
         return f"<SymbolicTensor {self.layer.name} {self.dtype}{list(self.shape)}>"
 
+    # Arithmetic describes a layer that does it.
+
+    __array_ufunc__ = None  # NumPy's numbers leave it to us
+
+    def __add__(self, other: Any) -> Any:
+        return _combined("+", self, other)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        return _combined("-", self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return _combined("+", _combined("*", self, -1.0), other)
+
+    def __mul__(self, other: Any) -> Any:
+        return _combined("*", self, other)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Any) -> Any:
+        return _combined("/", self, other)
+
+    def __neg__(self) -> Any:
+        return _combined("*", self, -1.0)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         raise TypeError(
             f"[{self.layer.name}] a symbolic tensor has no values: expected an array. Use a layer (e.g. layers.Add) instead of "
             "a NumPy function, or call the model on data."
         )
+
+
+def _combined(sign: str, x: SymbolicTensor, other: Any) -> Any:
+    """``x + other`` and its kin as layers: Add, Subtract, Multiply of two tensors, Rescaling with a number."""
+    from fastconv.layers import core, merging  # they know layers, which know this
+
+    if isinstance(other, SymbolicTensor) and sign != "/":
+        return {"+": merging.Add, "-": merging.Subtract, "*": merging.Multiply}[sign]()([x, other])
+    if isinstance(other, bool) or not isinstance(other, numbers.Real) or (sign == "/" and other == 0):
+        raise TypeError(
+            f"[{x.layer.name}] {sign} needs a symbolic tensor or a number: expected one of these"
+            f"{' but 0' if sign == '/' else ''}, got {other!r} ({type(other).__name__}). Hold arrays in a layer's weights."
+        )
+    number = float(other)
+    scale, offset = {"+": (1.0, number), "-": (1.0, -number), "*": (number, 0.0), "/": (1 / (number or 1), 0.0)}[sign]
+    return core.Rescaling(scale, offset)(x)
 
 
 def as_batch_shape(op: str, shape: Any) -> BatchShape:

@@ -122,6 +122,10 @@ class ArrayBatches:
             )
         self._steps = steps
 
+    def weigh(self, factors: np.ndarray) -> None:
+        """Multiplies the samples' weights."""
+        self.weights = factors if self.weights is None else factors * self.weights
+
     def batches(self, order: np.ndarray | None = None) -> Iterator[Batch]:
         """Every batch once, of the samples in ``order`` (indices) or as they stand."""
         for start in range(0, len(self) * self.batch_size, self.batch_size):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 
 from fastconv import losses as loss_module
 from fastconv import optimizers
-from fastconv.layers.base import Layer, unknown_keywords
+from fastconv._arguments import choice, unknown_keywords
+from fastconv.layers.base import Layer
 from fastconv.models import plans
 from fastconv.models.batches import (
     ArrayBatches,
@@ -99,8 +101,12 @@ class Compiled(Layer):
         self,
         optimizer: Any = "rmsprop",
         loss: Any = None,
-        metrics: Any = None,
         loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
         auto_scale_loss: bool = True,
         **unknown: Any,
     ) -> None:
@@ -109,15 +115,24 @@ class Compiled(Layer):
         Args:
             optimizer: a name or an object of ``fastconv.optimizers``.
             loss: a name, an object or a function, for every output; or a list with one per output (None for none).
-            metrics: list of names or objects; they look at the first output (a list of lists: one list per output).
             loss_weights: factor of each output's loss.
+            metrics: list of names or objects; they look at the first output (a list of lists: one list per output), and at
+                every sample alike.
+            weighted_metrics: the same, and sample weights and class weights count.
+            run_eagerly, steps_per_execution: refused unless they are False and 1. jit_compile: either way a model is one program.
             auto_scale_loss: with layers whose policy is mixed_float16, wrap the optimizer in a
                 :class:`~fastconv.optimizers.LossScaleOptimizer`, unless it is one.
 
         Raises:
             ValueError, TypeError: for what is not known.
         """
-        unknown_keywords("compile", unknown, ["optimizer", "loss", "metrics", "loss_weights", "auto_scale_loss"])
+        unknown_keywords("compile", unknown, list(inspect.signature(Compiled.compile).parameters)[1:-1])
+        if run_eagerly or steps_per_execution != 1:
+            raise ValueError(
+                f"[compile] a step is one compiled program: expected run_eagerly=False, steps_per_execution=1, got "
+                f"{run_eagerly}, {steps_per_execution}. Leave them out; model.activations(x) shows what is inside."
+            )
+        choice("compile", "jit_compile", jit_compile, ("auto", True, False))
         if self._fitting:
             raise already_training("compile")
         if loss is None or (isinstance(loss, (list, tuple)) and not any(loss)):
@@ -148,7 +163,7 @@ class Compiled(Layer):
         self.optimizer = chosen
         self._losses = found
         self._loss_weights = weights
-        self._meters = Meters(found, metrics)
+        self._meters = Meters(found, metrics, weighted_metrics)
         self._optimizer_state = OptimizerState(chosen, self.weights_by_path)
         if self.built:
             plans.gather_weights(self)

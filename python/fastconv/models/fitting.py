@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastconv import random
+from fastconv._arguments import unknown_keywords
 from fastconv.errors import NonFiniteLossError
-from fastconv.layers.base import unknown_keywords
 from fastconv.models.batches import (
     ArrayBatches,
     Repeating,
     at_least,
+    class_factors,
     is_iterable_of_batches,
 )
 from fastconv.models.compiled import already_training
@@ -26,7 +27,21 @@ from fastconv.models.raw_pixels import warn_of_raw_pixels
 from fastconv.models.scoring import Scoring, as_result
 from fastconv.ops import _numbers
 
-__all__ = ["Fitting"]
+__all__ = ["Fitting", "ResumePoint"]
+
+
+class ResumePoint(NamedTuple):
+    """Where an interrupted training goes on.
+
+    Attributes:
+        epoch: counted from 0.
+        batch: of that epoch, counted from 0; those before it are skipped.
+        random_state: of :mod:`fastconv.random` from that batch on.
+    """
+
+    epoch: int
+    batch: int
+    random_state: tuple[int, int]
 
 
 class _Step(NamedTuple):
@@ -40,6 +55,8 @@ class _Step(NamedTuple):
 
 class Fitting(Scoring):
     """What changes a model's weights."""
+
+    resume_from: ResumePoint | None = None  # set by a callback's on_train_begin, for one fit
 
     def fit(
         self,
@@ -76,7 +93,8 @@ class Fitting(Scoring):
             validation_split: share of the last samples to validate on.
             validation_data: ``(x, y)`` or ``(x, y, weight)``, or an iterable of batches.
             shuffle: draw the samples in another order each epoch (by ``fastconv.random``).
-            class_weight: factor of each class's samples. sample_weight: factor of each sample.
+            class_weight: factor of each class's samples in training. sample_weight: factor of each sample, also of those that
+                validation_split takes.
             steps_per_epoch, validation_steps: batches per epoch of an iterable.
 
         Returns:
@@ -114,10 +132,12 @@ class Fitting(Scoring):
                     )
                 data = x
             else:
-                data = self._array_batches("fit", x, y, sample_weight, class_weight, batch_size)
+                data = self._array_batches("fit", x, y, sample_weight, None, batch_size)
                 warn_of_raw_pixels(self, data.x)
                 if split:
                     data, validation_data = data.split(split)
+                if class_weight is not None:  # of the samples that are trained on, as in Keras
+                    data.weigh(class_factors("fit", data.y[0], class_weight))
                 data.limit("fit", "steps_per_epoch", steps)
             validation = self._validation(validation_data, validation_batch_size)
             if isinstance(validation, ArrayBatches):
@@ -184,13 +204,15 @@ class Fitting(Scoring):
         )
         self.history = hooks.history
         self.stop_training = False
+        self.resume_from = None
         hooks.on_train_begin()
+        first = how["initial_epoch"] if self.resume_from is None else self.resume_from.epoch
         iterator = None if isinstance(data, ArrayBatches) else Repeating(data, how["steps"])
         logs: dict[str, float] = {}
-        for epoch in range(how["initial_epoch"], how["epochs"]):
+        for epoch in range(first, how["epochs"]):
             hooks.on_epoch_begin(epoch)
             batches = self._epoch_batches(data, iterator, how["shuffle"])
-            logs = self._train_epoch(batches, epoch, hooks)
+            logs = self._train_epoch(batches, epoch, hooks, self._skip(batches))
             if validation is not None and (epoch + 1) % how["validation_freq"] == 0:
                 scores = self._evaluate(validation, how["validation_steps"], hooks)
                 logs.update({f"val_{name}": value for name, value in scores.items()})
@@ -208,12 +230,22 @@ class Fitting(Scoring):
         order = random.generator().permutation(data.samples) if shuffle else None
         return data.batches(order)
 
-    def _train_epoch(self, batches: Iterator[Any], epoch: int, hooks: Any) -> dict[str, float]:
+    def _skip(self, batches: Iterator[Any]) -> int:
+        """Passes over the batches of an epoch that were trained on before an interruption, and says how many."""
+        point, self.resume_from = self.resume_from, None
+        if point is None or not point.batch:
+            return 0
+        for _ in range(point.batch):
+            next(batches, None)
+        random.set_state(point.random_state)
+        return point.batch
+
+    def _train_epoch(self, batches: Iterator[Any], epoch: int, hooks: Any, first: int) -> dict[str, float]:
         assert self._meters is not None
         self._meters.reset()
         self._epoch = epoch
         logs: dict[str, float] = {}
-        with closing(self._epoch_steps(batches, hooks)) as steps:
+        with closing(self._epoch_steps(batches, hooks, first)) as steps:
             for done in steps:
                 step: _Step = done.note
                 try:
@@ -240,12 +272,12 @@ class Fitting(Scoring):
                 "step. Lower the learning rate, scale the inputs, or look for NaN in the data."
             )
 
-    def _epoch_steps(self, batches: Iterator[Any], hooks: Any) -> Generator[Finished, None, None]:
+    def _epoch_steps(self, batches: Iterator[Any], hooks: Any, first: int) -> Generator[Finished, None, None]:
         """The finished steps of an epoch, in order. Where nobody looks, the next one is under way by then."""
         waits = hooks.looks_at_batches("on_train_batch_begin", "on_train_batch_end")
         with Pipeline(waits or self.optimizer.waits_for_verdict, UpdateCount(self.optimizer)) as steps:
             try:
-                for number, (x, y, weights) in enumerate(batches):
+                for number, (x, y, weights) in enumerate(batches, first):
                     hooks.on_train_batch_begin(number)
                     plan = self._plan("train", *plan_key(x))
                     yield from steps.turn_to(plan)
@@ -266,6 +298,13 @@ class Fitting(Scoring):
             seed.renew(self.optimizer.steps, self._epoch)
         assert self._optimizer_state is not None
         self._optimizer_state.prepare_step()
+
+    def swap_averages(self) -> None:
+        """Exchanges the weights and the averages that the optimizer keeps of them, where there are any; again, and they
+        are back. ``fit`` ends with the averages in the model in either case."""
+        self._need_compile("swap_averages")
+        assert self._optimizer_state is not None
+        self._optimizer_state.swap_averages()
 
     def train_on_batch(
         self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False

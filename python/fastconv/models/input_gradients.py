@@ -25,15 +25,16 @@ def input_gradients(model: Any, x: Any, dy: Any, layer: str | None, logits: bool
         record: dict[str, Any] = {}
         with tracing():
             inputs = [Value(a.shape, model.dtype) for a in arrays]
-            called = model.replay(inputs if len(inputs) > 1 else inputs[0], False, record)
+            given = inputs if len(inputs) > 1 else inputs[0]
+            called = model.trace(given, False) if layer is None else model.replay(given, False, record)
             outputs = [widened(_before_activation(v) if logits else v) for v in as_list(called)]
             wrt = inputs if layer is None else as_list(_recorded(record, layer))
             cotangents = [Value(v.shape, v.dtype) for v in outputs]
             found = autodiff.gradients(outputs, cotangents, wrt)
-        given = _cotangents(dy, outputs)
+        weights = _cotangents(dy, outputs)
         needed = [value for value in found if value is not None]
         plan = Plan([*inputs, *cotangents], needed)
-        for value, array in zip([*inputs, *cotangents], [*arrays, *given], strict=True):
+        for value, array in zip([*inputs, *cotangents], [*arrays, *weights], strict=True):
             _arrays.assign("input_gradients", "x", plan.array(value), array)
         plan.run()
         results = [

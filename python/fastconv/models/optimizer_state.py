@@ -37,6 +37,7 @@ class OptimizerState:
         self.slots: dict[Variable, dict[str, Variable]] = {}
         self.averaged: dict[Variable, str] = {}
         self._copies: list[tuple[Variable, str]] = []  # further slots that begin as weights
+        self._swapped = False  # whether the averages are in the model, and the weights in their slots
         self.unscaling = np.ones(1, np.float64)
         self._scales: dict[str, Variable] = {}  # by dtype
         self._paths = paths
@@ -263,8 +264,19 @@ class OptimizerState:
         self.optimizer.update_scale(finite=taken)
         return True
 
+    def swap_averages(self) -> None:
+        """Exchanges the weights and their averages, where there are any."""
+        self._swapped = not self._swapped
+        for variable, name in self.averaged.items():
+            slot = self.slot(variable, name)
+            kept = variable.numpy()
+            variable.array[...] = slot.array
+            slot.array[...] = kept
+
     def finish(self) -> None:
         """The weights become their averages, where there are any."""
+        if self._swapped:
+            self.swap_averages()
         for variable, name in self.averaged.items():
             variable.array[...] = self.slot(variable, name).array
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.layers.base import unknown_keywords
+from fastconv._arguments import unknown_keywords
 from fastconv.models.batches import (
     ArrayBatches,
     Repeating,
@@ -110,8 +110,58 @@ class Scoring(Compiled):
                 yield from runs.due()
             yield from runs.rest()
 
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """Loss and metrics of one batch, in inference mode.
+
+        Returns:
+            As :meth:`evaluate`.
+        """
+        self._need_compile("test_on_batch")
+        with self._lock, self._meters_aside():
+            data = self._array_batches("test_on_batch", x, y, sample_weight, None, None)
+            inputs, targets, weights = self._one_batch(data.x, data.y, data.weights)
+            plan = self._plan("evaluate", *plan_key(inputs))
+            self._load(plan, inputs, targets, weights)
+            plan.run()
+            assert self._meters is not None
+            self._meters.reset()
+            self._meters.update(plan, weights)
+            return as_result(self._meters.results(), return_dict)
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The metrics of ``compile``, in the order of the logs; none before the first batch, which says which "accuracy"
+        means."""
+        return [] if self._meters is None else self._meters.made()
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The keys of the logs: "loss", then the metrics."""
+        return [] if self._meters is None else list(self._meters.results())
+
+    def get_metrics_result(self) -> dict[str, float]:
+        """Loss and metrics of what was trained on or evaluated last: an epoch, an evaluation, a batch.
+
+        Raises:
+            RuntimeError: before compile().
+        """
+        self._need_compile("get_metrics_result")
+        assert self._meters is not None
+        return self._meters.results()
+
+    def reset_metrics(self) -> None:
+        """Forgets what :meth:`get_metrics_result` gives. ``fit``, ``evaluate`` and the methods for one batch do it themselves."""
+        if self._meters is not None:
+            self._meters.reset()
+
     def predict(
-        self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None, **unknown: Any
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+        **unknown: Any,
     ) -> Any:
         """The model's outputs for samples, in inference mode.
 
@@ -119,46 +169,69 @@ class Scoring(Compiled):
             x: an array (or a list with one per input), or an iterable of batches of x. CuPy arrays (uint8 or the model's
                 dtype) give CuPy arrays where the model runs on the GPU.
             batch_size: samples per run, 32 by default; results do not depend on it, to the last bit.
+            verbose: 1 a progress bar, 2 lines; "auto" and 0 are silent.
+            steps: batches, of arrays the first ones; None for all.
+            callbacks: with hooks for predictions.
 
         Returns:
             An array (N, ...), or a list with one per output. No samples give an empty array.
         """
-        unknown_keywords("predict", unknown, ["x", "batch_size", "verbose", "steps"])
+        unknown_keywords("predict", unknown, ["x", "batch_size", "verbose", "steps", "callbacks"])
         size = batch_size_of("predict", batch_size)
         steps = None if steps is None else at_least("predict", "steps", steps, 1)
+        from fastconv.callbacks import CallbackList
+
+        hooks = CallbackList(
+            callbacks, add_progbar=verbose not in ("auto", 0), model=self, steps=steps, verbose=verbose
+        )
         with self._lock:
+            hooks.on_predict_begin()
             if is_iterable_of_batches(x):
-                items = Repeating(x, steps).epoch()
-                chunks = [self._predict_arrays(i[0] if isinstance(i, tuple) else i, size) for i in items]
+                chunks = []
+                for step, item in enumerate(Repeating(x, steps).epoch()):
+                    hooks.on_predict_batch_begin(step)
+                    chunks.append(self._predict_arrays(item[0] if isinstance(item, tuple) else item, size))
+                    hooks.on_predict_batch_end(step, {"outputs": chunks[-1]})
                 if not chunks:
                     raise ValueError(
                         "[predict] the iterable must give batches: expected at least 1, got none. Check its source."
                     )
                 outputs = [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
             else:
-                outputs = self._predict_arrays(x, size)
+                outputs = self._predict_arrays(x, size, hooks, steps)
+            hooks.on_predict_end()
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def _predict_arrays(self, x: Any, batch_size: int) -> list[np.ndarray]:
+    def _predict_arrays(self, x: Any, batch_size: int, hooks: Any = None, steps: int | None = None) -> list[np.ndarray]:
         data = ArrayBatches(self._prepare_inputs("predict", x, may_be_stored=True), None, None, batch_size)
         check_lengths("predict", data.x, None, None)
+        data.limit("predict", "steps", steps)
         if any(is_on_gpu(array) for array in data.x):
-            return self._predict_stored(data)
-        shapes = [(data.samples, *shape) for shape in self._output_shapes()]
+            return self._predict_stored(data, hooks)
+        samples = min(data.samples, len(data) * batch_size)
+        shapes = [(samples, *shape) for shape in self._output_shapes()]
         outputs = [_arrays.empty("predict", "the result", shape, self.dtype) for shape in shapes]
         done = 0
-        with closing(self._prediction_runs(data)) as runs:
-            for run in runs:
+        with closing(self._prediction_runs(data, hooks)) as runs:
+            for step, run in enumerate(runs):
                 for output, part in zip(outputs, run.arrays.outputs, strict=True):
                     output[done : done + len(part)] = part
                 done += len(run.arrays.outputs[0])
+                if hooks is not None:
+                    hooks.on_predict_batch_end(step, {"outputs": run.arrays.outputs})
         return outputs
 
-    def _predict_stored(self, data: ArrayBatches) -> list[Any]:
-        """Outputs on the GPU where the inputs are."""
+    def _predict_stored(self, data: ArrayBatches, hooks: Any) -> list[Any]:
+        """Outputs on the GPU where the inputs are; no batch of them is looked at."""
+        if hooks is not None and hooks.looks_at_batches("on_predict_batch_begin", "on_predict_batch_end"):
+            raise ValueError(
+                "[predict] batches on a GPU are not looked at: expected no callback with hooks for batches, got one. Pass x as a "
+                "NumPy array."
+            )
+        samples = min(data.samples, len(data) * data.batch_size)
         device = _devices.cuda("[predict] x is on a GPU")
         outputs = [
-            device.empty("predict", "the result", (data.samples, *one.shape[1:]), one.dtype)
+            device.empty("predict", "the result", (samples, *one.shape[1:]), one.dtype)
             for one in self._predict_plan(1).outputs
         ]
         done = 0
@@ -173,9 +246,12 @@ class Scoring(Compiled):
                 done = end
         return outputs
 
-    def _prediction_runs(self, data: ArrayBatches) -> Generator[Finished, None, None]:
-        with Pipeline() as runs:
-            for batch in data.batches():
+    def _prediction_runs(self, data: ArrayBatches, hooks: Any) -> Generator[Finished, None, None]:
+        waits = hooks is not None and hooks.looks_at_batches("on_predict_batch_begin", "on_predict_batch_end")
+        with Pipeline(waits=waits) as runs:
+            for step, batch in enumerate(data.batches()):
+                if hooks is not None:
+                    hooks.on_predict_batch_begin(step)
                 yield from runs.turn_to(self._predict_plan(len(batch[0][0])))
                 self._load(runs.arrays, *batch)
                 runs.queue(batch)

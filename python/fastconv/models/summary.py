@@ -15,7 +15,7 @@ from fastconv import _html
 from fastconv.graph import Value, nodes_behind, tracing
 from fastconv.models import plans
 
-__all__ = ["summary_html", "summary_text"]
+__all__ = ["summary_html", "summary_table", "summary_text"]
 
 _LEFT = ("Layer (type)", "Output shape", "Connected to", "Trainable")
 
@@ -51,14 +51,18 @@ def summary_html(model: Any) -> str:
     """The table and the graph, for a notebook."""
     from fastconv.diagram import graph_svg
 
-    header, rows = _table(model, model.layers, False, False)
-    left = [i for i, name in enumerate(header) if name in _LEFT]
-    table = _html.table(header, rows, f"{type(model).__name__} {model.name}", left)
-    totals = "<br>".join(escape(line) for line in _totals(model, 32))
     graph = ""
     if getattr(model, "_calls", None):
         graph = f"<details><summary>Graph</summary>{graph_svg(model)}</details>"
-    return f"<div>{table}<p>{totals}</p>{graph}</div>"
+    return f"<div>{summary_table(model)}{graph}</div>"
+
+
+def summary_table(model: Any) -> str:
+    """The table and the totals as HTML."""
+    header, rows = _table(model, model.layers, False, False)
+    left = [i for i, name in enumerate(header) if name in _LEFT]
+    totals = "<br>".join(escape(line) for line in _totals(model, 32))
+    return f"{_html.table(header, rows, f'{type(model).__name__} {model.name}', left)}<p>{totals}</p>"
 
 
 def _table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from fastconv.models.fitting import Fitting
 from fastconv.models.plans import as_list
 from fastconv.ops import _numbers
 from fastconv.ops.registry import wide
+
+if TYPE_CHECKING:
+    from fastconv.models.gradient_check import GradientReport
 
 __all__ = ["Trainable"]
 
@@ -37,6 +40,57 @@ class Trainable(Fitting):
             assert plan.total is not None
             paths = {variable: path for path, variable in self.weights_by_path().items()}
             return float(plan.total[0]), {paths[v]: g.copy() for v, g in plan.gradients.items()}
+
+    def gradcheck(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        training: bool = False,
+        samples: int = 50,
+        eps: float = 1e-6,
+        atol: float = 1e-5,
+        rtol: float = 1e-3,
+        seed: int = 0,
+    ) -> GradientReport:
+        """Compares the gradients of the loss with central differences, weight by weight; nothing is changed.
+
+        The differences are taken in a copy of the model in float64. On a GPU, and for layers or models of your own that have no
+        config, they are taken in the model itself, with tolerances as coarse as float32. An element at a kink (a ReLU at 0,
+        a tie of a maximum), where the loss has no derivative, is counted apart.
+
+        Args:
+            x, y, sample_weight: a small batch.
+            training: whether layers are in training mode; dropout keeps one mask for all differences.
+            samples: elements of each weight that are compared, drawn by ``seed``.
+            eps: the step. atol, rtol: ``|gradient - quotient| <= atol + rtol |quotient|``, as torch.autograd.gradcheck.
+
+        Returns:
+            A :class:`~fastconv.models.gradient_check.GradientReport`: ``report.passed``, and a table when printed.
+
+        Example:
+            >>> import numpy as np
+            >>> from fastconv import layers, models
+            >>> model = models.Sequential([layers.Input((3,)), layers.Dense(4, activation="tanh"), layers.Dense(1)])
+            >>> model.compile("sgd", "mse")
+            >>> model.gradcheck(np.eye(3), np.ones((3, 1))).passed
+            True
+        """
+        from fastconv import _arguments
+        from fastconv.models.gradient_check import check_gradients
+
+        op = "gradcheck"
+        numbers: dict[str, Any] = {
+            "eps": _arguments.real(op, "eps", eps, above=0),
+            "atol": _arguments.real(op, "atol", atol, least=0),
+            "rtol": _arguments.real(op, "rtol", rtol, least=0),
+            "samples": _arguments.integer(op, "samples", samples, least=1),
+            "seed": _arguments.integer(op, "seed", seed, least=0),
+        }
+        with self._lock:
+            self._need_compile(op)
+            data = self._array_batches("gradients", x, y, sample_weight, None, None)
+            return check_gradients(self, data, _arguments.boolean(op, "training", training), **numbers)
 
     def input_gradients(self, x: Any, dy: Any = None, *, layer: str | None = None, logits: bool = False) -> Any:
         """Gradient of ``sum(dy * outputs)`` for the inputs, in inference mode; nothing is changed.

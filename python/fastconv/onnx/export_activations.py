@@ -56,6 +56,15 @@ def _linear(f: _Formula, x: str, factor: float, offset: float) -> str:
     return f("Add", x, offset) if offset else x
 
 
+def _mish(f: _Formula, x: str) -> str:
+    return f("Mish", x) if f.writer.opset >= 18 else f("Mul", x, f("Tanh", f("Softplus", x)))
+
+
+def _sparse_plus(f: _Formula, x: str) -> str:
+    root = f("Clip", f("Add", f("Mul", x, 0.5), 0.5), 0.0, 1.0)
+    return f("Max", x, f("Mul", root, root))  # ((x + 1) / 2)^2 is x or more
+
+
 _FORMULAS: dict[str, Callable[[_Formula, str, float, float], str]] = {
     "linear": _linear,
     "relu": lambda f, x, _a, _b: f("Relu", x),
@@ -72,6 +81,13 @@ _FORMULAS: dict[str, Callable[[_Formula, str, float, float], str]] = {
     "tanh": lambda f, x, _a, _b: f("Tanh", x),
     "softplus": lambda f, x, _a, _b: f("Softplus", x),
     "threshold": lambda f, x, value, _b: _threshold(f, x, value),
+    "clip": lambda f, x, low, high: f("Clip", x, low, high),
+    "exponential": lambda f, x, _a, _b: f("Exp", x),
+    "mish": lambda f, x, _a, _b: _mish(f, x),
+    "softsign": lambda f, x, _a, _b: f("Softsign", x),
+    "squareplus": lambda f, x, b, _b: f("Mul", f("Add", x, f("Sqrt", f("Add", f("Mul", x, x), b))), 0.5),
+    "shrink": lambda f, x, at, bias: f("Shrink", x, lambd=at, bias=bias),
+    "sparse_plus": lambda f, x, _a, _b: _sparse_plus(f, x),
 }
 
 

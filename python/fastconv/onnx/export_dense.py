@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastconv.graph import Node, Value
+from fastconv.onnx.export_sequences import is_projection
 from fastconv.onnx.writer import FIRST, LAST, GraphWriter
 from fastconv.ops.registry import wide
 
@@ -17,6 +18,8 @@ __all__ = ["EXPORTERS"]
 def _dense(writer: GraphWriter, node: Node) -> None:
     x, w, bias = node.inputs
     assert x is not None and w is not None
+    if is_projection(writer, node):
+        return None
     owner = writer.owner(node) or "dense"
     if x.ndim == 2:
         source, weight = _flattened(writer, x, w) or (writer.get(x), writer.weight(w))
@@ -61,7 +64,9 @@ def _is_line(value: Value) -> bool:
 
 def _reshape(writer: GraphWriter, node: Node) -> None:
     (y,) = node.outputs
-    x = _unshaped(node)
+    if writer.is_known(y):
+        return None  # what a recurrent operator gives, or an operation of volumes
+    x = _unshaped(writer, node)
     if x.shape == y.shape:
         return writer.defer(y, lambda layout: writer.get(x, layout), (LAST, FIRST))
     keeps_channels = min(x.ndim, y.ndim) > 2 and x.shape[-1] == y.shape[-1] and x.shape[0] == y.shape[0]
@@ -79,11 +84,12 @@ def _reshape(writer: GraphWriter, node: Node) -> None:
     return writer.defer(y, write, (LAST, FIRST) if keeps_channels or _is_line(y) else (LAST,))
 
 
-def _unshaped(node: Node) -> Value:
+def _unshaped(writer: GraphWriter, node: Node) -> Value:
     """What the last of a row of reshapes begins with."""
     (x,) = node.inputs
     assert x is not None
-    return _unshaped(x.node) if x.node is not None and x.node.op.name == "reshape" else x
+    is_reshape = x.node is not None and x.node.op.name == "reshape" and not writer.exists(x, LAST)
+    return _unshaped(writer, x.node) if x.node is not None and is_reshape else x
 
 
 def _target(writer: GraphWriter, x: Value, y: Value, layout: str) -> list[int]:
@@ -109,7 +115,7 @@ def _concatenate(writer: GraphWriter, node: Node) -> None:
     writer.bind(y, writer.emit("Concat", [writer.get(value, layout) for value in values], axis=axis), layout)
 
 
-_BINARY = {"add": "Add", "subtract": "Sub", "multiply": "Mul"}
+_BINARY = {"add": "Add", "subtract": "Sub", "multiply": "Mul", "maximum": "Max", "minimum": "Min"}
 
 
 def _binary(writer: GraphWriter, node: Node) -> None:

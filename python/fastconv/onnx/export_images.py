@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.graph import Node, Value
+from fastconv.onnx.export_volumes import bias_addition, write_conv3d, write_conv3d_transpose, write_pool3d
 from fastconv.onnx.writer import FIRST, LAST, GraphWriter, channels_first
 from fastconv.ops.registry import wide
 
@@ -47,6 +48,8 @@ def _as_onnx(pads: Pads) -> list[int]:
 
 
 def _conv2d(writer: GraphWriter, node: Node) -> None:
+    if write_conv3d(writer, node):
+        return
     x, w, bias = node.inputs
     (y,) = node.outputs
     a = node.attrs
@@ -69,12 +72,14 @@ def _conv2d(writer: GraphWriter, node: Node) -> None:
 
 
 def _conv2d_transpose(writer: GraphWriter, node: Node) -> None:
+    if write_conv3d_transpose(writer, node):
+        return
     x, w = node.inputs
     (y,) = node.outputs
     a = node.attrs
     assert x is not None and w is not None
     inputs = [writer.get(x, FIRST), writer.weight(w, _filters, "filters")]
-    addition = _bias_addition(writer, y)
+    addition = bias_addition(writer, y)
     if addition is not None:
         bias = addition.inputs[1]
         assert bias is not None
@@ -96,21 +101,12 @@ def _conv2d_transpose(writer: GraphWriter, node: Node) -> None:
         writer.bind(addition.outputs[0], name, FIRST)
 
 
-def _bias_addition(writer: GraphWriter, y: Value) -> Node | None:
-    """The node that adds a bias to a transposed convolution, where that is all that happens to its result."""
-    consumers = writer.consumers.get(y, [])
-    if len(consumers) != 1 or y in writer.graph.outputs:
-        return None
-    (node,) = consumers
-    bias = node.inputs[1] if node.op.name == "binary" and node.attrs["kind"] == "add" else None
-    is_bias = bias is not None and writer.is_constant(bias) and bias.shape == y.shape[-1:]
-    return node if is_bias else None
-
-
 def _pool2d(writer: GraphWriter, node: Node) -> None:
     x, y = node.inputs[0], node.outputs[0]
     a = node.attrs
     assert x is not None
+    if writer.exists(y, FIRST) or write_pool3d(writer, node):
+        return
     kind, window = a["kind"], a["pool_size"]
     pads = _pads(a["padding"], x, y, window, a)
     name = writer.get(x, FIRST)
@@ -168,6 +164,46 @@ def _average(writer: GraphWriter, name: str, x: Value, y: Value, a: dict[str, An
         count_include_pad=1 if counts or a["kind"] == "sum" else None,
         dilations=a["dilation"] if writer.opset >= 19 else None,
     )
+
+
+def _resize2d(writer: GraphWriter, node: Node) -> None:
+    (x,), (y,) = node.inputs, node.outputs
+    a = node.attrs
+    assert x is not None
+    kind, factors = a["interpolation"], [out / n for out, n in zip(y.shape[1:3], x.shape[1:3], strict=True)]
+    if a["scales"] != (0.0, 0.0):
+        raise ValueError(f"sizes must not be rounded: got scales={a['scales']}")
+    name = writer.get(x, FIRST)
+    if kind == "area":
+        return writer.bind(y, _area(writer, name, factors), FIRST)
+    modes = {"nearest": "nearest", "bilinear": "linear", "bicubic": "cubic"}
+    if kind not in modes:
+        raise ValueError(f"ONNX has {', '.join(modes)}: got interpolation={kind!r}")
+    if a["antialias"] and writer.opset < 18:
+        raise ValueError(f"antialiasing needs a newer opset: expected opset >= 18, got opset={writer.opset}")
+    repeats = kind == "nearest" and a["coordinates"] == "half_pixel" and all(f.is_integer() for f in factors)
+    attributes = {
+        "mode": modes[kind],
+        # Whole factors are exact in float32 too when nothing is added to them.
+        "coordinate_transformation_mode": "asymmetric" if repeats else a["coordinates"],
+        "nearest_mode": "floor" if repeats else a["rounding"] if kind == "nearest" else None,
+        "cubic_coeff_a": a["cubic_coeff_a"] if kind == "bicubic" else None,
+        "exclude_outside": 1 if a["exclude_outside"] and (kind == "bicubic" or a["antialias"]) else None,
+        "antialias": 1 if a["antialias"] else None,
+    }
+    shape = writer.emit("Shape", [name], "resize/shape")  # the batch is open
+    batch = writer.emit("Slice", [shape, *map(writer.integers, ([0], [1]))], "resize/batch")
+    sizes = writer.emit("Concat", [batch, writer.integers([y.shape[3], *y.shape[1:3]])], "resize/sizes", axis=0)
+    return writer.bind(y, writer.emit("Resize", [name, "", "", sizes], "resize", **attributes), FIRST)
+
+
+def _area(writer: GraphWriter, name: str, factors: list[float]) -> str:
+    """Means over whole cells: what pooling does."""
+    window = [1 / factor for factor in factors]
+    if not all(extent.is_integer() for extent in window):
+        raise ValueError(f"ONNX has areas of whole cells alone: got factors {factors}")
+    size = [int(extent) for extent in window]
+    return writer.emit("AveragePool", [name], "resize", kernel_shape=size, strides=size)
 
 
 def _batch_norm(writer: GraphWriter, node: Node) -> None:
@@ -235,6 +271,8 @@ def _pad(writer: GraphWriter, node: Node) -> None:
 def _crop(writer: GraphWriter, node: Node) -> None:
     (x,) = node.inputs
     assert x is not None
+    if writer.is_known(node.outputs[0]):
+        return  # the last step of a recurrent layer, which its operator gives
     _slice(writer, node, [(a, extent - b) for extent, (a, b) in zip(x.shape, node.attrs["widths"], strict=True)])
 
 
@@ -273,6 +311,7 @@ EXPORTERS: dict[str, Callable[[GraphWriter, Node], None]] = {
     "batch_norm_inference": _batch_norm,
     "layer_norm": _layer_norm,
     "pad": _pad,
+    "resize2d": _resize2d,
     "crop": _crop,
     "augment2d": _augment,
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastconv import _arguments
 from fastconv.graph import Node
-from fastconv.onnx import export_activations, export_dense, export_images
+from fastconv.onnx import export_activations, export_dense, export_images, export_sequences, export_volumes
 from fastconv.onnx._package import onnx_package
 from fastconv.onnx.trace import trace
 from fastconv.onnx.writer import FIRST, LAST, GraphWriter
@@ -22,7 +22,13 @@ _LAYOUTS = {"channels_last": LAST, "channels_first": FIRST}
 _MOST_BYTES = 2**31 - 1  # of one protobuf message (protobuf.dev, "Proto Limitations")
 
 # Operation of fastconv.ops -> the function that writes a traced node of it.
-EXPORTERS = {**export_images.EXPORTERS, **export_dense.EXPORTERS, **export_activations.EXPORTERS}
+EXPORTERS = {
+    **export_images.EXPORTERS,
+    **export_volumes.EXPORTERS,
+    **export_dense.EXPORTERS,
+    **export_activations.EXPORTERS,
+    **export_sequences.EXPORTERS,
+}
 
 
 def export(

@@ -37,9 +37,25 @@ def _clip(importer: Importer, node: OnnxNode) -> Any:
     for place, name in ((1, "min"), (2, "max")):
         given = importer.optional(node, place, name)
         bounds.append(node.attrs.get(name) if given is None else given.item())
-    if bounds[0] != 0 or (bounds[1] not in (None, 6) and not (bounds[1] or 0) >= 3.4e38):
-        raise Refused(f"limits must be 0 and 6, or 0 and none: got {bounds}")
-    return partial(layers.ReLU, 6) if bounds[1] == 6 else layers.ReLU
+    low, high = bounds
+    if (low, high) == (-1, 1):
+        return partial(layers.Activation, "hard_tanh")
+    if low != 0 or (high is not None and high < 0):
+        raise Refused(f"limits must be -1 and 1, or 0 and a number or none: got {bounds}")
+    return layers.ReLU if high is None or high >= 3.4e38 else partial(layers.ReLU, high)
+
+
+def _shrink(importer: Importer, node: OnnxNode) -> Any:
+    width, bias = node.attrs.get("lambd", 0.5), node.attrs.get("bias", 0.0)
+    if width != 0.5 or bias not in (0.0, 0.5):
+        raise Refused(f"the activation has two forms here: expected lambd=0.5, bias 0 or 0.5, got {width}, {bias}")
+    return partial(layers.Activation, "soft_shrink" if bias else "hard_shrink")
+
+
+def _celu(importer: Importer, node: OnnxNode) -> Any:
+    if node.attrs.get("alpha", 1.0) != 1:
+        raise Refused(f"the activation has one form here: got alpha={node.attrs['alpha']}")
+    return partial(layers.Activation, "celu")
 
 
 def _hard_sigmoid(importer: Importer, node: OnnxNode) -> Any:
@@ -90,15 +106,6 @@ def _prelu(importer: Importer, node: OnnxNode) -> Tensor:
     return tensor.like(importer.add(node, make, tensor.symbol, [alpha]))
 
 
-def _mish(importer: Importer, node: OnnxNode) -> Tensor:
-    """x * tanh(softplus(x)), for which there is no layer."""
-    tensor = importer.tensor(node)
-    gate = tensor.symbol
-    for name in ("softplus", "tanh"):
-        gate = importer.add(node, partial(layers.Activation, name), gate)
-    return tensor.like(importer.add(node, layers.Multiply, [tensor.symbol, gate]))
-
-
 def _swish(importer: Importer, node: OnnxNode) -> Any:
     if node.attrs.get("alpha", 1.0) != 1:
         raise Refused(f"the activation has one form here: got alpha={node.attrs['alpha']}")
@@ -111,6 +118,9 @@ def _over_channels(make: Any) -> Handler:
         axis = node.attrs.get("axis", 1 if node.opset < 13 else -1) % tensor.rank
         row = range(axis, tensor.rank) if node.opset < 13 else [axis]
         wide = [i for i in row if tensor.shape[i] != 1] or [tensor.order.index(tensor.rank - 1)]
+        if make is layers.Softmax and len(wide) == 1 and tensor.cells is None and tensor.order[wide[0]] > 0:
+            own = tensor.order[wide[0]] - tensor.rank  # -1 where it is over the channels
+            return tensor.like(importer.add(node, partial(make, own), tensor.symbol))
         if [tensor.order[i] for i in wide] != [tensor.rank - 1]:
             raise Refused(f"it must be over the channels: got axis={axis} of {tensor.shape}")
         return tensor.like(importer.add(node, make, tensor.symbol))
@@ -119,25 +129,31 @@ def _over_channels(make: Any) -> Handler:
 
 
 HANDLERS: dict[str, Handler] = {
+    "Celu": _activation(_celu),
     "Clip": _activation(_clip),
     "Dropout": _activation(_dropout),
     "Elu": _activation(lambda importer, node: partial(layers.ELU, node.attrs.get("alpha", 1.0))),
+    "Exp": _named("exponential"),
     "Gelu": _activation(_gelu),
     "GeluTanh": _activation(lambda importer, node: partial(layers.GELU, approximate=True)),
     "HardSigmoid": _activation(_hard_sigmoid),
     "HardSwish": _named("hard_swish"),
     "LeakyRelu": _activation(lambda importer, node: partial(layers.LeakyReLU, node.attrs.get("alpha", 0.01))),
     "LogSoftmax": _over_channels(partial(layers.Activation, "log_softmax")),
-    "Mish": _mish,
+    "Mish": _named("mish"),
     "Neg": _activation(lambda importer, node: partial(layers.Rescaling, -1.0)),
     "PRelu": _prelu,
     "Relu": _activation(lambda importer, node: layers.ReLU),
     "Selu": _activation(_selu),
+    "Shrink": _activation(_shrink),
     "Sigmoid": _named("sigmoid"),
     "Silu": _named("silu"),
     "Softmax": _over_channels(layers.Softmax),
     "Softplus": _named("softplus"),
+    "Softsign": _named("softsign"),
+    "Squareplus": _named("squareplus"),
     "Swish": _activation(_swish),
     "Tanh": _named("tanh"),
     "Threshold": _activation(_threshold),
+    "ThresholdedRelu": _activation(lambda importer, node: partial(layers.ReLU, threshold=node.attrs.get("alpha", 1.0))),
 }

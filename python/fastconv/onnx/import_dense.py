@@ -114,8 +114,11 @@ def _divisor(constant: np.ndarray, is_first: bool) -> tuple[Any, Any]:
     return 1 / constant, np.zeros_like(constant)
 
 
-def _sum(importer: Importer, node: OnnxNode) -> Tensor:
-    return _joined(importer, node, layers.Add, [importer.tensor(node, i) for i in range(len(node.inputs))])
+def _all(layer: Any) -> Handler:
+    """A layer that joins any number of tensors."""
+    return lambda importer, node: _joined(
+        importer, node, layer, [importer.tensor(node, i) for i in range(len(node.inputs))]
+    )
 
 
 def _concat(importer: Importer, node: OnnxNode) -> Tensor:
@@ -137,7 +140,10 @@ HANDLERS: dict[str, Handler] = {
     "Div": _binary(None, _divisor),
     "Gemm": _gemm,
     "MatMul": _matmul,
+    "Max": _all(layers.Maximum),
+    "Mean": _all(layers.Average),
+    "Min": _all(layers.Minimum),
     "Mul": _binary(layers.Multiply, lambda c, first: (c, np.zeros_like(c))),
     "Sub": _binary(layers.Subtract, lambda c, first: (-np.ones_like(c), c) if first else (np.ones_like(c), -c)),
-    "Sum": _sum,
+    "Sum": _all(layers.Add),
 }

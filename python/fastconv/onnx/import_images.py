@@ -25,9 +25,9 @@ def _image_result(symbol: Any) -> Tensor:
     return Tensor(symbol, channels_first(symbol.ndim))
 
 
-def _window(node: OnnxNode, size: Any, most: int = 2) -> Window:
-    if not 3 - most <= len(size) <= 2:
-        raise Refused(f"windows must have {'one or ' if most == 2 else ''}two axes: got {len(size)}")
+def _window(node: OnnxNode, size: Any) -> Window:
+    if not 1 <= len(size) <= 3:
+        raise Refused(f"windows must have one to three axes: got {len(size)}")
     return window_of(node, size)
 
 
@@ -62,6 +62,9 @@ def _conv(importer: Importer, node: OnnxNode) -> Tensor:
     if len(window.size) == 1:
         kernel = w.transpose(2, 1, 0)
         make: Any = partial(layers.Conv1D, filters, groups=groups, **settings)
+    elif len(window.size) == 3:
+        kernel = w.transpose(2, 3, 4, 1, 0)
+        make = partial(layers.Conv3D, filters, groups=groups, **settings)
     elif groups == channels > 1:
         kernel = w.reshape(channels, -1, *w.shape[2:]).transpose(2, 3, 0, 1)
         make = partial(layers.DepthwiseConv2D, depth_multiplier=filters // channels, **settings)
@@ -71,28 +74,40 @@ def _conv(importer: Importer, node: OnnxNode) -> Tensor:
     return _image_result(importer.add(node, make, x, [kernel, *biases]))
 
 
+_TRANSPOSED: dict[int, Any] = {2: layers.Conv2DTranspose, 3: layers.Conv3DTranspose}
+
+
 def _conv_transpose(importer: Importer, node: OnnxNode) -> Tensor:
     w, bias = importer.constant(node, 1, "filters"), importer.optional(node, 2, "bias")
-    window = _window(node, w.shape[2:], most=1)
+    window = _window(node, w.shape[2:])
     x = importer.image(importer.tensor(node))
     if node.attrs.get("group", 1) != 1:
         raise Refused(f"transposed convolutions must have one group: got group={node.attrs['group']}")
     if w.shape[0] != x.shape[-1]:
         raise Refused(f"filters must fit the image: got {list(w.shape)} for {x.shape[-1]} channels")
-    extents = tuple(extent or 0 for extent in x.shape[1:3])
-    extra = list(node.attrs.get("output_padding", [0, 0]))
+    extents = tuple(extent or 0 for extent in x.shape[1:-1])
+    extra = list(node.attrs.get("output_padding", [0] * len(extents)))
     pads, extra = transpose_pads(node, window, extents, extra)
-    make = partial(
-        layers.Conv2DTranspose,
-        w.shape[1],
-        tuple(window.size),
-        strides=tuple(window.stride),
-        padding=tuple(pads),
-        output_padding=tuple(extra),
-        dilation_rate=tuple(window.dilation),
-        use_bias=bias is not None,
-    )
-    return _image_result(importer.add(node, make, x, [w.transpose(_KERNEL), *([] if bias is None else [bias])]))
+    biases = [] if bias is None else [bias]
+    settings: dict[str, Any] = {
+        "strides": _sized(window.stride),
+        "padding": _sized(pads),
+        "output_padding": _sized(extra),
+        "dilation_rate": _sized(window.dilation),
+        "use_bias": bias is not None,
+    }
+    if len(window.size) > 1:
+        kind = _TRANSPOSED[len(window.size)]
+        kernel = np.moveaxis(w, (0, 1), (-1, -2))
+        make = partial(kind, w.shape[1], tuple(window.size), **settings)
+        return _image_result(importer.add(node, make, x, [kernel, *biases]))
+    if any(pads[0]) or (
+        extra[0] and extra[0] != max(window.stride[0] - (window.size[0] - 1) * window.dilation[0] - 1, 0)
+    ):
+        raise Refused(f"transposed convolutions of sequences have no pads as numbers: got {pads}, {extra}")
+    settings.update(padding="valid", output_padding=None)
+    make = partial(layers.Conv1DTranspose, w.shape[1], window.size[0], **settings)
+    return _image_result(importer.add(node, make, x, [w.transpose(2, 1, 0), *biases]))
 
 
 _ON_SEQUENCES = {
@@ -105,13 +120,24 @@ _ON_SEQUENCES = {
 }
 
 
+_ON_VOLUMES = {
+    layers.MaxPooling2D: layers.MaxPooling3D,
+    layers.AveragePooling2D: layers.AveragePooling3D,
+    layers.GlobalMaxPooling2D: layers.GlobalMaxPooling3D,
+    layers.GlobalAveragePooling2D: layers.GlobalAveragePooling3D,
+    layers.ZeroPadding2D: layers.ZeroPadding3D,
+    layers.Cropping2D: layers.Cropping3D,
+}
+
+
 def _for(kind: Any, rank: int) -> Any:
-    """The layer for images, or its like for sequences."""
+    """The layer for images, or its like for sequences and volumes."""
     if rank == 4:
         return kind
-    if rank != 3 or kind not in _ON_SEQUENCES:
+    found = {3: _ON_SEQUENCES, 5: _ON_VOLUMES}.get(rank, {}).get(kind)
+    if found is None:
         raise Refused(f"no layer does this to {rank} axes")
-    return _ON_SEQUENCES[kind]
+    return found
 
 
 def _pool(kind: Any) -> Callable[[Importer, OnnxNode], Tensor]:
@@ -130,8 +156,8 @@ def _pool(kind: Any) -> Callable[[Importer, OnnxNode], Tensor]:
         settings: dict[str, Any] = {"strides": _sized(window.stride), "padding": padding}
         if x.ndim == 4:
             settings["ceil_mode"] = ceil_mode
-        elif ceil_mode or not isinstance(padding, str):
-            raise Refused("pooling of sequences has no ceil_mode and no pads as numbers")
+        elif ceil_mode or (x.ndim == 3 and not isinstance(padding, str)):
+            raise Refused("ceil_mode is that of images; pooling of sequences has no pads as numbers")
         return _image_result(importer.add(node, partial(_for(kind, x.ndim), _sized(window.size), **settings), x))
 
     return convert
@@ -229,6 +255,45 @@ def _channel_norm(importer: Importer, node: OnnxNode) -> Tensor:
     return _norm(importer, node, node.attrs["axes"][0], importer.constant(node, 1, "epsilon").item(), (2, 3))
 
 
+def _grouped(
+    importer: Importer, node: OnnxNode, groups: int, weights: list[np.ndarray | None], epsilon: float
+) -> Tensor:
+    """Normalisation of groups of channels; -1: a group for each."""
+    x = importer.image(importer.tensor(node))
+    channels = x.shape[-1] or 0
+    given = [w.reshape(-1) for w in weights if w is not None]
+    if any(w.size != channels for w in given) or channels % groups:
+        raise Refused(
+            f"scale and shift must be one per channel: got {[w.size for w in given]} for {channels}, {groups}"
+        )
+    scale, shift = (w is not None for w in weights)
+    make = partial(layers.GroupNormalization, groups, epsilon=epsilon, scale=scale, center=shift)
+    return _image_result(importer.add(node, make, x, given))
+
+
+def _instance_norm(importer: Importer, node: OnnxNode) -> Tensor:
+    weights = [importer.constant(node, place, "affine part") for place in (1, 2)]
+    return _grouped(importer, node, -1, [*weights], node.attrs.get("epsilon", 1e-5))
+
+
+def _group_norm(importer: Importer, node: OnnxNode) -> Tensor:
+    """Up to opset 20 there was a scale per group."""
+    groups, channels = node.attrs["num_groups"], importer.tensor(node).shape[1] or 0
+    weights = [importer.constant(node, place, "affine part") for place in (1, 2)]
+    each = channels // groups if node.opset < 21 else 1
+    return _grouped(importer, node, groups, [np.repeat(w, each) for w in weights], node.attrs.get("epsilon", 1e-5))
+
+
+def _group_norm_formula(importer: Importer, node: OnnxNode) -> Tensor:
+    """A group normalisation that the file spells out with an InstanceNormalization."""
+    rows, one, zero, whole = (importer.constant(node, place, "shape") for place in (1, 2, 3, 4))
+    tensor = importer.tensor(node)
+    if rows.size != 3 or rows[0] != 0 or np.any(one != 1) or np.any(zero != 0) or whole.size != tensor.rank:
+        raise Refused(f"groups must be rows of samples, without an affine part of their own: got shape {rows.tolist()}")
+    weights = [importer.optional(node, place, "affine part") for place in (5, 6)]
+    return _grouped(importer, node, int(rows[1]), weights, node.attrs.get("epsilon", 1e-5))
+
+
 def _pad(importer: Importer, node: OnnxNode) -> Tensor:
     tensor, pads = importer.tensor(node), importer.integers(node, "pads") or []
     value = importer.optional(node, 2, "value")
@@ -271,6 +336,9 @@ HANDLERS: dict[str, Callable[[Importer, OnnxNode], Tensor]] = {
     "ConvTranspose": _conv_transpose,
     "GlobalAveragePool": _global_pool(layers.GlobalAveragePooling2D, lambda node: True),
     "GlobalMaxPool": _global_pool(layers.GlobalMaxPooling2D, lambda node: True),
+    "GroupNormFormula": _group_norm_formula,
+    "GroupNormalization": _group_norm,
+    "InstanceNormalization": _instance_norm,
     "LayerNormalization": _layer_norm,
     "MaxPool": _pool(layers.MaxPooling2D),
     "MinPool": _pool(layers.MinPooling2D),

@@ -21,6 +21,9 @@ def _identity(importer: Importer, node: OnnxNode) -> Tensor:
 
 
 def _cast(importer: Importer, node: OnnxNode) -> Tensor:
+    readers = importer.consumers.get(node.outputs[0], [])
+    if readers and all(reader.op == "Gather" and reader.inputs[0] in importer.constants for reader in readers):
+        return importer.tensor(node)  # ids are floats here
     if node.attrs.get("to") != {"float32": 1, "float64": 11}[importer.dtype]:
         raise Refused(
             f"tensors must keep their dtype: expected {importer.dtype}, got a cast to type {node.attrs.get('to')}"
@@ -31,7 +34,8 @@ def _cast(importer: Importer, node: OnnxNode) -> Tensor:
 def _transpose(importer: Importer, node: OnnxNode) -> Tensor:
     tensor = importer.tensor(node)
     permutation = node.attrs.get("perm", list(range(tensor.rank))[::-1])
-    if sorted(permutation) != list(range(tensor.rank)) or permutation[0] != 0:
+    steps_first = tensor.rank == 3 and permutation == [1, 0, 2]  # and back, around recurrent operators
+    if sorted(permutation) != list(range(tensor.rank)) or (permutation[0] != 0 and not steps_first):
         raise Refused(f"the batch must stay first: got perm={permutation} for {tensor.rank} axes")
     if tensor.cells is not None:
         return Tensor(importer.plain(tensor), tuple(permutation))

@@ -6,7 +6,6 @@ counts its axes; a Transpose changes that order and needs no layer. Weights are 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,9 +17,9 @@ import numpy as np
 from fastconv import initializers
 from fastconv.layers.base import Layer
 from fastconv.layers.core import Reshape
+from fastconv.layers.rearranging import Permute
 from fastconv.layers.symbolic import SymbolicTensor
 from fastconv.onnx.reading import OnnxNode
-from fastconv.onnx.writer import channels_first
 
 __all__ = ["BATCH", "Importer", "Refused", "Tensor"]
 
@@ -113,27 +112,27 @@ class Importer:
         """The tensor with its channels last, for a node that has them second.
 
         Raises:
-            Refused: where that takes a permutation of cells.
+            Refused: for what was flattened channels first.
         """
-        wanted = channels_first(tensor.rank)
-        if tensor.order == wanted:
-            return tensor.symbol
-        plain = self.plain(tensor)
-        channels, spatial = plain.shape[1], plain.shape[2:]
-        if channels != 1 and math.prod(e or 1 for e in spatial) != 1:
-            raise Refused("the channels must be the second axis: permuting cells needs a layer that is not there yet")
-        return self._reshaped(plain, (*spatial, channels))
+        return self._arranged(tensor, (0, *range(2, tensor.rank), 1))
 
     def plain(self, tensor: Tensor) -> SymbolicTensor:
         """The tensor with its axes in the file's order; refused as in :meth:`image`."""
+        return self._arranged(tensor, tuple(range(tensor.rank)))
+
+    def _arranged(self, tensor: Tensor, axes: tuple[int, ...]) -> SymbolicTensor:
+        """A symbolic tensor whose axis i is axis ``axes[i]`` of the file's: as it is, reshaped, or permuted."""
         if tensor.cells is not None:
             raise Refused("flattening an image channels first is possible before a Gemm alone")
-        if tensor.order == tuple(range(tensor.rank)):
+        order = tuple(tensor.order[axis] for axis in axes)
+        if order == tuple(range(tensor.rank)):
             return tensor.symbol
-        moved = [axis for axis in tensor.order if tensor.symbol.shape[axis] != 1]
-        if moved != sorted(moved):
-            raise Refused("cells must stay in their order: permuting them needs a layer that is not there yet")
-        return self._reshaped(tensor.symbol, tensor.shape[1:])
+        if order[0] != 0:
+            raise Refused("the batch must be first but at recurrent operators")
+        moved = [axis for axis in order if tensor.symbol.shape[axis] != 1]
+        if moved == sorted(moved):
+            return self._reshaped(tensor.symbol, tuple(tensor.symbol.shape[axis] for axis in order[1:]))
+        return Permute(order[1:], name=self.unique("permute"), dtype=self.dtype)(tensor.symbol)
 
     def _reshaped(self, symbol: SymbolicTensor, shape: Shape) -> SymbolicTensor:
         layer = Reshape(tuple(e or 1 for e in shape), name=self.unique("reshape"), dtype=self.dtype)

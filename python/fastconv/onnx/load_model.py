@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from fastconv import _arguments, layers
-from fastconv.layers.base import weights_within
+from fastconv.layers._sizes import weights_within
 from fastconv.models.functional import Model
-from fastconv.onnx import import_activations, import_dense, import_images, import_shapes
+from fastconv.onnx import import_activations, import_dense, import_images, import_sequences, import_shapes, resizing
 from fastconv.onnx._package import onnx_package
 from fastconv.onnx.importer import BATCH, Importer, Refused, Tensor
 from fastconv.onnx.patterns import rewritten
@@ -21,8 +21,9 @@ from fastconv.saving.malformed import Malformed
 __all__ = ["HANDLERS", "load"]
 
 # ONNX operator, or a name of :mod:`fastconv.onnx.patterns` -> the function that makes a layer of a node.
-_PARTS = (import_images, import_dense, import_activations, import_shapes)
+_PARTS = (import_images, import_dense, import_activations, import_sequences, import_shapes, resizing)
 HANDLERS = {op: handler for part in _PARTS for op, handler in part.HANDLERS.items()}
+OPERATORS = frozenset(HANDLERS) | frozenset(import_sequences.WHOLE)  # that become layers
 
 # What a handler may run into with a node that is wrong or unusual; anything else is a bug of ours.
 _BAD_NODE = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
@@ -191,6 +192,11 @@ class _Loading:
                 self._measure(node)
                 return
             if all(name in importer.constants for name in node.inputs if name) and self._fold(node, importer.constants):
+                return
+            if node.outputs[0] in importer.tensors:
+                return  # read with the node before it
+            if node.op in import_sequences.WHOLE:
+                import_sequences.WHOLE[node.op](importer, node)
                 return
             if node.op not in HANDLERS:
                 raise Refused("no layer computes this operator")

@@ -87,6 +87,13 @@ def _layer_norm(square: Callable[[Any], Any]) -> list[Any]:
     return [("Add", scaled, "=shift"), ("Add", normal, "=shift"), scaled, normal]
 
 
+def _group_norm() -> list[Any]:
+    rows = ("Reshape", "x", "=rows")
+    normal = ("Reshape", ("InstanceNormalization", rows, "=one", "=zero"), "=whole")
+    scaled = ("Mul", normal, "=scale")
+    return [("Add", scaled, "=shift"), ("Add", normal, "=shift"), scaled, normal]
+
+
 _CUBE = [("Mul", ("Mul", "x", "x"), "x"), ("Pow", "x", 3.0)]
 _TANH = [("Tanh", ("Mul", ("Add", "x", ("Mul", cube, 0.044715)), math.sqrt(2 / math.pi))) for cube in _CUBE]
 
@@ -97,6 +104,18 @@ _RULES: list[tuple[str, list[Any], Callable[[Bound], bool], list[str]]] = [
         [pattern for square in (lambda d: ("Mul", d, d), lambda d: ("Pow", d, 2.0)) for pattern in _layer_norm(square)],
         _same_axis,
         ["x", "=epsilon", "=scale", "=shift"],
+    ),
+    (
+        "GroupNormFormula",
+        _group_norm(),
+        _anything,
+        ["x", "=rows", "=one", "=zero", "=whole", "=scale", "=shift"],
+    ),
+    (
+        "Squareplus",
+        [("Mul", ("Add", "x", ("Sqrt", ("Add", ("Mul", "x", "x"), 4.0))), 0.5)],
+        _anything,
+        ["x"],
     ),
     (
         "Gelu",
@@ -124,7 +143,13 @@ _RULES: list[tuple[str, list[Any], Callable[[Bound], bool], list[str]]] = [
     ("Affine", [("Add", ("Mul", "x", "=scale"), "=shift")], _anything, ["x", "=scale", "=shift"]),
 ]
 OPERATORS = frozenset(op for op, *_ in _RULES)
-_ATTRIBUTES_OF = {"ChannelNorm": "ReduceMean", "MinPool": "MaxPool", "SumPool": "AveragePool", "Threshold": "Cast"}
+_ATTRIBUTES_OF = {
+    "ChannelNorm": "ReduceMean",
+    "GroupNormFormula": "InstanceNormalization",
+    "MinPool": "MaxPool",
+    "SumPool": "AveragePool",
+    "Threshold": "Cast",
+}
 
 
 def rewritten(nodes: list[OnnxNode], constants: Mapping[str, np.ndarray], outputs: list[str]) -> list[OnnxNode]:

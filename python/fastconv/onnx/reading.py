@@ -185,6 +185,8 @@ def _attribute(onnx: Any, attribute: Any, node: OnnxNode) -> Any:
         raise Malformed(f"{node}: attribute {attribute.name[:200]!r} cannot be read: got {_line(error)}") from None
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
+    if attribute.type == onnx.AttributeProto.STRINGS:
+        return [text.decode("utf-8", "replace") for text in value]
     return list(value) if attribute.type >= onnx.AttributeProto.FLOATS and hasattr(value, "__iter__") else value
 
 

@@ -58,7 +58,9 @@ def _max_pool(node: OnnxNode, inputs: Arrays) -> Any:
         return _pool(x, window, ops.max_pool2d, ceil_mode=ceil_mode)
     flat, window = as_2d(x, window)
     (top, _), (left, _) = pads = window.padded(flat.shape[2:])
-    attrs = pool._attrs("max", tuple(window.size), tuple(window.stride), tuple(pads), tuple(window.dilation), ceil_mode)
+    attrs = pool.settings(
+        "max", tuple(window.size), tuple(window.stride), tuple(pads), tuple(window.dilation), ceil_mode
+    )
     if not pool.can_be_indexed(attrs):
         raise ValueError(f"indices are kept in a byte: expected windows of up to 256 cells, got {window.size}")
     y, cell = (channels_first(a) for a in apply(pool.INDEXED, channels_last(flat), **attrs))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.onnx import (
+    resizing,
     run_convolution,
     run_dense,
     run_elementwise,
@@ -21,7 +22,7 @@ from fastconv.onnx.reading import OnnxNode
 __all__ = ["KERNELS", "PLUMBING", "UnsupportedNode", "compute"]
 
 # Computed by fastconv's kernels, NumPy only arranging their arrays; and computed by NumPy alone.
-_PARTS = (run_convolution, run_images, run_dense, run_elementwise, run_losses, run_training)
+_PARTS = (run_convolution, run_images, run_dense, run_elementwise, run_losses, run_training, resizing)
 KERNELS = {op: run for part in _PARTS for op, run in part.KERNELS.items()}
 PLUMBING = {**run_elementwise.PLUMBING, **run_shapes.PLUMBING, **run_selection.PLUMBING}
 

@@ -118,6 +118,20 @@ class GraphWriter:
             self._stored[key] = self.store(f"scalar_{number:g}", np.asarray(number, wide(value.dtype)))
         return self._stored[key]
 
+    def filled(self, number: float, size: int, value: Value) -> str:
+        """``size`` times the same number of ``value``'s dtype, as an initialiser."""
+        key = ("filled", number, size, wide(value.dtype))
+        if key not in self._stored:
+            self._stored[key] = self.store(f"filled_{number:g}", np.full(size, number, wide(value.dtype)))
+        return self._stored[key]
+
+    def floats(self, numbers: Sequence[float]) -> str:
+        """float32 numbers as an initialiser, for operators that take scales as an input."""
+        key = ("floats", tuple(numbers))
+        if key not in self._stored:
+            self._stored[key] = self.store("floats", np.asarray(numbers, np.float32))
+        return self._stored[key]
+
     def integers(self, numbers: Sequence[int]) -> str:
         """int64 numbers as an initialiser, for operators that take shapes and axes as inputs."""
         key = ("integers", tuple(numbers))
@@ -139,6 +153,13 @@ class GraphWriter:
         given = {key: value for key, value in attributes.items() if value is not None}
         self.nodes.append(self.onnx.helper.make_node(kind, list(inputs), [output], name=name, **given))
         return output
+
+    def emit_several(self, kind: str, inputs: Sequence[str], count: int, name: str, **attributes: Any) -> list[str]:
+        """As :meth:`emit` for an operator of several outputs."""
+        first = self.emit(kind, inputs, name, **attributes)
+        others = [self.unique(f"{first}_{i}") for i in range(1, count)]
+        self.nodes[-1].output.extend(others)
+        return [first, *others]
 
     def bind(self, value: Value, name: str, layout: str = LAST) -> None:
         """Says that ``value`` exists in the file under ``name``, with its axes in this order."""
@@ -210,6 +231,10 @@ class GraphWriter:
     def exists(self, value: Value, layout: str) -> bool:
         """Whether ``value`` is in the file with its axes in this order."""
         return layout in self._names.get(value, {})
+
+    def is_known(self, value: Value) -> bool:
+        """Whether ``value`` is in the file, or what writes it there is."""
+        return value in self._names or value in self._deferred
 
 
 def _numbered(name: str, used: set[str]) -> str:

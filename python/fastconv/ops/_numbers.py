@@ -50,6 +50,31 @@ def as_pair(op: str, name: str, value: Any) -> tuple[int, int]:
     return as_int(op, name, value[0]), as_int(op, name, value[1])
 
 
+def as_triple(op: str, name: str, value: Any) -> tuple[int, int, int]:
+    """``(depth, height, width)`` from an int or three ints."""
+    if not isinstance(value, (tuple, list)):
+        return (as_int(op, name, value),) * 3
+    if len(value) != 3:
+        raise ValueError(
+            f"[{op}] {name} must be an int or 3 ints (depth, height, width): expected 3 ints, got {len(value)} "
+            f"({name}={value!r}). Give one number per axis."
+        )
+    depth, height, width = (as_int(op, name, v) for v in value)
+    return depth, height, width
+
+
+def as_triple_pads(op: str, value: Any) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """(before, after) along depth, height and width from an int, three ints or three pairs."""
+    sides = value if isinstance(value, (tuple, list)) else (value,) * 3
+    if len(sides) != 3:
+        raise ValueError(
+            f"[{op}] padding must be an int, 3 ints or 3 pairs (depth, height, width): expected 3, got {len(sides)} "
+            f"(padding={value!r}). Give one per axis."
+        )
+    depth, height, width = (as_pair(op, "padding", side) for side in sides)
+    return depth, height, width
+
+
 def as_padding(op: str, value: Any) -> str | tuple[tuple[int, int], tuple[int, int]]:
     """A mode by name, or ``((top, bottom), (left, right))`` from an int, two ints or two pairs."""
     if isinstance(value, str):
@@ -143,3 +168,22 @@ def as_positive(op: str, name: str, value: Any) -> float:
             f"[{op}] {name} must be positive: expected {name} > 0, got {name}={number}. Use a larger number."
         )
     return number
+
+
+def as_one_of(op: str, name: str, value: Any, known: tuple[str, ...]) -> str:
+    """``value``, one of a few words."""
+    if value not in known:
+        raise ValueError(
+            f"[{op}] {name} is not known: expected one of {', '.join(known)}, got {name}={value!r}. Use one of these."
+        )
+    return value
+
+
+def as_range(op: str, name: str, value: Any) -> tuple[float, float]:
+    """Two numbers."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise TypeError(
+            f"[{op}] {name} must be a pair of numbers: expected (first, last), got {name}={value!r}. Pass both."
+        )
+    first, last = (as_float(op, name, v) for v in value)
+    return first, last

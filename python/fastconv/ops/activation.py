@@ -74,10 +74,26 @@ BY_NAME: dict[str, ActivationTuple] = {
     "tanh": ("tanh", 1.0, 0.0),
     "softplus": ("softplus", 1.0, 0.0),
     "threshold": ("threshold", 0.0, 0.0),
+    "exponential": ("exponential", 1.0, 0.0),
+    "mish": ("mish", 1.0, 0.0),
+    "softsign": ("softsign", 1.0, 0.0),
+    "sparse_plus": ("sparse_plus", 1.0, 0.0),
 }
 
 # Kinds whose derivative follows from y alone: backward need not keep x, and a fused forward need not store it.
-_FROM_OUTPUT = {"linear", "relu", "relu6", "elu", "selu", "hard_sigmoid", "sigmoid", "tanh", "softplus"}
+_FROM_OUTPUT = {
+    "clip",
+    "elu",
+    "exponential",
+    "hard_sigmoid",
+    "linear",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "softplus",
+    "tanh",
+}
 
 
 def has_gradient_from_output(activation: ActivationTuple) -> bool:
@@ -140,7 +156,8 @@ def activate(x: Any, activation: ActivationTuple, out: Any = None) -> Any:
     return apply(FORWARD, x, out=out, activation=activation)
 
 
-def _activate_backward(dy: Any, x: Any, activation: ActivationTuple, needs: Any) -> tuple:
+def activate_backward(dy: Any, x: Any, activation: ActivationTuple, needs: Any) -> tuple:
+    """``(dx,)`` of the activation given as a tuple."""
     return backward(FORWARD, dy, (x,), {"activation": activation}, all_needs(activation[0], needs, ("x",), (True,)))
 
 
@@ -153,11 +170,15 @@ _FORMULAS = {
     "hard_swish": ("x * relu6(x + 3) / 6", "Source: Howard et al. 2019 (MobileNetV3)."),
     "sigmoid": ("1 / (1 + exp(-x))", "Does not overflow for any x."),
     "tanh": ("(exp(x) - exp(-x)) / (exp(x) + exp(-x))", "Odd; does not overflow."),
-    "softplus": ("log(1 + exp(x))", "Computed as max(x, 0) + log1p(exp(-|x|))."),
+    "softplus": ("log(1 + exp(x))", "Computed as max(x, 0) + log1p(exp(-abs(x)))."),
+    "exponential": ("exp(x)", "Infinity where it overflows."),
+    "mish": ("x * tanh(softplus(x))", "By exp(-abs(x)): nothing overflows or cancels. Source: Misra 2019."),
+    "softsign": ("x / (1 + abs(x))", "Source: Turian et al. 2009."),
+    "sparse_plus": ("x <= -1 ? 0 : x >= 1 ? x : (x + 1)^2 / 4", "Keras 3's definition."),
 }
 
 
-def _simple(name: str) -> tuple[Any, Any]:
+def simple(name: str) -> tuple[Any, Any]:
     """The public pair for an activation without parameters."""
     formula, notes = _FORMULAS[name]
     activation = BY_NAME[name]
@@ -166,7 +187,7 @@ def _simple(name: str) -> tuple[Any, Any]:
         return activate(x, activation, out)
 
     def gradient(dy: Any, x: Any, *, needs: Any = None) -> tuple:
-        return _activate_backward(dy, x, activation, needs)
+        return activate_backward(dy, x, activation, needs)
 
     forward.__name__ = forward.__qualname__ = name
     forward.__doc__ = f"""``{formula}``, elementwise.
@@ -188,15 +209,15 @@ def _simple(name: str) -> tuple[Any, Any]:
     return forward, gradient
 
 
-relu, relu_backward = _simple("relu")
-relu6, relu6_backward = _simple("relu6")
-selu, selu_backward = _simple("selu")
-silu, silu_backward = _simple("silu")
-hard_sigmoid, hard_sigmoid_backward = _simple("hard_sigmoid")
-hard_swish, hard_swish_backward = _simple("hard_swish")
-sigmoid, sigmoid_backward = _simple("sigmoid")
-tanh, tanh_backward = _simple("tanh")
-softplus, softplus_backward = _simple("softplus")
+relu, relu_backward = simple("relu")
+relu6, relu6_backward = simple("relu6")
+selu, selu_backward = simple("selu")
+silu, silu_backward = simple("silu")
+hard_sigmoid, hard_sigmoid_backward = simple("hard_sigmoid")
+hard_swish, hard_swish_backward = simple("hard_swish")
+sigmoid, sigmoid_backward = simple("sigmoid")
+tanh, tanh_backward = simple("tanh")
+softplus, softplus_backward = simple("softplus")
 
 
 def _leaky_relu(negative_slope: Any) -> ActivationTuple:
@@ -219,7 +240,7 @@ def leaky_relu(x: Any, *, negative_slope: float = 0.2, out: Any = None) -> Any:
 
 def leaky_relu_backward(dy: Any, x: Any, *, negative_slope: float = 0.2, needs: Any = None) -> tuple:
     """Gradient of :func:`leaky_relu`: ``(dx,)``."""
-    return _activate_backward(dy, x, _leaky_relu(negative_slope), needs)
+    return activate_backward(dy, x, _leaky_relu(negative_slope), needs)
 
 
 def _elu(alpha: Any) -> ActivationTuple:
@@ -242,7 +263,7 @@ def elu(x: Any, *, alpha: float = 1.0, out: Any = None) -> Any:
 
 def elu_backward(dy: Any, x: Any, *, alpha: float = 1.0, needs: Any = None) -> tuple:
     """Gradient of :func:`elu`: ``(dx,)``."""
-    return _activate_backward(dy, x, _elu(alpha), needs)
+    return activate_backward(dy, x, _elu(alpha), needs)
 
 
 def _gelu(approximate: Any) -> ActivationTuple:
@@ -265,7 +286,7 @@ def gelu(x: Any, *, approximate: bool = False, out: Any = None) -> Any:
 
 def gelu_backward(dy: Any, x: Any, *, approximate: bool = False, needs: Any = None) -> tuple:
     """Gradient of :func:`gelu`: ``(dx,)``."""
-    return _activate_backward(dy, x, _gelu(approximate), needs)
+    return activate_backward(dy, x, _gelu(approximate), needs)
 
 
 def _threshold(value: Any) -> ActivationTuple:
@@ -288,7 +309,7 @@ def threshold(x: Any, value: float = 0.0, *, out: Any = None) -> Any:
 
 def threshold_backward(dy: Any, x: Any, value: float = 0.0, *, needs: Any = None) -> tuple:
     """Gradient of :func:`threshold`: ``(zeros,)``."""
-    return _activate_backward(dy, x, _threshold(value), needs)
+    return activate_backward(dy, x, _threshold(value), needs)
 
 
 def _scale(factor: Any, offset: Any) -> ActivationTuple:
@@ -315,7 +336,7 @@ def scale(x: Any, factor: float, offset: float = 0.0, *, out: Any = None) -> Any
 
 def scale_backward(dy: Any, x: Any, factor: float, offset: float = 0.0, *, needs: Any = None) -> tuple:
     """Gradient of :func:`scale`: ``(factor * dy,)``."""
-    return _activate_backward(dy, x, _scale(factor, offset), needs)
+    return activate_backward(dy, x, _scale(factor, offset), needs)
 
 
 def _lower_prelu(dtype: str, shapes: tuple[Shape | None, ...]) -> Lowered:

@@ -90,13 +90,13 @@ def augment2d(
     """
     attrs = {
         "size": None if size is None else _numbers.as_counts("augment2d", "size", size),
-        "flip": _one_of("flip", flip, FLIPS),
+        "flip": _numbers.as_one_of("augment2d", "flip", flip, FLIPS),
         "alternate": _numbers.as_bool("augment2d", "alternate", alternate),
-        "rows": _range("rows", rows),
-        "columns": _range("columns", columns),
+        "rows": _numbers.as_range("augment2d", "rows", rows),
+        "columns": _numbers.as_range("augment2d", "columns", columns),
         "whole": _numbers.as_bool("augment2d", "whole", whole),
-        "interpolation": _one_of("interpolation", interpolation, INTERPOLATIONS),
-        "fill_mode": _one_of("fill_mode", fill_mode, FILL_MODES),
+        "interpolation": _numbers.as_one_of("augment2d", "interpolation", interpolation, INTERPOLATIONS),
+        "fill_mode": _numbers.as_one_of("augment2d", "fill_mode", fill_mode, FILL_MODES),
         "fill_value": _numbers.as_float("augment2d", "fill_value", fill_value),
     }
     return apply(
@@ -107,20 +107,3 @@ def augment2d(
         out=out,
         **attrs,
     )
-
-
-def _one_of(name: str, value: Any, known: tuple[str, ...]) -> str:
-    if value not in known:
-        raise ValueError(
-            f"[augment2d] {name} is not known: expected one of {', '.join(known)}, got {name}={value!r}. Use one of these."
-        )
-    return value
-
-
-def _range(name: str, value: Any) -> tuple[float, float]:
-    if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise TypeError(
-            f"[augment2d] {name} must be a pair of numbers: expected (first, last), got {name}={value!r}. Pass both."
-        )
-    first, last = (_numbers.as_float("augment2d", name, v) for v in value)
-    return first, last

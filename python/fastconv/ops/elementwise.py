@@ -1,4 +1,4 @@
-"""Sums, differences and products with NumPy's broadcasting."""
+"""Sums, differences, products, maxima and minima with NumPy's broadcasting."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from fastconv import _cpu
 from fastconv.graph import is_symbolic
+from fastconv.ops.activation import threshold
 from fastconv.ops.registry import (
     Call,
     Gradient,
@@ -23,6 +24,10 @@ from fastconv.ops.registry import (
 __all__ = [
     "add",
     "add_backward",
+    "maximum",
+    "maximum_backward",
+    "minimum",
+    "minimum_backward",
     "multiply",
     "multiply_backward",
     "subtract",
@@ -45,8 +50,25 @@ def _lower_backward(dtype: str, shapes: tuple[Shape | None, ...], *, kind: str, 
     return Lowered(outputs, (Call("binary_backward", spec, (0, 1, 2, da, db)),))
 
 
+def _gradient_of_choice(g: Gradient) -> tuple[Any, ...]:
+    """Of maximum and minimum: dy where an operand was chosen, a of equal ones; then summed as the gradient of a sum."""
+    (a, b), dy = g.inputs, g.dys[0]
+    further = apply(FORWARD, *((b, a) if g.attrs["kind"] == "maximum" else (a, b)), kind="subtract")
+    to_b = apply(FORWARD, dy, threshold(further), kind="multiply")
+    both = (apply(FORWARD, dy, to_b, kind="subtract") if g.needs[0] else None, to_b)
+    gradients: list[Any] = [None, None]
+    for i, (gradient, need) in enumerate(zip(both, g.needs, strict=True)):
+        if need:
+            gradients[i] = apply(BACKWARD, gradient, a, b, kind="add", needs=(i == 0, i == 1))
+    return tuple(gradients)
+
+
 def _gradient(g: Gradient) -> tuple[Any, ...]:
     needs = (bool(g.needs[0]), bool(g.needs[1]))
+    if g.attrs["kind"] in ("maximum", "minimum"):
+        spec = _cpu.BinarySpec.make("float32", g.attrs["kind"], tuple(g.inputs[0].shape), tuple(g.inputs[1].shape))
+        expect_shape(g.attrs["kind"], "dy", tuple(g.dys[0].shape), spec.shape("y"))
+        return _gradient_of_choice(g)
     if g.attrs["kind"] == "add" and is_symbolic(g.dys[0]) and g.inputs[0].shape == g.inputs[1].shape:
         return g.dys[0], g.dys[0]  # in a graph nothing is written twice, so both may be dy itself
     result = apply(BACKWARD, g.dys[0], *g.inputs, kind=g.attrs["kind"], needs=needs)
@@ -59,7 +81,7 @@ FORWARD = register(OpDef("binary", ("a", "b"), _lower_forward, _gradient, title=
 BACKWARD = register(OpDef("binary_backward", ("dy", "a", "b"), _lower_backward))
 
 
-def _binary(kind: str, symbol: str) -> tuple[Any, Any]:
+def _binary(kind: str, formula: str) -> tuple[Any, Any]:
     def forward(a: Any, b: Any, *, out: Any = None) -> Any:
         return apply(FORWARD, a, b, out=out, kind=kind)
 
@@ -68,7 +90,7 @@ def _binary(kind: str, symbol: str) -> tuple[Any, Any]:
         return backward(FORWARD, dy, (a, b), {"kind": kind}, wanted) if any(wanted) else (None, None)
 
     forward.__name__ = forward.__qualname__ = kind
-    forward.__doc__ = f"""``a {symbol} b`` with NumPy's broadcasting.
+    forward.__doc__ = f"""``{formula}`` with NumPy's broadcasting.
 
     Args:
         a, b: float32 or float64 arrays of one dtype.
@@ -85,9 +107,13 @@ def _binary(kind: str, symbol: str) -> tuple[Any, Any]:
     return forward, gradient
 
 
-add, add_backward = _binary("add", "+")
-subtract, subtract_backward = _binary("subtract", "-")
-multiply, multiply_backward = _binary("multiply", "*")
+add, add_backward = _binary("add", "a + b")
+subtract, subtract_backward = _binary("subtract", "a - b")
+multiply, multiply_backward = _binary("multiply", "a * b")
+# NaN where either operand is; of equal ones the gradient goes to a (PyTorch halves it). Where both are the same infinity,
+# it is NaN.
+maximum, maximum_backward = _binary("maximum", "max(a, b)")
+minimum, minimum_backward = _binary("minimum", "min(a, b)")
 
 
 def _lower_total(dtype: str, shapes: tuple[Shape | None, ...]) -> Lowered:

@@ -64,9 +64,11 @@ def _as_ids(ids: Any, table: Any) -> Any:
 
 def check_ids(ids: Any, rows: int, where: str = "embedding") -> None:
     """ValueError naming the first id that is no row of the table; waits for ids on a GPU."""
-    bad = ~((ids > -1) & (ids < rows))
+    bad = (ids < 0) | (ids >= rows)
+    if ids.dtype.kind == "f":
+        bad = bad | (ids != ids)  # NaN
     if bad.any():
-        index = int(bad.reshape(-1).argmax())
+        index = int(bad.argmax())
         raise ValueError(
             f"[{where}] ids must be rows of the table: expected values in [0, {rows}), got {ids.reshape(-1)[index]} at index "
             f"{index}. Use a table (input_dim) with as many rows as there are ids."

@@ -21,7 +21,7 @@ from fastconv.ops.registry import (
     expect_shape,
     register,
 )
-from fastconv.ops.shaping import reshape
+from fastconv.ops.shaping import countable, reshape
 
 __all__ = [
     "avg_pool2d",
@@ -34,6 +34,8 @@ __all__ = [
     "max_pool2d_backward",
     "min_pool2d",
     "min_pool2d_backward",
+    "repeat_pixels",
+    "repeat_pixels_backward",
     "sum_pool2d",
     "sum_pool2d_backward",
 ]
@@ -113,7 +115,7 @@ BACKWARD_FROM_INDEX = register(
 )
 
 
-def _attrs(
+def settings(
     kind: str,
     pool_size: Any,
     stride: Any,
@@ -122,6 +124,7 @@ def _attrs(
     ceil_mode: Any,
     count_include_pad: Any = False,
 ) -> dict[str, Any]:
+    """What the public arguments are to the op."""
     op = f"{kind}_pool2d"
     size = _numbers.as_pair(op, "pool_size", pool_size)
     return {
@@ -135,7 +138,8 @@ def _attrs(
     }
 
 
-def _backward(dy: Any, x: Any, attrs: dict[str, Any], needs: Any) -> tuple:
+def pool_backward(dy: Any, x: Any, attrs: dict[str, Any], needs: Any) -> tuple:
+    """``(dx,)`` of the pooling with these :func:`settings`."""
     return backward(FORWARD, dy, (x,), attrs, all_needs(f"{attrs['kind']}_pool2d", needs, ("x",), (True,)))
 
 
@@ -178,7 +182,7 @@ def _window_pool(kind: str) -> tuple[Any, Any]:
         ceil_mode: bool = False,
         out: Any = None,
     ) -> Any:
-        return apply(FORWARD, x, out=out, **_attrs(kind, pool_size, stride, padding, dilation, ceil_mode))
+        return apply(FORWARD, x, out=out, **settings(kind, pool_size, stride, padding, dilation, ceil_mode))
 
     def gradient(
         dy: Any,
@@ -191,7 +195,7 @@ def _window_pool(kind: str) -> tuple[Any, Any]:
         ceil_mode: bool = False,
         needs: Any = None,
     ) -> tuple:
-        return _backward(dy, x, _attrs(kind, pool_size, stride, padding, dilation, ceil_mode), needs)
+        return pool_backward(dy, x, settings(kind, pool_size, stride, padding, dilation, ceil_mode), needs)
 
     forward.__name__ = forward.__qualname__ = f"{kind}_pool2d"
     forward.__doc__ = _NOTES[kind].format(args=_ARGS)
@@ -222,7 +226,7 @@ def avg_pool2d(
         count_include_pad: count padding cells (as zeros) in the divisor; cells that ceil_mode adds beyond the padding never
             count.
     """
-    attrs = _attrs("avg", pool_size, stride, padding, dilation, ceil_mode, count_include_pad)
+    attrs = settings("avg", pool_size, stride, padding, dilation, ceil_mode, count_include_pad)
     return apply(FORWARD, x, out=out, **attrs)
 
 
@@ -239,7 +243,9 @@ def avg_pool2d_backward(
     needs: Any = None,
 ) -> tuple:
     """Gradient of :func:`avg_pool2d`: ``(dx,)`` for the cotangent ``dy`` of y's shape."""
-    return _backward(dy, x, _attrs("avg", pool_size, stride, padding, dilation, ceil_mode, count_include_pad), needs)
+    return pool_backward(
+        dy, x, settings("avg", pool_size, stride, padding, dilation, ceil_mode, count_include_pad), needs
+    )
 
 
 def _global_attrs(kind: str, x: Any) -> tuple[dict[str, Any], int, int]:
@@ -252,7 +258,7 @@ def _global_attrs(kind: str, x: Any) -> tuple[dict[str, Any], int, int]:
             f"[{op}] x height, width and channels must be at least 1: expected only N = 0, got x.shape={tuple(shape)}. "
             "Check the layers before."
         )
-    return _attrs(kind, (h, w), None, 0, 1, False), n, c
+    return settings(kind, (h, w), None, 0, 1, False), n, c
 
 
 def global_max_pool2d(x: Any, *, out: Any = None) -> Any:
@@ -264,7 +270,7 @@ def global_max_pool2d(x: Any, *, out: Any = None) -> Any:
 def global_max_pool2d_backward(dy: Any, x: Any, *, needs: Any = None) -> tuple:
     """Gradient of :func:`global_max_pool2d`: ``(dx,)``."""
     attrs, n, c = _global_attrs("max", x)
-    return _backward(_as_one_window("global_max_pool2d", dy, n, c), x, attrs, needs)
+    return pool_backward(_as_one_window("global_max_pool2d", dy, n, c), x, attrs, needs)
 
 
 def global_avg_pool2d(x: Any, *, out: Any = None) -> Any:
@@ -276,7 +282,7 @@ def global_avg_pool2d(x: Any, *, out: Any = None) -> Any:
 def global_avg_pool2d_backward(dy: Any, x: Any, *, needs: Any = None) -> tuple:
     """Gradient of :func:`global_avg_pool2d`: ``(dx,)``."""
     attrs, n, c = _global_attrs("avg", x)
-    return _backward(_as_one_window("global_avg_pool2d", dy, n, c), x, attrs, needs)
+    return pool_backward(_as_one_window("global_avg_pool2d", dy, n, c), x, attrs, needs)
 
 
 def _as_one_window(op: str, dy: Any, n: int, c: int) -> Any:
@@ -284,3 +290,49 @@ def _as_one_window(op: str, dy: Any, n: int, c: int) -> Any:
         dy = _devices.as_floats(op, "dy", dy)
     expect_shape(op, "dy", dy.shape, (n, c))
     return reshape(dy, (n, 1, 1, c))
+
+
+def _lower_repeat(dtype: str, shapes: tuple[Shape | None, ...], *, size: tuple[int, int]) -> Lowered:
+    (x,) = shapes
+    assert x is not None
+    expect_rank("repeat_pixels", "x", x, 4, "(N, H, W, C)")
+    n, h, w, c = x
+    spec = _spec(
+        dtype, countable("repeat_pixels", (n, h * size[0], w * size[1], c)), settings("sum", size, size, 0, 1, False)
+    )
+    return Lowered(((spec.shape("x"), dtype),), (Call("pool2d_backward_from_index", spec, (0, None, 1)),))
+
+
+def _repeat_gradient(g: Gradient) -> tuple[Any, ...]:
+    n, h, w, c = g.inputs[0].shape
+    rows, columns = g.attrs["size"]
+    expect_shape("repeat_pixels", "dy", tuple(g.dys[0].shape), (n, h * rows, w * columns, c))
+    return (apply(FORWARD, g.dys[0], **settings("sum", (rows, columns), None, 0, 1, False)),)
+
+
+# What the gradient of a sum over windows does, side by side: every result goes to all cells of its window.
+REPEAT = register(OpDef("repeat_pixels", ("x",), _lower_repeat, _repeat_gradient))
+
+
+def _repeat_size(size: Any) -> tuple[int, int]:
+    return _numbers.as_counts("repeat_pixels", "size", size)
+
+
+def repeat_pixels(x: Any, size: Any, *, out: Any = None) -> Any:
+    """Every pixel ``size`` times along height and width: nearest neighbours of a larger image.
+
+    Args:
+        x: images (N, H, W, C), float32 or float64; on CUDA float32, float16 or bfloat16.
+        size: int or (height, width), >= 1.
+        out: optional preallocated result.
+
+    Returns:
+        y (N, H * size[0], W * size[1], C), of x's dtype.
+    """
+    return apply(REPEAT, x, out=out, size=_repeat_size(size))
+
+
+def repeat_pixels_backward(dy: Any, x: Any, size: Any, *, needs: Any = None) -> tuple:
+    """Gradient of :func:`repeat_pixels`: ``(dx,)``, the sums over repeated pixels."""
+    wanted = all_needs("repeat_pixels", needs, ("x",), (True,))
+    return backward(REPEAT, dy, (x,), {"size": _repeat_size(size)}, wanted)

@@ -122,7 +122,8 @@ BACKWARD = register(
 )
 
 
-def _as_activation(op: str, name: str, value: Any) -> activation.ActivationTuple:
+def check_activation(op: str, name: str, value: Any) -> activation.ActivationTuple:
+    """The activation's tuple; ValueError for one whose slope is not known from its result."""
     kind = activation.parse_activation(op, value)
     if not activation.has_gradient_from_output(kind):
         raise ValueError(
@@ -149,8 +150,8 @@ class _Recurrence:
     def attrs(self) -> dict[str, Any]:
         return {
             "kind": self.kind,
-            "activation": _as_activation(self.op, "activation", self.activation),
-            "gate_activation": _as_activation(self.op, "recurrent_activation", self.recurrent_activation),
+            "activation": check_activation(self.op, "activation", self.activation),
+            "gate_activation": check_activation(self.op, "recurrent_activation", self.recurrent_activation),
             "reverse": _numbers.as_bool(self.op, "go_backwards", self.go_backwards),
             "aligned": _numbers.as_bool(self.op, "aligned", self.aligned),
         }

@@ -1,4 +1,4 @@
-"""Ops that move cells without arithmetic: reshape, flatten, concatenate."""
+"""Ops that move cells without arithmetic: reshape, flatten, transpose, concatenate."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ __all__ = [
     "flatten_backward",
     "reshape",
     "reshape_backward",
+    "transpose",
+    "transpose_backward",
 ]
 
 
@@ -102,6 +104,49 @@ def flatten(x: Any, *, out: Any = None) -> Any:
 def flatten_backward(dy: Any, x: Any, *, needs: Any = None) -> tuple:
     """Gradient of :func:`flatten`: ``(dx,)``."""
     return backward(RESHAPE, dy, (x,), {"shape": _flat_shape(x)}, all_needs("flatten", needs, ("x",), (True,)))
+
+
+def _lower_transpose(dtype: str, shapes: tuple[Shape | None, ...], *, axes: Shape) -> Lowered:
+    spec = _cpu.TransposeSpec.make(dtype, shapes[0], axes)
+    return Lowered(((spec.shape("y"), dtype),), (Call("transpose_axes", spec, (0, 1)),))
+
+
+def _transpose_gradient(g: Gradient) -> tuple[Any, ...]:
+    axes, x = g.attrs["axes"], g.inputs[0].shape
+    expect_shape("transpose", "dy", tuple(g.dys[0].shape), tuple(x[axis] for axis in axes))
+    return (apply(TRANSPOSE, g.dys[0], axes=tuple(axes.index(i) for i in range(len(axes)))),)
+
+
+TRANSPOSE: OpDef = register(OpDef("transpose", ("x",), _lower_transpose, _transpose_gradient))
+
+
+def _as_axes(x: Any, axes: Any) -> Shape:
+    rank = len(getattr(x, "shape", ()))
+    if axes is None:
+        return tuple(range(rank))[::-1]
+    return tuple(axis + rank if -rank <= axis < 0 else axis for axis in _as_shape("transpose", axes))
+
+
+def transpose(x: Any, axes: Any = None, *, out: Any = None) -> Any:
+    """``x`` with its axes in another order: axis k of the result is axis ``axes[k]`` of x.
+
+    Args:
+        x: float32 or float64 array.
+        axes: every axis once, negative ones count from the end; None reverses them.
+        out: optional preallocated result.
+
+    Returns:
+        A new array, C-contiguous.
+
+    Raises:
+        ValueError: if ``axes`` is no permutation.
+    """
+    return apply(TRANSPOSE, x, out=out, axes=_as_axes(x, axes))
+
+
+def transpose_backward(dy: Any, x: Any, axes: Any = None, *, needs: Any = None) -> tuple:
+    """Gradient of :func:`transpose`: ``(dx,)``, dy with its axes back in place."""
+    return backward(TRANSPOSE, dy, (x,), {"axes": _as_axes(x, axes)}, all_needs("transpose", needs, ("x",), (True,)))
 
 
 def _at(rank: int, axis: int, start: int) -> Shape:

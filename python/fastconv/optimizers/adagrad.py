@@ -23,8 +23,8 @@ class Adagrad(Optimizer):
         learning_rate: finite and > 0, or a schedule.
         initial_accumulator_value: >= 0.
         epsilon: > 0.
-        weight_decay, clipnorm, clipvalue, name, use_ema, ema_momentum, ema_overwrite_frequency: see
-            :class:`Optimizer`.
+        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps: see :class:`Optimizer`.
 
     Source: Duchi et al. 2011.
     """

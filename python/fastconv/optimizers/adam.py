@@ -27,8 +27,8 @@ class Adam(Optimizer):
         beta_2: decay of the mean square, 0 <= beta_2 < 1.
         amsgrad: whether steps never grow because the mean square shrinks (Reddi et al. 2018).
         epsilon: > 0; the "epsilon hat" of the paper, not that of its Algorithm 1 (nor PyTorch's).
-        weight_decay, clipnorm, clipvalue, name, use_ema, ema_momentum, ema_overwrite_frequency: see
-            :class:`Optimizer`.
+        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps: see :class:`Optimizer`.
 
     Source: Kingma and Ba 2014.
 

@@ -27,8 +27,8 @@ class Nadam(Optimizer):
         beta_1: decay of the mean, 0 <= beta_1 < 1.
         beta_2: decay of the mean square, 0 <= beta_2 < 1.
         epsilon: > 0.
-        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
-            gradient_accumulation_steps, name: see :class:`Optimizer`.
+        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps: see :class:`Optimizer`.
 
     Source: Dozat 2016, Incorporating Nesterov momentum into Adam.
     """

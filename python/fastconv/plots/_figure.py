@@ -15,11 +15,12 @@ __all__ = [
     "ORANGE",
     "WRONG",
     "Path",
-    "cells",
+    "colour_bar",
     "figure",
     "finish",
     "image_values",
     "style_axes",
+    "tiles",
 ]
 
 Path = str | os.PathLike[str] | None
@@ -56,12 +57,52 @@ def finish(picture: Any, title: str | None, path: Path) -> Any:
     return picture
 
 
-def cells(picture: Any, count: int, columns: int) -> list[Any]:
-    """Axes without frames in rows of ``columns``, row by row; those behind the last of ``count`` stay empty."""
-    grid = np.ravel(picture.subplots(-(-count // columns), columns))
-    for axes in grid:
+def tiles(
+    count: int, columns: int, size: tuple[float, float], *, caption: float = 0.0, title: bool = False, bar: bool = False
+) -> tuple[Any, list[Any]]:
+    """A figure of pictures in rows of ``columns``, and their axes without frames, row by row; those behind the last of ``count``
+    stay empty. Placed by arithmetic: to let matplotlib find out what fits takes seconds for many axes.
+
+    Args:
+        count: of pictures.
+        columns: of pictures.
+        size: (width, height) of each, in inches.
+        caption: height above each picture that is kept free for words.
+        title: whether there is one above all.
+        bar: whether to keep room for a colour bar on the right.
+    """
+    rows = -(-count // columns)
+    gap, right, top = 0.12, 0.75 if bar else 0.12, 0.42 if title else 0.12
+    width = max(columns * (size[0] + gap) + right, 3.2 if title else 0.0)
+    height = rows * (size[1] + caption + gap) + top
+    picture = figure(width, height)
+    picture.set_layout_engine("none")
+    grid = picture.subplots(
+        rows,
+        columns,
+        squeeze=False,
+        gridspec_kw={
+            "left": gap / width,
+            "right": 1 - right / width,
+            "bottom": gap / height,
+            "top": 1 - (top + caption) / height,
+            "wspace": gap / size[0],
+            "hspace": (gap + caption) / size[1],
+        },
+    )
+    for axes in grid.flat:
         axes.set_axis_off()
-    return list(grid)
+    return picture, list(grid.flat)
+
+
+def colour_bar(picture: Any, image: Any) -> None:
+    """A bar at the right edge of :func:`tiles`, which tells the values of an image's colours."""
+    width, height = picture.get_size_inches()
+    length = min(height - 0.6, 2.6)
+    place = picture.add_axes((1 - 0.66 / width, (height - length) / 2 / height - 0.05, 0.13 / width, length / height))
+    bar = picture.colorbar(image, cax=place)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(length=0, labelsize=8, colors=INK)
 
 
 def style_axes(axes: Any, x_label: str, y_label: str = "") -> None:

@@ -12,7 +12,7 @@ __all__ = ["learning_curve"]
 
 
 def learning_curve(history: Any, path: Path = None, title: str | None = None) -> Any:
-    """One panel per measure over the epochs, training beside validation.
+    """One panel per measure over the epochs, training beside validation and the gap between them.
 
     Args:
         history: what ``fit`` returns, or a dict of lists such as ``{"loss": [...], "val_loss": [...]}``.
@@ -43,6 +43,8 @@ def learning_curve(history: Any, path: Path = None, title: str | None = None) ->
                 text = f"{label} ({values[-1]:.4g})"
                 dots = {"marker": "o" if len(values) <= 30 else None, "ms": 5, "mec": "white", "mew": 0.8}
                 axes.plot(epochs, values, line, color=colour, label=text, lw=2, **dots)
+        if len(train) == len(validation):  # the gap, which grows where a model learns by heart
+            axes.fill_between(np.arange(1, len(train) + 1), train, validation, color=ORANGE, alpha=0.1, lw=0)
         _finish_curve(axes, name, [v for v in (train, validation) if len(v)])
     return finish(picture, title, path)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import ops
-from fastconv.plots._figure import BLUE, INK, ORANGE, Path, cells, figure, finish, style_axes
+from fastconv.plots._figure import BLUE, INK, ORANGE, Path, figure, finish, style_axes
 
 __all__ = ["activation_functions"]
 
@@ -44,8 +44,10 @@ def activation_functions(
     curves = [_curve(name, x) for name in names]
     columns = min(4, max(len(names), 1))
     picture = figure(2.7 * columns, 2.3 * -(-len(names) // columns))
-    for axes, name, (y, slope) in zip(cells(picture, len(names), columns), names, curves, strict=False):
-        axes.set_axis_on()
+    grid = list(picture.subplots(-(-len(names) // columns), columns, squeeze=False).flat)
+    for axes in grid[len(names) :]:
+        axes.set_axis_off()
+    for axes, name, (y, slope) in zip(grid, names, curves, strict=False):
         style_axes(axes, "")
         axes.axhline(0, color=INK, lw=0.6)
         axes.axvline(0, color=INK, lw=0.6)

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.plots._figure import INK, WRONG, Path, cells, figure, finish, image_values
+from fastconv.plots._figure import INK, WRONG, Path, figure, finish, image_values, tiles
 from fastconv.utils._mistakes import mistakes
 
 __all__ = ["image_grid", "misclassified"]
+
+_LINE = 16  # characters that fit above an image
 
 
 def image_grid(
@@ -49,12 +51,15 @@ def image_grid(
                 f"[image_grid] {name} must have a class per image: expected {len(images)}, got {len(given)}."
             )
     columns = min(max(columns, 1), len(images))
-    rows = -(-len(images) // columns)
-    picture = figure(1.25 * columns, 1.25 * rows * (1.22 if y is not None or predicted is not None else 1.0))
-    for i, (axes, image) in enumerate(zip(cells(picture, len(images), columns), images, strict=False)):
+    truths, guesses = ([None] * len(images) if v is None else np.ravel(v).astype(int) for v in (y, predicted))
+    captions = [_caption(t, g, class_names) for t, g in zip(truths, guesses, strict=True)]
+    longest = max(len(text) for text, _ in captions)
+    if longest > _LINE:
+        captions = [(text.replace(" (is ", "\n(is "), colour) for text, colour in captions]
+    height = 0.0 if not longest else 0.24 if longest <= _LINE else 0.38
+    picture, grid = tiles(len(images), columns, (1.1, 1.1), caption=height, title=bool(title))
+    for axes, image, (text, colour) in zip(grid, images, captions, strict=False):
         axes.imshow(image, cmap="gray", interpolation="nearest")
-        truth, guess = (None if v is None else int(np.ravel(v[i])[0]) for v in (y, predicted))
-        text, colour = _caption(truth, guess, class_names)
         axes.set_title(text, fontsize=8, color=colour, pad=3)
     return finish(picture, title, path)
 

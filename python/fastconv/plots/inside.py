@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastconv._arguments import integer
-from fastconv.plots._figure import INK, Path, cells, figure, finish
+from fastconv.plots._figure import Path, colour_bar, finish, tiles
 
 __all__ = ["feature_maps", "filters"]
 
@@ -48,7 +48,8 @@ def filters(layer: Any, *, limit: int = 64, columns: int = 8, path: Path = None,
         if limited.shape[2] > 1:
             columns = limited.shape[2]
         shown = [limited[:, :, c, k] for k in range(limited.shape[3]) for c in range(limited.shape[2])]
-    return finish(_tiles(shown, columns, {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}), title, path)
+    scale = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
+    return finish(_drawn(shown, columns, scale, title), title, path)
 
 
 def feature_maps(
@@ -91,24 +92,21 @@ def feature_maps(
     values = found[layer]
     shown = [values[..., k] for k in range(min(values.shape[-1], limit))]
     scale = {"cmap": "viridis", "vmin": float(values.min()), "vmax": float(values.max())}
-    shape = "x".join(map(str, values.shape))
-    return finish(_tiles(shown, columns, scale), f"{layer}: {shape}" if title is None else title, path)
+    title = f"{layer}: {'x'.join(map(str, values.shape))}" if title is None else title
+    return finish(_drawn(shown, columns, scale, title), title, path)
 
 
 def _limits(where: str, limit: int, columns: int) -> tuple[int, int]:
     return integer(where, "limit", limit, least=1), integer(where, "columns", columns, least=1)
 
 
-def _tiles(shown: list[np.ndarray], columns: int, scale: dict[str, Any]) -> Any:
+def _drawn(shown: list[np.ndarray], columns: int, scale: dict[str, Any], title: str) -> Any:
     """Pictures on one scale, which the bar beside them tells (not for colours, where grey is zero)."""
+    numbers = shown[0].ndim == 2
     columns = min(columns, len(shown))
-    rows = -(-len(shown) // columns)
-    picture = figure(max(0.95 * columns, 2.4) + 0.8, max(0.95 * rows, 1.2) + 0.5)
-    grid = cells(picture, len(shown), columns)
+    picture, grid = tiles(len(shown), columns, (0.9, 0.9), title=bool(title), bar=numbers)
     for axes, values in zip(grid, shown, strict=False):
-        drawn = axes.imshow(values, interpolation="nearest", **scale)
-    if shown[0].ndim == 2:
-        bar = picture.colorbar(drawn, ax=grid, fraction=0.03, pad=0.02)
-        bar.outline.set_visible(False)
-        bar.ax.tick_params(length=0, labelsize=8, colors=INK)
+        image = axes.imshow(values, interpolation="nearest", **scale)
+    if numbers:
+        colour_bar(picture, image)
     return picture

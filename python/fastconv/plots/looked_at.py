@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import attribution
-from fastconv.plots._figure import INK, Path, cells, figure, finish, image_values
+from fastconv.plots._figure import INK, Path, finish, image_values, tiles
 
 __all__ = ["grad_cam", "saliency_map"]
 
@@ -64,8 +64,7 @@ def _beside(where: str, x: Any, maps: np.ndarray, path: Path, title: str | None,
     """Pairs of image and map, four pairs in a row; every map is stretched to its own greatest value."""
     images = image_values(where, x)
     pairs = min(4, len(images))
-    picture = figure(2.5 * pairs, 1.3 * -(-len(images) // pairs) + (0.3 if title else 0))
-    grid = cells(picture, 2 * len(images), 2 * pairs)
+    picture, grid = tiles(2 * len(images), 2 * pairs, (1.15, 1.15), caption=0.2, title=bool(title))
     for i, (image, heat) in enumerate(zip(images, maps, strict=True)):
         left, right = grid[2 * i : 2 * i + 2]
         height, width = image.shape[:2]

@@ -39,6 +39,21 @@ def trajectory(
 
     Raises:
         ImportError: matplotlib is not installed. ValueError: for other shapes, or weights that are not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastconv import callbacks, layers, models, plots
+        >>> model = models.Sequential([layers.Input((1,)), layers.Dense(1, kernel_initializer="zeros")])
+        >>> model.compile("sgd", "mse")
+        >>> x = np.linspace(-1, 1, 20)
+        >>> y = 2 * x - 1
+        >>> way = []
+        >>> note = lambda batch, logs: way.append([w.item() for w in model.get_weights()])
+        >>> history = model.fit(
+        ...     x[:, None], y, epochs=5, verbose=0, callbacks=[callbacks.LambdaCallback(on_train_batch_end=note)]
+        ... )
+        >>> loss = lambda w, b: ((w[..., None] * x + b[..., None] - y) ** 2).mean(-1)
+        >>> figure = plots.trajectory(loss, way, names=("w", "b"))
     """
     given = paths if isinstance(paths, Mapping) else {"": paths}
     ways = {str(name): np.asarray(way, float) for name, way in given.items()}

@@ -18,6 +18,10 @@ __all__ = [
     "concatenate_backward",
     "flatten",
     "flatten_backward",
+    "maximum",
+    "maximum_backward",
+    "minimum",
+    "minimum_backward",
     "multiply",
     "multiply_backward",
     "reshape",
@@ -54,6 +58,34 @@ def subtract_backward(
 ) -> tuple[np.ndarray | None, ...]:
     """``(dy, −dy)``, each summed to the shape of its array."""
     return _binary_backward("subtract_backward", dy, a, b, needs, lambda dy, a, b: (dy, -dy))
+
+
+def maximum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The larger of a and b, element by element, with NumPy broadcasting; NaN where either is."""
+    return _binary("maximum", a, b, np.maximum)
+
+
+def maximum_backward(
+    dy: np.ndarray, a: np.ndarray, b: np.ndarray, *, needs: Any = None
+) -> tuple[np.ndarray | None, ...]:
+    """dy goes to the larger one, of equal ones to a; summed to the shape of its array."""
+    return _binary_backward("maximum_backward", dy, a, b, needs, lambda dy, a, b: _share(dy, b > a))
+
+
+def minimum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The smaller of a and b, element by element, with NumPy broadcasting; NaN where either is."""
+    return _binary("minimum", a, b, np.minimum)
+
+
+def minimum_backward(
+    dy: np.ndarray, a: np.ndarray, b: np.ndarray, *, needs: Any = None
+) -> tuple[np.ndarray | None, ...]:
+    """dy goes to the smaller one, of equal ones to a; summed to the shape of its array."""
+    return _binary_backward("minimum_backward", dy, a, b, needs, lambda dy, a, b: _share(dy, b < a))
+
+
+def _share(dy: np.ndarray, to_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.where(to_b, 0.0, dy), np.where(to_b, dy, 0.0)
 
 
 def multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:

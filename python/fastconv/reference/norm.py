@@ -1,6 +1,6 @@
-"""Batch and layer normalisation, forward and backward.
+"""Batch, layer and group normalisation, forward and backward.
 
-Both compute ``y = gamma · x̂ + beta`` with ``x̂ = (x − mean) / sqrt(var + epsilon)`` and the biased variance;
+All compute ``y = gamma · x̂ + beta`` with ``x̂ = (x − mean) / sqrt(var + epsilon)`` and the biased variance;
 they differ in the axes over which mean and variance are taken, and the shared gradient below takes those
 axes.
 """
@@ -15,7 +15,14 @@ import numpy as np
 from . import _check
 from ._memory import refuse_too_large
 
-__all__ = ["batch_norm", "batch_norm_backward", "layer_norm", "layer_norm_backward"]
+__all__ = [
+    "batch_norm",
+    "batch_norm_backward",
+    "group_norm",
+    "group_norm_backward",
+    "layer_norm",
+    "layer_norm_backward",
+]
 
 
 @_check.quiet
@@ -127,6 +134,59 @@ def layer_norm_backward(
     dx = _through_statistics(dy64 * gamma, x_hat, scale, -1)
     gradients = (dx, (dy64 * x_hat).sum(axis=rows), dy64.sum(axis=rows))
     return tuple(_check.cast(g, dtype) if wanted else None for g, wanted in zip(gradients, want, strict=True))
+
+
+@_check.quiet
+def group_norm(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, groups: int, *, epsilon: float = 1e-3) -> np.ndarray:
+    """Normalise every group of channels of every sample (Wu and He 2018).
+
+    Args:
+        x: (N, …, C), float32 or float64.
+        gamma, beta: scale and offset, (C,).
+        groups: divides C; C groups are instance normalisation.
+        epsilon: added to the variance, > 0.
+
+    Returns:
+        y, of x's shape.
+    """
+    dtype, epsilon, grouped = _group_norm("group_norm", x, gamma, beta, groups, epsilon)
+    x_hat, *_ = _normalised(x.astype(np.float64).reshape(grouped), (1, 3), epsilon)
+    return _check.cast(gamma * x_hat.reshape(x.shape) + beta, dtype)
+
+
+@_check.quiet
+def group_norm_backward(
+    dy: np.ndarray,
+    x: np.ndarray,
+    gamma: np.ndarray,
+    beta: np.ndarray,
+    groups: int,
+    *,
+    epsilon: float = 1e-3,
+    needs: Any = None,
+) -> tuple[np.ndarray | None, ...]:
+    """``(dx, dgamma, dbeta)``."""
+    op = "group_norm_backward"
+    dtype, epsilon, grouped = _group_norm(op, x, gamma, beta, groups, epsilon, dy=(dy, None))
+    _check.shape(op, "dy", dy, x.shape, "x")
+    want = _check.needs(op, needs, (True, True, True))
+    dy64, rows = dy.astype(np.float64), tuple(range(x.ndim - 1))
+    x_hat, _, _, scale = _normalised(x.astype(np.float64).reshape(grouped), (1, 3), epsilon)
+    dx = _through_statistics((dy64 * gamma).reshape(grouped), x_hat, scale, (1, 3)).reshape(x.shape)
+    gradients = (dx, (dy64 * x_hat.reshape(x.shape)).sum(axis=rows), dy64.sum(axis=rows))
+    return tuple(_check.cast(g, dtype) if wanted else None for g, wanted in zip(gradients, want, strict=True))
+
+
+def _group_norm(
+    op: str, x: Any, gamma: Any, beta: Any, groups: Any, epsilon: Any, **more: Any
+) -> tuple[np.dtype, float, tuple[int, ...]]:
+    """dtype, epsilon and the shape (N, pixels, groups, channels of a group)."""
+    dtype, epsilon = _layer_norm(op, x, gamma, beta, epsilon, **more)
+    groups, channels = _check.integer(op, "groups", groups, 1), x.shape[-1]
+    if channels % groups:
+        got = f"groups={groups}, x.shape={x.shape}"
+        _check.fail(ValueError, op, "groups must divide the channels", "C % groups == 0", got, f"Divide {channels}.")
+    return dtype, epsilon, (x.shape[0], math.prod(x.shape[1:-1]), groups, channels // groups)
 
 
 def _normalised(x: np.ndarray, axes: Any, epsilon: float) -> tuple[np.ndarray, ...]:

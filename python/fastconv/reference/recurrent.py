@@ -35,7 +35,7 @@ class _Steps:
         for name in ("h0", "c0"):
             if arrays.get(name) is not None:
                 _check.shape(op, name, arrays[name], (len(x), self.units), "the batch and the units")
-        self.arrays = {name: None if a is None else a.astype(np.float64) for name, a in arrays.items()}
+        self.arrays: dict[str, Any] = {name: None if a is None else a.astype(np.float64) for name, a in arrays.items()}
         self.x = self.turned(x.astype(np.float64))
 
     def turned(self, sequence: np.ndarray) -> np.ndarray:

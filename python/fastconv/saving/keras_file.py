@@ -13,14 +13,14 @@ import numpy as np
 
 from fastconv.errors import CheckpointError
 from fastconv.layers import Layer
-from fastconv.layers.base import weights_within
+from fastconv.layers._sizes import weights_within
 from fastconv.saving import json_text, keras_training
 from fastconv.saving.archive import check_layer_count
 from fastconv.saving.atomic import atomic_write
 from fastconv.saving.container import open_regular
 from fastconv.saving.header import library_version, object_budget
 from fastconv.saving.keras_h5 import Entry, read_arrays, write_arrays
-from fastconv.saving.keras_names import file_kind
+from fastconv.saving.keras_names import file_kind, weight_groups
 from fastconv.saving.keras_read import ConfigReader
 from fastconv.saving.keras_write import write_model
 from fastconv.saving.keras_zip import CONFIG, METADATA, WEIGHTS, read_entries, write_entries
@@ -105,16 +105,21 @@ def _layers(model: Any, path: str = "") -> Iterator[tuple[str, Layer]]:
 
 def _entries(model: Any) -> Iterator[Entry]:
     for path, layer in _layers(model):
-        yield Entry(path, layer.name, [] if hasattr(layer, "layers") else [w.array for w in layer.weights])
+        if hasattr(layer, "layers"):
+            yield Entry(path, layer.name, [])
+            continue
+        for group, inner in weight_groups(layer, path):
+            yield Entry(group, inner.name, [w.array for w in inner.weights])
 
 
 def _assign(model: Any, arrays: dict[str, np.ndarray]) -> None:
     """Overwrites every weight, or none."""
     places = {
-        f"{path}/vars/{i}": variable
+        f"{group}/vars/{i}": variable
         for path, layer in _layers(model)
         if not hasattr(layer, "layers")
-        for i, variable in enumerate(layer.weights)
+        for group, inner in weight_groups(layer, path)
+        for i, variable in enumerate(inner.weights)
     }
     given = {path for path in arrays if path.startswith("layers/") and "/seed_generator/" not in path}
     missing, extra = sorted(set(places) - given), sorted(given - set(places))
@@ -125,7 +130,8 @@ def _assign(model: Any, arrays: dict[str, np.ndarray]) -> None:
         )
     checked = {}
     for path, variable in places.items():
-        if arrays[path].dtype != np.dtype(variable.dtype):
+        counts = arrays[path].dtype.kind == "i" and variable.name == "count"  # of Normalization, an int in Keras
+        if arrays[path].dtype != np.dtype(variable.dtype) and not counts:
             raise Malformed(
                 f"{path} must have the dtype of its weight: expected {variable.dtype}, got {arrays[path].dtype}"
             )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from fastconv import layers
 from fastconv._lookup import snake_case
+from fastconv.layers.recurrent import Recurrent
 
 __all__ = [
     "NOT_SHARED",
@@ -16,6 +18,7 @@ __all__ = [
     "keras_class",
     "known_layers",
     "object_module",
+    "weight_groups",
 ]
 
 # Layers that Keras lacks or means otherwise, and what to do.
@@ -28,6 +31,7 @@ NOT_SHARED = {
 # Arguments that Keras has and fastconv has not, with the values that change nothing. None changes nothing anywhere.
 SWITCHED_OFF: dict[str, tuple[Any, ...]] = {
     "autocast": (True,),
+    "implementation": (1, 2),
     "data_format": ("channels_last",),
     "optional": (False,),
     "ragged": (False,),
@@ -36,6 +40,7 @@ SWITCHED_OFF: dict[str, tuple[Any, ...]] = {
     "rms_scaling": (False,),
     "sparse": (False,),
     "synchronized": (False,),
+    "zero_output_for_mask": (False, True),  # there are no masks
 }
 
 # Arguments that fastconv has and Keras has not, with the values that Keras's layers act on.
@@ -48,7 +53,7 @@ OURS_ALONE: dict[str, dict[str, Any]] = {
 _KERAS_CLASS = {"GELU": "Activation", "Model": "Functional"}
 
 
-def known_layers() -> dict[str, type]:
+def known_layers() -> dict[str, type[layers.Layer]]:
     """The layers that both libraries have, by name."""
     found = {name: getattr(layers, name) for name in layers.__all__}
     return {
@@ -60,6 +65,20 @@ def known_layers() -> dict[str, type]:
         and name not in NOT_SHARED
         and name not in _KERAS_CLASS
     }
+
+
+def weight_groups(layer: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """``(path, layer)`` of the groups in a weight file that hold a layer's weights: a recurrent layer's are in its cell, those
+    of layers around layers inside."""
+    if isinstance(layer, Recurrent):
+        yield f"{path}/cell", layer
+    elif isinstance(layer, layers.Bidirectional):
+        for name in ("forward_layer", "backward_layer"):
+            yield from weight_groups(getattr(layer, name), f"{path}/{name}")
+    elif isinstance(layer, layers.TimeDistributed):
+        yield from weight_groups(layer.layer, f"{path}/layer")
+    else:
+        yield path, layer
 
 
 def object_module(argument: str) -> str | None:

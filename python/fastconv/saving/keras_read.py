@@ -19,7 +19,7 @@ from fastconv.saving.model_file import layer_from_config
 __all__ = ["ConfigReader", "part"]
 
 _MODELS = ("Sequential", "Functional", "Model")
-_AXES = ("BatchNormalization", "LayerNormalization", "Softmax")
+_AXES = ("BatchNormalization", "GroupNormalization", "LayerNormalization", "Softmax")
 
 Tensor = tuple[str, int, int]  # name of a layer, number of its call, number of the output
 
@@ -122,6 +122,8 @@ class ConfigReader:
             name = value.get("config", {}).get("name") if isinstance(value.get("config"), dict) else None
             if name in dtype_policies.NAMES:
                 return name
+        elif key in ("layer", "backward_layer"):
+            return self._any(value)
         elif (module := object_module(key)) is not None and _is_kerass(value, module):
             given = value.get("config")
             arguments = {k: v for k, v in given.items() if v is not None} if isinstance(given, dict) else given
@@ -185,6 +187,11 @@ class ConfigReader:
         }
         return {"class": "Model", "config": described}
 
+    def _is_idle(self, entry: dict[str, Any], keyword: str) -> bool:
+        """Whether a layer does the same whatever a call says: Keras writes ``training`` of Resizing."""
+        cls = self._known.get(entry["class_name"])
+        return keyword == "training" and cls is not None and not cls.takes_training()
+
     def _calls(self, entry: dict[str, Any]) -> Iterator[tuple[tuple[str, int], tuple[list[Tensor], bool]]]:
         """``((layer, number), (inputs, whether they were given as a list))`` of every call of a layer."""
         name, nodes = entry["name"], entry.get("inbound_nodes")
@@ -196,12 +203,16 @@ class ConfigReader:
         for i, node in enumerate(nodes):
             where = f"a call of {name[:80]!r}"
             arguments, keywords = part(node, "args", list, where), part(node, "kwargs", dict, where)
+            states = keywords.get("initial_state", [])
             for key, value in keywords.items():
-                if value is not None and (key, value) != ("training", False):
+                known = key == "initial_state" or self._is_idle(entry, key)
+                if not known and value is not None and (key, value) != ("training", False):
                     self.problems.append(
                         f"{entry['class_name'][:80]} {name[:80]!r} is called with {key[:80]}={str(value)[:80]}"
                     )
             tensors = arguments[0] if len(arguments) == 1 else arguments
+            if states:  # our recurrent layers take them behind the sequence
+                tensors = [tensors, *(states if isinstance(states, list) else [states])]
             as_list = isinstance(tensors, list)
             if as_list and len(arguments) > 1:
                 self.problems.append(

@@ -55,24 +55,24 @@ def read_compile(config: dict[str, Any], output_names: list[str]) -> dict[str, A
     Raises:
         ValueError, TypeError: for what fastconv does not have.
     """
-    extra = {key: config.get(key) for key in ("weighted_metrics",) if config.get(key)}
-    if extra:
-        raise ValueError(f"expected metrics without weights, got {str(extra)[:200]}")
     loss = _per_output(config.get("loss"), output_names)
-    given = _per_output(config.get("metrics"), output_names)
     if isinstance(loss, list):
         loss = [_loss(entry) for entry in loss]
-    groups = given if isinstance(given, list) else [given]
-    if len(output_names) > 1:
-        found: list[Any] = [[_metric(m) for m in (g if isinstance(g, list) else [g]) if m is not None] for g in groups]
-    else:
-        found = [_metric(m) for g in groups for m in (g if isinstance(g, list) else [g]) if m is not None]
     return {
         "optimizer": _optimizer(config.get("optimizer")),
         "loss": loss if isinstance(loss, list) else _loss(loss),
-        "metrics": found,
+        "metrics": _metrics(config.get("metrics"), output_names),
+        "weighted_metrics": _metrics(config.get("weighted_metrics"), output_names),
         "loss_weights": _per_output(config.get("loss_weights"), output_names),
     }
+
+
+def _metrics(value: Any, output_names: list[str]) -> list[Any]:
+    given = _per_output(value, output_names)
+    groups = given if isinstance(given, list) else [given]
+    if len(output_names) > 1:
+        return [[_metric(m) for m in (g if isinstance(g, list) else [g]) if m is not None] for g in groups]
+    return [_metric(m) for g in groups for m in (g if isinstance(g, list) else [g]) if m is not None]
 
 
 def _per_output(value: Any, names: list[str]) -> Any:
@@ -171,7 +171,10 @@ def write_compile(model: Any) -> dict[str, Any]:
         ValueError, TypeError: for a loss, metric or optimizer that Keras does not have.
     """
     entries = [_written_loss(loss) for loss in model._losses]
-    groups = [[_written_metric(m) for m in group] for group in model._meters.config()]
+    plain, weighted = (
+        [[_written_metric(m) for m in group] for group in part.config()]
+        for part in (model._meters.plain, model._meters.weighted)
+    )
     several, weights = len(entries) > 1, list(model._loss_weights)
     check_optimizer("save", model.optimizer)
     optimizer = optimizers.serialize(model.optimizer)
@@ -180,7 +183,7 @@ def write_compile(model: Any) -> dict[str, Any]:
         schedule = config["learning_rate"]
         config["learning_rate"] = described("keras.optimizers.schedules", schedule["class_name"], schedule["config"])
     if several:
-        groups += [[] for _ in entries[len(groups) :]]
+        plain, weighted = ([*groups, *[[] for _ in entries[len(groups) :]]] for groups in (plain, weighted))
     elif weights != [1.0]:
         raise ValueError(
             f"[save] Keras weighs the losses of several outputs: expected loss_weights=None, got {weights}."
@@ -189,8 +192,8 @@ def write_compile(model: Any) -> dict[str, Any]:
         "optimizer": described("keras.optimizers", optimizer["class_name"], config),
         "loss": entries if several else entries[0],
         "loss_weights": weights if several else None,
-        "metrics": groups if several else [m for group in groups for m in group],
-        "weighted_metrics": None,
+        "metrics": plain if several else plain[0],
+        "weighted_metrics": (weighted if several else weighted[0]) if any(weighted) else None,
     }
 
 

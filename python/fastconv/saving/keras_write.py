@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv.layers.core import InputLayer
-from fastconv.layers.symbolic import SymbolicTensor
+from fastconv.layers.recurrent import Recurrent
+from fastconv.layers.symbolic import LayerCall, SymbolicTensor
+from fastconv.layers.wrappers import Bidirectional, TimeDistributed
 from fastconv.saving.keras_names import NOT_SHARED, OURS_ALONE, is_own_class, keras_class, known_layers, object_module
 
 __all__ = ["described", "write_model"]
@@ -79,6 +81,10 @@ class _Writer:
             if config.pop("approximate"):
                 self.problems.append(f"{title}: approximate=True")
             config["activation"] = "gelu"
+        for key, inner in _inner_layers(layer).items():
+            config[key] = described("keras.layers", keras_class(inner), self._layer(inner, keras_class(inner)))
+        if kind.startswith("SpatialDropout"):  # which Keras's constructor does not take
+            config.pop("trainable")
         if kind == "DepthwiseConv2D":
             config["depthwise_initializer"] = config.pop("kernel_initializer")
         for key, value in config.items():
@@ -103,8 +109,7 @@ class _Writer:
         for call in model._calls:
             numbers[call] = len(nodes[call.layer])
             tensors = [_tensor(tensor, numbers) for tensor in call.inputs]
-            node = {"args": [tensors if call.as_list else tensors[0]], "kwargs": {}} if tensors else None
-            nodes[call.layer].append(node)
+            nodes[call.layer].append(_node(call, tensors) if tensors else None)
         entries = []
         for layer in model.layers:
             called = [node for node in nodes[layer] if node is not None]
@@ -117,6 +122,20 @@ class _Writer:
             "input_layers": [_end(tensor, numbers) for tensor in model.inputs],
             "output_layers": outputs[0] if model._single_output else outputs,
         }
+
+
+def _inner_layers(layer: Any) -> dict[str, Any]:
+    """By Keras's arguments, the layers that a layer is around."""
+    if isinstance(layer, Bidirectional):
+        return {"layer": layer.forward_layer, "backward_layer": layer.backward_layer}
+    return {"layer": layer.layer} if isinstance(layer, TimeDistributed) else {}
+
+
+def _node(call: LayerCall, tensors: list[dict[str, Any]]) -> dict[str, Any]:
+    """A call with its tensors; Keras's recurrent layers have an argument for their states."""
+    if isinstance(call.layer, Recurrent) and len(tensors) > 1:
+        return {"args": tensors[:1], "kwargs": {"initial_state": tensors[1:]}}
+    return {"args": [tensors if call.as_list else tensors[0]], "kwargs": {}}
 
 
 def _place(tensor: SymbolicTensor, numbers: dict[Any, int]) -> list[Any]:

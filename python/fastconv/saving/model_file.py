@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from fastconv import layers, losses, optimizers, random
 from fastconv.errors import CheckpointError
-from fastconv.layers.base import weights_within
+from fastconv.layers._sizes import weights_within
 from fastconv.saving.archive import Archive, load_archive, save_archive
 from fastconv.saving.paths import checked_path
 
 __all__ = [
     "BAD_CONFIG",
+    "assign_weights",
     "layer_config",
     "layer_from_config",
     "load_model",
     "load_weights",
     "model_from_config",
+    "own_names",
     "save_model",
     "save_weights",
+    "slot_arrays",
 ]
 
 
@@ -101,7 +105,8 @@ def model_from_config(config: dict[str, Any], custom_objects: dict[str, Any] | N
     return layer_from_config(config, custom_objects)
 
 
-def _slots(model: Any) -> dict[str, np.ndarray]:
+def slot_arrays(model: Any) -> dict[str, np.ndarray]:
+    """The arrays of the optimizer's state by "path of the weight/name of the slot"."""
     state = model._optimizer_state
     if state is None:
         return {}
@@ -153,10 +158,11 @@ def save_model(model: Any, path: Any, include_optimizer: bool = True) -> None:
         config["compile"] = {
             "loss": [None if loss is None else losses.serialize(loss) for loss in model._losses],
             "loss_weights": model._loss_weights,
-            "metrics": model._meters.config(),
+            "metrics": model._meters.plain.config(),
+            "weighted_metrics": model._meters.weighted.config(),
         }
         optimizer = {**optimizers.serialize(model.optimizer), **model.optimizer.state()}
-        slots = _slots(model)
+        slots = slot_arrays(model)
         progress = {"random": list(random.get_state())}
     weights = {name: w.array for name, w in model.weights_by_path().items()}
     save_archive(path, Archive(config, weights, optimizer, slots, progress))
@@ -189,7 +195,7 @@ def load_model(path: Any, custom_objects: dict[str, Any] | None = None, compile:
         raise CheckpointError(
             f"[load] the file must hold a model: expected Sequential or Model, got {type(model).__name__}. Save a whole model."
         )
-    _assign(model, archive.weights)
+    assign_weights(model, archive.weights)
     settings = archive.config.get("compile")
     if compile and settings is not None and archive.optimizer is not None:
         try:
@@ -211,6 +217,7 @@ def _restore_training(model: Any, settings: dict[str, Any], archive: Archive) ->
         optimizer=optimizers.get(described),
         loss=settings["loss"],
         metrics=settings["metrics"],
+        weighted_metrics=settings.get("weighted_metrics"),  # files of earlier versions have none
         loss_weights=settings["loss_weights"],
         auto_scale_loss=False,  # the optimizer is what it was
     )
@@ -228,7 +235,7 @@ def _restore_training(model: Any, settings: dict[str, Any], archive: Archive) ->
         random.set_state(tuple(archive.progress["random"]))
 
 
-def _assign(model: Any, arrays: dict[str, np.ndarray]) -> None:
+def assign_weights(model: Any, arrays: dict[str, np.ndarray]) -> None:
     """Overwrites every weight by path, or none."""
     variables = model.weights_by_path()
     missing, extra = sorted(set(variables) - set(arrays)), sorted(set(arrays) - set(variables))
@@ -273,10 +280,16 @@ def load_weights(model: Any, path: Any) -> None:
         _keras_file().load_keras_weights(model, name)
         return
     arrays = load_archive(path).weights
-    names = list(model.weights_by_path())
-    if set(names) != set(arrays) and [_unnumbered(n) for n in names] == [_unnumbered(n) for n in arrays]:
-        arrays = dict(zip(names, arrays.values(), strict=True))
-    _assign(model, arrays)
+    names = own_names(model, arrays)
+    assign_weights(model, {names[saved]: array for saved, array in arrays.items()})
+
+
+def own_names(model: Any, saved: Iterable[str]) -> dict[str, str]:
+    """The model's path for each path of a file: the same, or, where only the numbers of layers differ, by position."""
+    given, own = list(saved), list(model.weights_by_path())
+    if set(own) != set(given) and [_unnumbered(n) for n in own] == [_unnumbered(n) for n in given]:
+        return dict(zip(given, own, strict=True))
+    return {name: name for name in given}
 
 
 def _unnumbered(path: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import _cpu, reference
+from ..reference.resize import resize_weights
 from .case import Case
 from .compare import Inputs
 
@@ -26,12 +27,29 @@ WINOGRAD_L2, WINOGRAD_MAX = 5e-6, 3e-5
 # The same for products of two bfloat16 parts each, of numbers without a pattern; any result is within 2^-15 · Σ|terms|.
 SPLIT_L2, SPLIT_MAX = 1e-5, 3e-5
 
-_LINEAR = ("conv2d", "conv2d_transpose", "dense", "avg_pool2d", "sum_pool2d", "global_avg_pool2d")
+_LINEAR = (
+    "conv2d",
+    "conv2d_transpose",
+    "conv3d",
+    "dense",
+    "avg_pool2d",
+    "avg_pool3d",
+    "fold_depth",
+    "sum_pool2d",
+    "sum_pool3d",
+    "global_avg_pool2d",
+    "unfold_depth",
+)
 _PRODUCTS = ("add", "subtract", "multiply", "prelu", "dropout", "leaky_relu", "penalty")
 _CHOICES = (
     "max_pool2d",
     "min_pool2d",
+    "max_pool3d",
+    "min_pool3d",
     "global_max_pool2d",
+    "maximum",
+    "minimum",
+    "transpose",
     "relu",
     "relu6",
     "threshold",
@@ -43,6 +61,7 @@ _CHOICES = (
     "flatten",
     "reshape",
 )
+_NORMS = ("batch_norm", "layer_norm", "group_norm")
 _RECURRENT = ("simple_rnn", "lstm", "gru")
 _LIBM = 8  # units of u for exp, tanh, erf and their kin, by polynomial or by libm
 _GELU_SLOPE = 4  # x²·φ(x) and the tanh form's cubic amplify the argument's rounding
@@ -72,7 +91,7 @@ def forward_bounds(case: Case, inputs: Inputs) -> tuple[Any, ...]:
     magnitudes = {name: _abs64(v) for name, v in inputs.items()}
     if case.op in _LINEAR:
         total = getattr(reference, case.op)(*magnitudes.values(), **kwargs)
-        bound = _sum_error(case, u, _terms(case) + 2, total, (1, 2))
+        bound = _sum_error(case, u, _terms(case) + 2, total, _pixels(case))
         activation = case.kwargs.get("activation")
         if activation in (None, "relu"):
             return (bound,)
@@ -84,13 +103,17 @@ def forward_bounds(case: Case, inputs: Inputs) -> tuple[Any, ...]:
         return (4 * u * np.abs(_float64(case, inputs)),)
     if case.op in _RECURRENT:
         return (_steps_error(magnitudes, u),) * len(_results(_float64(case, inputs)))
-    if case.op in ("batch_norm", "layer_norm"):
+    if case.op in _NORMS:
         return _norm_forward(case, inputs, u)
     if case.op in ("softmax", "log_softmax"):
         x = magnitudes["x"]
         scale = 1 + 2 * x.max(axis=-1, keepdims=True, initial=0.0)
         y = np.abs(_float64(case, inputs))
         return ((x.shape[-1] + _LIBM) * u * scale * (y if case.op == "softmax" else 1 + y),)
+    if case.op in ("resize2d", "upsample"):
+        return (_resize_error(u, magnitudes["x"], *_resize_weights(case)),)
+    if case.op == "gaussian_noise":
+        return (u * (2 * np.abs(_float64(case, inputs)) + magnitudes["x"]) + _noise_error(case, inputs["x"]),)
     if "y_pred" in inputs:
         return (_loss_forward(case, inputs, u),)
     return (_LIBM * u * (np.abs(_float64(case, inputs)) + magnitudes["x"]),)
@@ -111,7 +134,8 @@ def backward_bounds(case: Case, dy: np.ndarray, inputs: Inputs) -> tuple[Any, ..
         totals = f_backward(dy64, *magnitudes.values(), **kwargs)
         n = _gradient_terms(case, dy)
         if case.kwargs.get("activation") in (None, "relu"):
-            axes = ((1, 2), (0, 1), ())
+            first = _pixels(case)[0]
+            axes = ((first, first + 1), (first - 1, first), ())
             return tuple(None if t is None else _sum_error(case, u, n[i] + 4, t, axes[i]) for i, t in enumerate(totals))
         # The slope at a rounded z: relative to the whole of dy, with one more forward sum inside it.
         inside = 1 + _terms(case) + 4 * _LIBM
@@ -119,9 +143,12 @@ def backward_bounds(case: Case, dy: np.ndarray, inputs: Inputs) -> tuple[Any, ..
         z = getattr(reference, case.op)(*magnitudes.values(), **kwargs)
         totals = f_backward(row * (1 + z), *magnitudes.values(), **kwargs)
         return tuple(None if t is None else (n[i] + inside) * u * t for i, t in enumerate(totals))
-    if case.op in ("max_pool2d", "min_pool2d"):
+    if case.op in ("maximum", "minimum"):
+        totals = f_backward(dy64, *_widened(inputs).values())
+        return tuple((dy.size / max(1, t.size) + 4) * u * t for t in totals)
+    if "pool_size" in case.kwargs and case.op in _CHOICES:
         # A cell may win several windows; their dy are summed in any order.
-        windows = math.prod(_both(case.kwargs.get("pool_size", 2)))
+        windows = _window(case)
         return ((windows + 2) * u * f_backward(dy64, inputs["x"].astype(np.float64), **kwargs)[0],)
     if case.op in _CHOICES:
         return (0.0,) * (len(inputs["arrays"]) if "arrays" in inputs else 1)
@@ -133,7 +160,7 @@ def backward_bounds(case: Case, dy: np.ndarray, inputs: Inputs) -> tuple[Any, ..
         if case.op == "leaky_relu":
             totals = (dy64,)
         return tuple((dy.size / max(1, np.size(t)) + 4) * u * np.abs(t) for t in totals)
-    if case.op in ("batch_norm", "layer_norm"):
+    if case.op in _NORMS:
         return _norm_backward(case, dy64, inputs, u)
     if case.op in ("softmax", "log_softmax"):
         x = magnitudes["x"]
@@ -143,6 +170,11 @@ def backward_bounds(case: Case, dy: np.ndarray, inputs: Inputs) -> tuple[Any, ..
         if case.op == "softmax":
             return (n * u * scale * y * (dy64 + (dy64 * y).sum(axis=-1, keepdims=True)),)
         return (n * u * scale * (dy64 + y * dy64.sum(axis=-1, keepdims=True)),)
+    if case.op in ("resize2d", "upsample"):
+        rows, columns = _resize_weights(case)
+        return (_resize_error(u, dy64, rows.T, columns.T),)
+    if case.op == "gaussian_noise":
+        return (2 * u * np.abs(f_backward(dy64, inputs["x"].astype(np.float64), **kwargs)[0]) + _noise_error(case, dy),)
     if "y_pred" in inputs:
         n = inputs["y_pred"].shape[-1]
         slope = np.abs(f_backward(np.ones(dy.shape), *_widened(inputs).values(), **kwargs)[1])
@@ -182,12 +214,19 @@ def _steps_gradient_errors(case: Case, dy: np.ndarray, magnitudes: Inputs, u: fl
 # --- helpers ------------------------------------------------------------------------------------------------
 
 
+def _window(case: Case) -> int:
+    """Cells of a pooling's window."""
+    size = case.kwargs["pool_size"]
+    return size ** (len(case.shapes["x"]) - 2) if isinstance(size, int) else math.prod(size)
+
+
+def _pixels(case: Case) -> tuple[int, int]:
+    """The axes of an image, or of a volume's slices."""
+    return (2, 3) if len(case.shapes.get("x", ())) == 5 else (1, 2)
+
+
 def _results(result: Any) -> tuple[Any, ...]:
     return result if isinstance(result, tuple) else (result,)
-
-
-def _both(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else value
 
 
 def _sum_error(case: Case, u: float, n: int, total: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
@@ -195,11 +234,11 @@ def _sum_error(case: Case, u: float, n: int, total: np.ndarray, axes: tuple[int,
     times their size, so that an element's error is relative to the largest sum around it, over ``axes``. What AMX tiles
     leave out: amx_tile.h."""
     error = n * u
-    if u == _u(np.float32) and case.op.startswith(("conv2d", "dense")):
+    if u == _u(np.float32) and case.op.startswith(("conv", "dense")):
         fast = _cpu.numerics()[0] == "fast"
         if _cpu.current_isa() == "amx":
             error += 2**-15 if fast else 12 * u
-        if fast and axes and case.op.startswith("conv2d") and case.shapes.get("w", (0,))[:2] in ((3, 3), (5, 5)):
+        if fast and axes and case.op.startswith("conv") and case.shapes.get("w", (0,))[-4:-2] in ((3, 3), (5, 5)):
             total = 4 * total.max(axis=axes, keepdims=True, initial=0.0)
     return np.asarray(error * total)
 
@@ -211,7 +250,9 @@ def _terms(case: Case) -> int:
         inner = w[:-1] if case.op != "conv2d_transpose" else (*w[:2], w[3] // case.kwargs.get("groups", 1))
         return math.prod(inner) + 1
     if "pool_size" in case.kwargs:
-        return math.prod(_both(case.kwargs["pool_size"])) + 1
+        return _window(case) + 1
+    if "taps" in case.kwargs:
+        return int(case.kwargs["taps"])
     return math.prod(case.shapes["x"][1:3]) + 1
 
 
@@ -224,6 +265,37 @@ def _gradient_terms(case: Case, dy: np.ndarray) -> tuple[int, ...]:
     inner = math.prod(w[:-2]) * (w[-2] if case.op == "conv2d_transpose" else w[-1] // groups)
     rows = math.prod(dy.shape[:-1])
     return inner, max(rows, math.prod(x[:-1])), rows
+
+
+def _resize_weights(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """The magnitudes of the weights of both axes."""
+    extents = case.shapes["x"][1:3]
+    kwargs = dict(case.kwargs)
+    size = kwargs.pop("size", 2)
+    size = (size, size) if isinstance(size, int) else size
+    if case.op == "upsample":
+        size = (size[0] * extents[0], size[1] * extents[1])
+        kwargs.setdefault("interpolation", "nearest")
+    scales = kwargs.pop("scales", None) or (None, None)
+    rows, columns = (
+        np.abs(resize_weights(n, out, scale=scale, **kwargs))
+        for n, out, scale in zip(extents, size, scales, strict=True)
+    )
+    return rows, columns
+
+
+def _resize_error(u: float, x: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> Any:
+    """Of the sums, and of the weights: these are differences of numbers near 1, found in float64."""
+    terms = max(map(np.count_nonzero, rows)) + max(map(np.count_nonzero, columns))
+    total = np.einsum("ph,nhwc,qw->npqc", rows, x, columns)
+    reach = np.einsum("ph,nhwc,qw->npqc", rows + (rows > 0), x, columns + (columns > 0))
+    return (terms + 4) * u * total + _LIBM * _u(np.float64) * reach
+
+
+def _noise_error(case: Case, values: np.ndarray) -> Any:
+    """Normal numbers have float32's precision for both types, and are smaller than 6."""
+    scale = np.abs(values.astype(np.float64)) if case.kwargs.get("multiply") else 1.0
+    return 6 * _LIBM * _u(np.float32) * case.kwargs["stddev"] * scale
 
 
 def _widened(inputs: Inputs) -> Inputs:
@@ -242,27 +314,33 @@ def _float64(case: Case, inputs: Inputs) -> Any:
 
 
 def _norm_parts(case: Case, inputs: Inputs) -> tuple[Any, ...]:
-    """Axes of the statistics, how many numbers they take, 1/σ, x̂ and the magnitude (|x| + mean|x|)/σ."""
+    """How to reduce over what shares statistics, how many numbers do, 1/σ, x̂ and the magnitude (|x| + mean|x|)/σ."""
     x = inputs["x"].astype(np.float64)
-    axes = -1 if case.op == "layer_norm" else tuple(range(x.ndim - 1))
+    axes: Any = {"layer_norm": -1, "group_norm": (1, 3)}.get(case.op, tuple(range(x.ndim - 1)))
+    groups = case.kwargs.get("groups", 1)
+    shape = (len(x), -1, groups, x.shape[-1] // groups) if case.op == "group_norm" else x.shape
+
+    def over(reduce: Any, v: Any) -> Any:
+        v = np.broadcast_to(v, x.shape).reshape(shape)
+        return np.broadcast_to(reduce(v, axis=axes, keepdims=True), v.shape).reshape(x.shape)
+
     epsilon = case.kwargs.get("epsilon", 1e-3)
     if x.size == 0:
-        return axes, 1, 1.0, x, x
+        return over, 1, 1.0, x, x
     if case.op == "batch_norm" and not case.kwargs.get("training"):
         mean, var = inputs["mean"].astype(np.float64), inputs["var"].astype(np.float64)
         scale = 1 / np.sqrt(var + epsilon)
-        return axes, 1, scale, (x - mean) * scale, (np.abs(x) + np.abs(mean)) * scale
-    mean, var = x.mean(axis=axes, keepdims=True), x.var(axis=axes, keepdims=True)
-    scale = 1 / np.sqrt(var + epsilon)
-    magnitude = (np.abs(x) + np.abs(x).mean(axis=axes, keepdims=True)) * scale
-    return axes, x.size // mean.size, scale, (x - mean) * scale, magnitude
+        return over, 1, scale, (x - mean) * scale, (np.abs(x) + np.abs(mean)) * scale
+    mean, scale = over(np.mean, x), 1 / np.sqrt(over(np.var, x) + epsilon)
+    n = int(over(np.sum, 1.0).flat[0])
+    return over, n, scale, (x - mean) * scale, (np.abs(x) + over(np.mean, np.abs(x))) * scale
 
 
 def _norm_forward(case: Case, inputs: Inputs, u: float) -> tuple[Any, ...]:
     _, n, _, x_hat, magnitude = _norm_parts(case, inputs)
     gamma, beta = np.abs(inputs["gamma"]), np.abs(inputs["beta"])
     bound = (n + _LIBM) * u * (gamma * magnitude * (1 + np.abs(x_hat)) + beta)
-    if case.op == "layer_norm" or not case.kwargs.get("training"):
+    if not case.kwargs.get("training"):
         return (bound,)
     x = np.abs(inputs["x"].astype(np.float64))
     largest = x.max(axis=tuple(range(x.ndim - 1)), initial=0.0)
@@ -271,15 +349,15 @@ def _norm_forward(case: Case, inputs: Inputs, u: float) -> tuple[Any, ...]:
 
 
 def _norm_backward(case: Case, dy: np.ndarray, inputs: Inputs, u: float) -> tuple[Any, ...]:
-    axes, n, scale, x_hat, magnitude = _norm_parts(case, inputs)
+    over, n, scale, x_hat, magnitude = _norm_parts(case, inputs)
     rows = tuple(range(dy.ndim - 1))
     count = math.prod(dy.shape[:-1])
     inside = 1 + magnitude * (1 + np.abs(x_hat))  # how much a rounded x̂ may be off, in units of (n + 8) u
     dx_hat = dy * np.abs(inputs["gamma"])
     total = dx_hat
-    if dy.size and (case.op == "layer_norm" or case.kwargs.get("training")):
-        along = (dx_hat * inside).mean(axis=axes, keepdims=True)
-        along_x_hat = (dx_hat * inside).mean(axis=axes, keepdims=True) * np.abs(x_hat).max(axis=axes, keepdims=True)
+    if dy.size and (case.op != "batch_norm" or case.kwargs.get("training")):
+        along = over(np.mean, dx_hat * inside)
+        along_x_hat = along * over(np.max, np.abs(x_hat))
         total = dx_hat + along + inside * along_x_hat
     dx = (n + _LIBM) * u * scale * total * inside
     dgamma = (n + count + _LIBM) * u * (dy * inside).sum(axis=rows)

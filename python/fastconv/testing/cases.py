@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from . import conv_cases, other_cases, pool_cases, sequence_cases
+from . import conv_cases, image_cases, other_cases, pool_cases, sequence_cases, volume_cases
 from .case import Case
 from .random_cases import random_cases, square_cases
 
 __all__ = ["Case", "case_id", "cases", "ops", "random_cases", "square_cases"]
 
-_ALL = (*conv_cases.CASES, *pool_cases.CASES, *other_cases.CASES, *sequence_cases.CASES)
+_ALL = (
+    *conv_cases.CASES,
+    *pool_cases.CASES,
+    *image_cases.CASES,
+    *other_cases.CASES,
+    *sequence_cases.CASES,
+    *volume_cases.CASES,
+)
 
 
 def cases(op: str | None = None, tag: str | None = None) -> list[Case]:

@@ -29,10 +29,14 @@ __all__ = [
 EXACT_OPS = (
     "conv2d",
     "conv2d_transpose",
+    "conv3d",
     "dense",
     "max_pool2d",
     "min_pool2d",
     "sum_pool2d",
+    "max_pool3d",
+    "min_pool3d",
+    "sum_pool3d",
     "global_max_pool2d",
     "relu",
     "relu6",
@@ -42,6 +46,11 @@ EXACT_OPS = (
     "add",
     "subtract",
     "multiply",
+    "maximum",
+    "minimum",
+    "transpose",
+    "unfold_depth",
+    "fold_depth",
     "concatenate",
     "pad",
     "cast",
@@ -49,6 +58,8 @@ EXACT_OPS = (
     "crop",
     "flatten",
     "reshape",
+    "resize2d",
+    "upsample",
 )
 _EXACT_ACTIVATIONS = (None, "linear", "relu", "relu6", "threshold")
 _LARGEST = 4  # |inputs| of the exact mode: a million products of at most 16 stay below 2^24
@@ -58,6 +69,8 @@ Inputs = dict[str, Any]
 
 def is_exact(case: Case) -> bool:
     """Whether integer inputs give integer results through sums that float32 holds exactly."""
+    if case.op in ("resize2d", "upsample") and case.kwargs.get("interpolation", "nearest") != "nearest":
+        return False
     return case.op in EXACT_OPS and case.kwargs.get("activation") in _EXACT_ACTIVATIONS
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.utils import numeric_gradient
+
 __all__ = ["gradcheck", "numeric_gradients"]
 
 
@@ -54,19 +56,12 @@ def numeric_gradients(
     eps: float = 1e-6,
 ) -> dict[int, np.ndarray]:
     """``(f(x + eps) − f(x − eps)) / (2 eps)`` summed against dy, for every element of every wanted array."""
+
+    def total(i: int) -> Callable[[np.ndarray], Any]:
+        return lambda x: np.sum(dy * _first(f(*arrays[:i], x, *arrays[i + 1 :])))
+
     arrays = [np.array(x) for x in arrays]
-    gradients = {}
-    for i in (i for i, want in enumerate(wanted) if want):
-        x, gradient = arrays[i], np.zeros(arrays[i].shape)
-        for at in np.ndindex(x.shape):
-            kept, sides = x[at], []
-            for step in (eps, -eps):
-                x[at] = kept + step
-                sides.append(np.sum(dy * _first(f(*arrays))))
-            x[at] = kept
-            gradient[at] = (sides[0] - sides[1]) / (2 * eps)
-        gradients[i] = gradient
-    return gradients
+    return {i: numeric_gradient(total(i), arrays[i], eps) for i, want in enumerate(wanted) if want}
 
 
 def _first(result: Any) -> np.ndarray:

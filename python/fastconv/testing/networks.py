@@ -24,6 +24,18 @@ ACTIVATIONS = (
     "sigmoid",
     "tanh",
     "softplus",
+    "celu",
+    "exponential",
+    "hard_shrink",
+    "hard_tanh",
+    "log_sigmoid",
+    "mish",
+    "soft_shrink",
+    "softsign",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "squareplus",
+    "tanh_shrink",
     "softmax",
     "log_softmax",
 )
@@ -63,8 +75,33 @@ def _augmented() -> Any:
             layers.RandomFlip(),
             layers.RandomCrop(6, 6, padding=1, fill_mode="mirror"),
             layers.RandomTranslation(0.2, (-0.1, 0.4)),
+            layers.RandomRotation(0.1),
+            layers.RandomContrast(0.2, value_range=(-1, 1)),
             layers.Flatten(),
             layers.Dense(3, activation="softmax"),
+        ]
+    )
+
+
+def _resized() -> Any:
+    """Sizes and noise, each between weights."""
+    return models.Sequential(
+        [
+            layers.Input((7, 6, 2)),
+            layers.Normalization(mean=0.1, variance=0.5),
+            layers.Conv2D(4, 3, activation="selu"),
+            layers.AlphaDropout(0.2),
+            layers.UpSampling2D((2, 3)),
+            layers.SpatialDropout2D(0.3),
+            layers.Conv2D(3, 3),
+            layers.Resizing(5, 9, crop_to_aspect_ratio=True),
+            layers.GaussianDropout(0.2),
+            layers.UpSampling2D(2, interpolation="bilinear"),
+            layers.GaussianNoise(0.1),
+            layers.CenterCrop(6, 7),
+            layers.Conv2D(2, 3, strides=2),
+            layers.Flatten(),
+            layers.Dense(3),
         ]
     )
 
@@ -162,6 +199,25 @@ def _activations() -> Any:
     return models.Model(x, layers.Dense(2)(layers.Concatenate()(parts)))
 
 
+def _volumes() -> Any:
+    x = layers.Input((4, 4, 5, 2))
+    y = layers.Conv3D(4, (2, 3, 3), padding="same", activation="relu")(layers.ZeroPadding3D((0, 1, 0))(x))
+    y = layers.SpatialDropout3D(0.25)(layers.MaxPooling3D((2, 1, 2))(y))
+    up = layers.UpSampling3D((2, 1, 1))(layers.Conv3DTranspose(3, 2, strides=2)(layers.Cropping3D((0, 1, 0))(y)))
+    pooled = [layers.GlobalMaxPooling3D()(up), layers.GlobalAveragePooling3D()(layers.AveragePooling3D(2)(up))]
+    return models.Model(x, layers.Dense(2)(layers.Maximum()(pooled)))
+
+
+def _joins() -> Any:
+    x = layers.Input((8, 3))
+    a = layers.SeparableConv1D(4, 3, padding="same")(x)
+    b = layers.Permute((2, 1))(layers.Conv1DTranspose(8, 1)(layers.DepthwiseConv1D(5)(x)))
+    a = layers.Flatten()(layers.GroupNormalization(2)(a))
+    b = layers.Flatten()(layers.Identity()(b))
+    joined = [layers.Average()([a, b]), layers.Minimum()([a, b]), layers.Dot(1)([a, b])]
+    return models.Model(x, layers.Dense(3, activation="softmax")(layers.Concatenate()(joined)))
+
+
 NETWORKS: dict[str, Callable[[], Any]] = {
     "mlp": _mlp,
     "cnn": _cnn,
@@ -169,10 +225,13 @@ NETWORKS: dict[str, Callable[[], Any]] = {
     "depthwise": _depthwise,
     "sequence": _sequence,
     "separable": _separable,
+    "resized": _resized,
     "upsampling": _upsampling,
     "branches": _branches,
     "residual": _residual,
     "activations": _activations,
+    "volumes": _volumes,
+    "joins": _joins,
 }
 
 

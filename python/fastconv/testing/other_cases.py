@@ -45,7 +45,18 @@ _ELEMENTWISE: dict[str, list[dict[str, Any]]] = {
     "tanh": [{}],
     "softplus": [{}],
     "threshold": [{}, {"value": 0.25}],
+    "clip": [{"low": -1.0, "high": 1.0}, {"low": 0.5, "high": 1.25}],
+    "exponential": [{}],
+    "mish": [{}],
+    "softsign": [{}],
+    "squareplus": [{}, {"b": 0.5}],
+    "shrink": [{}, {"threshold": 0.75, "bias": 0.75}],
+    "sparse_plus": [{}],
 }
+
+
+_RARE = ("clip", "exponential", "mish", "softsign", "squareplus", "shrink", "sparse_plus")
+_FEW = ("n1", "n7", "n17", "n33", "matrix", "image", "scalar", "empty_batch")
 
 
 def _activations() -> list[Case]:
@@ -56,7 +67,12 @@ def _activations() -> list[Case]:
         ("scalar", (), _HAZARD),
         ("empty_batch", (0, 4), _HAZARD),
     ]
-    cases = [Case(op, n, {"x": x}, kw[0], tag) for op, kw in _ELEMENTWISE.items() for n, x, tag in shapes]
+    cases = [
+        Case(op, n, {"x": x}, kw[0], tag)
+        for op, kw in _ELEMENTWISE.items()
+        for n, x, tag in shapes
+        if op not in _RARE or n in _FEW
+    ]
     for op, keywords in _ELEMENTWISE.items():
         for kw in keywords[1:]:
             name = ".".join(f"{k}={v}" for k, v in kw.items())
@@ -115,6 +131,25 @@ def _dropout() -> list[Case]:
     return cases
 
 
+def _noise() -> list[Case]:
+    shapes = [
+        *((f"n{n}", (n,), _TAIL) for n in (1, 3, 4, 7, 16, 33)),
+        ("matrix", (6, 37), _TYPICAL),
+        ("image", (2, 5, 6, 3), _TYPICAL),
+        ("empty_batch", (0, 3), _HAZARD),
+    ]
+    cases = []
+    for name, x, tag in shapes:
+        for multiply in (False, True):
+            kwargs = {"stddev": 0.3, "seed": 7, "multiply": multiply}
+            cases.append(Case("gaussian_noise", f"{name}.{'times' if multiply else 'plus'}", {"x": x}, kwargs, tag))
+    cases.append(Case("gaussian_noise", "big_seed", {"x": (5, 9)}, {"stddev": 2.0, "seed": 2**64 - 1}, _HAZARD))
+    return cases
+
+
+_BINARY = ("add", "subtract", "multiply", "maximum", "minimum")
+
+
 def _arithmetic() -> list[Case]:
     pairs = [
         ("same", (4, 5), (4, 5)),
@@ -128,7 +163,7 @@ def _arithmetic() -> list[Case]:
         ("n33", (33,), (1,)),
         ("empty_batch", (0, 3), (3,)),
     ]
-    return [Case(op, n, {"a": a, "b": b}, {}, _TYPICAL) for op in ("add", "subtract", "multiply") for n, a, b in pairs]
+    return [Case(op, n, {"a": a, "b": b}, {}, _TYPICAL) for op in _BINARY for n, a, b in pairs]
 
 
 def _moves() -> list[Case]:
@@ -224,4 +259,14 @@ def _penalties() -> list[Case]:
     return [*cases, Case("penalty", "nothing", {"x": (5,)}, {}, _HAZARD)]
 
 
-CASES = [*_dense(), *_activations(), *_norms(), *_dropout(), *_arithmetic(), *_moves(), *_losses(), *_penalties()]
+CASES = [
+    *_dense(),
+    *_activations(),
+    *_norms(),
+    *_dropout(),
+    *_noise(),
+    *_arithmetic(),
+    *_moves(),
+    *_losses(),
+    *_penalties(),
+]

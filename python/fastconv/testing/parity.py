@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.testing import parity_graphs as graphs
+from fastconv.testing import parity_volumes
 from fastconv.testing.parity_graphs import IMAGE
 
 __all__ = ["OPTIMIZERS", "PARITY", "Network", "difference", "pair"]
@@ -57,17 +58,20 @@ class Network:
     Attributes:
         build: ``build(k)`` gives a model of library ``k``.
         loss: one name, or one per output.
+        ids: whether the inputs are whole numbers from 0 to 3.
         dropout: whether training draws random numbers (masks, flips), so that no two libraries take the same steps.
     """
 
     build: Callable[[Any], Any]
     loss: Any
     dropout: bool = False
+    ids: bool = False
 
     def data(self, model: Any, seed: int = 0) -> tuple[Any, Any]:
         """A batch of inputs and targets; ``model`` is fastconv's."""
         rng = np.random.default_rng(seed)
-        x = [rng.normal(size=(BATCH, *t.shape[1:])).astype(np.float32) for t in model.inputs]
+        shapes = [(BATCH, *t.shape[1:]) for t in model.inputs]
+        x = [(rng.integers(4, size=s) if self.ids else rng.normal(size=s)).astype(np.float32) for s in shapes]
         losses = self.loss if isinstance(self.loss, list) else [self.loss] * len(model.outputs)
         y = [_targets(rng, loss, t.shape[1:]) for loss, t in zip(losses, model.outputs, strict=True)]
         return (x if len(x) > 1 else x[0]), (y if len(y) > 1 else y[0])
@@ -242,6 +246,29 @@ PARITY = {
         "mean_squared_error",
     ),
     "sequences": Network(graphs.sequences, "categorical_crossentropy"),
+    "simple recurrent network": Network(
+        graphs.sequential(
+            (8, 5),
+            lambda la: la.SimpleRNN(
+                7, return_sequences=True, activation="relu", recurrent_initializer="glorot_uniform"
+            ),
+            lambda la: la.SimpleRNN(6, go_backwards=True),
+            lambda la: la.Dense(3, activation="softmax"),
+        ),
+        "sparse_categorical_crossentropy",
+    ),
+    "lstm, gru": Network(
+        graphs.sequential(
+            (6, 5),
+            lambda la: la.LSTM(8, return_sequences=True, go_backwards=True),
+            lambda la: la.GRU(7, return_sequences=True, recurrent_activation="hard_sigmoid"),
+            lambda la: la.GRU(6, reset_after=False),
+            lambda la: la.Dense(3, activation="softmax"),
+        ),
+        "categorical_crossentropy",
+    ),
+    "words": Network(graphs.words, "sparse_categorical_crossentropy", ids=True),
+    "encoder and decoder": Network(graphs.encoder_and_decoder, "mean_squared_error"),
     "inverted residuals": Network(graphs.inverted_residual, "sparse_categorical_crossentropy"),
     "residuals": Network(graphs.residual, "categorical_crossentropy"),
     "residuals, activated before": Network(graphs.preactivated, "mean_squared_error"),
@@ -259,6 +286,46 @@ PARITY = {
         ),
         "binary_crossentropy",
     ),
+    "upsampling autoencoder": Network(graphs.upsampling, "binary_crossentropy"),
+    "unet with upsampling": Network(graphs.upsampling_unet, "categorical_crossentropy"),
+    "upsampling of sequences": Network(
+        graphs.sequential(
+            (5, 3),
+            lambda la: la.Conv1D(4, 3, padding="same", activation="relu"),
+            lambda la: la.UpSampling1D(3),
+            lambda la: la.Conv1D(2, 3, activation="tanh"),
+            lambda la: la.Flatten(),
+            lambda la: la.Dense(2),
+        ),
+        "mean_squared_error",
+    ),
+    "resized images": Network(graphs.resized, "mean_squared_error"),
+    "normalized data": Network(
+        graphs.sequential(
+            (6, 6, 3),
+            lambda la: la.Normalization(mean=[0.5, -0.2, 0.1], variance=[1.0, 0.04, 9.0]),
+            lambda la: la.Conv2D(3, 3, activation="relu"),
+            lambda la: la.Normalization(axis=None, mean=0.1, variance=0.5, invert=True),
+            lambda la: la.Flatten(),
+            lambda la: la.Dense(3),
+        ),
+        "mean_squared_error",
+    ),
+    "noise": Network(graphs.noisy, "mean_squared_error", dropout=True),
+    "random geometry and colours": Network(
+        graphs.sequential(
+            (8, 8, 3),
+            lambda la: la.RandomRotation(0.1, fill_mode="nearest", seed=3),
+            lambda la: la.RandomZoom((-0.2, 0.1), 0.1, interpolation="nearest"),
+            lambda la: la.RandomShear(0.1, 0.2),
+            lambda la: la.RandomContrast(0.2, value_range=(0, 1)),
+            lambda la: la.RandomBrightness((-0.1, 0.2), value_range=(0, 1)),
+            lambda la: la.Conv2D(4, 3, activation="relu"),
+            lambda la: la.GlobalAveragePooling2D(),
+        ),
+        "mean_squared_error",
+        dropout=True,
+    ),
     "siamese towers": Network(graphs.siamese, "binary_crossentropy"),
     "a layer at two depths": Network(graphs.shared_layers, "mean_squared_error"),
     "two inputs": Network(graphs.two_inputs, "huber"),
@@ -266,6 +333,14 @@ PARITY = {
     "models in models": Network(graphs.nested, "mean_squared_error"),
     "fine-tuning": Network(graphs.fine_tuned, "sparse_categorical_crossentropy"),
     "mixer with layer normalization": Network(graphs.mixer, "categorical_crossentropy"),
+    "volumes": Network(parity_volumes.volumes, "categorical_crossentropy"),
+    "transposed volumes": Network(parity_volumes.transposed_volumes, "mean_squared_error"),
+    "sequences, separable and transposed": Network(parity_volumes.more_sequences, "mean_squared_error"),
+    "group normalization": Network(parity_volumes.group_norms, "categorical_crossentropy"),
+    "dropped channels of volumes": Network(parity_volumes.dropped_channels, "mean_squared_error", dropout=True),
+    "joining": Network(parity_volumes.merging, "mean_squared_error"),
+    "more activations": Network(parity_volumes.activations_by_name, "mean_squared_error"),
+    "more layers of activations": Network(parity_volumes.more_activation_layers, "mean_squared_error"),
     "regularized": Network(graphs.regularized, "mean_squared_error"),
     "constrained": Network(graphs.constrained, "mean_squared_error"),
 }

@@ -106,6 +106,75 @@ def unet(k: Any) -> Any:
     return k.Model(x, la.Conv2D(2, 1, activation="softmax")(la.Concatenate()([a, up])))
 
 
+def words(k: Any) -> Any:
+    la = k.layers
+    x = la.Input((7,))
+    y = la.Bidirectional(la.LSTM(5, return_sequences=True))(la.Embedding(4, 6)(x))
+    y = la.TimeDistributed(la.Dense(4, activation="tanh"))(y)
+    y = la.Bidirectional(la.GRU(3), merge_mode="ave")(y)
+    return k.Model(x, la.Dense(3, activation="softmax")(y))
+
+
+def encoder_and_decoder(k: Any) -> Any:
+    la = k.layers
+    x = la.Input((6, 4))
+    code, h, c = la.LSTM(5, return_state=True)(x)
+    y = la.LSTM(5, return_sequences=True)(la.RepeatVector(3)(code), initial_state=[h, c])
+    return k.Model(x, la.TimeDistributed(la.Dense(2))(y))
+
+
+def upsampling(k: Any) -> Any:
+    la = k.layers
+    return k.Sequential(
+        [
+            la.Input((8, 8, 1)),
+            la.Conv2D(4, 3, strides=2, padding="same", activation="relu"),
+            la.Conv2D(3, 3, strides=2, padding="same", activation="relu"),
+            la.UpSampling2D(),
+            la.Conv2D(4, 3, padding="same", activation="relu"),
+            la.UpSampling2D((2, 2), interpolation="bilinear"),
+            la.Conv2D(1, 3, padding="same", activation="sigmoid"),
+        ]
+    )
+
+
+def upsampling_unet(k: Any) -> Any:
+    la = k.layers
+    x = la.Input((6, 12, 3))
+    a = la.Conv2D(4, 3, padding="same", activation="relu")(x)
+    b = la.Conv2D(8, 3, padding="same", activation="relu")(la.MaxPooling2D((2, 3))(a))
+    up = la.UpSampling2D((2, 3), interpolation="bilinear")(b)
+    return k.Model(x, la.Conv2D(2, 1, activation="softmax")(la.Concatenate()([a, up])))
+
+
+def resized(k: Any) -> Any:
+    """Each kind of resizing of one image, which a convolution has made."""
+    la = k.layers
+    x = la.Input((9, 12, 3))
+    y = la.Conv2D(3, 3, padding="same", activation="tanh")(x)
+    branches = [
+        la.Resizing(6, 7)(y),
+        la.Resizing(6, 7, antialias=True)(y),
+        la.Resizing(6, 7, interpolation="nearest")(y),
+        la.Resizing(6, 7, crop_to_aspect_ratio=True)(y),
+        la.Resizing(6, 7, pad_to_aspect_ratio=True, fill_value=0.5)(y),
+        la.Resizing(6, 7, interpolation="bicubic", antialias=True)(y),
+        la.CenterCrop(6, 7)(y),
+        la.CenterCrop(6, 7)(la.CenterCrop(5, 13)(y)),
+    ]
+    return k.Model(x, la.Dense(2)(la.Flatten()(la.Concatenate()(branches))))
+
+
+def noisy(k: Any) -> Any:
+    la = k.layers
+    x = la.Input((6, 6, 3))
+    y = la.Conv2D(4, 3, activation="selu")(la.GaussianNoise(0.1, seed=1)(x))
+    y = la.AlphaDropout(0.1)(la.SpatialDropout2D(0.2)(y))
+    y = la.SpatialDropout1D(0.2)(la.Reshape((16, 4))(y))
+    y = la.Dropout(0.2, noise_shape=(None, 1, None))(la.GaussianDropout(0.1)(y))
+    return k.Model(x, la.Dense(2)(la.Flatten()(y)))
+
+
 def siamese(k: Any) -> Any:
     la = k.layers
     tower = k.Sequential([la.Input(IMAGE), la.Conv2D(4, 3, activation="relu"), la.Flatten(), la.Dense(6)], name="tower")

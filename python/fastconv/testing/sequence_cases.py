@@ -23,28 +23,22 @@ def _shapes(
 def _recurrent(op: str) -> list[Case]:
     sizes = [
         ("typical", (3, 4, 5, 6), _TYPICAL),
-        ("small", (2, 3, 2, 2), _TYPICAL),
         ("one_step", (3, 1, 4, 5), _HAZARD),
-        ("one_unit", (2, 3, 3, 1), _HAZARD),
-        ("one_feature", (2, 3, 1, 3), _HAZARD),
+        ("one_unit", (2, 3, 1, 1), _HAZARD),
         ("empty_batch", (0, 3, 2, 4), _HAZARD),
-        *((f"n{n}", (n, 3, 3, 7), _TAIL) for n in (1, 7, 13)),
-        *((f"u{u}", (5, 2, 3, u), _TAIL) for u in (8, 9, 17, 33, 70)),
+        ("n7_u9", (7, 2, 3, 9), _TAIL),
+        ("n13_u17", (13, 2, 3, 17), _TAIL),
+        ("u70", (2, 2, 3, 70), _TAIL),
     ]
     cases = [Case(op, name, _shapes(op, *size), {}, tag) for name, size, tag in sizes]
     states = 2 if op == "lstm" else 1
     settings: list[dict[str, Any]] = [
-        {"return_sequences": True},
-        {"return_state": True},
         {"return_sequences": True, "return_state": True, "go_backwards": True},
         {"return_sequences": True, "return_state": True, "go_backwards": True, "aligned": True},
-        {"go_backwards": True},
-        {"go_backwards": True, "aligned": True},
+        {"return_state": True, "go_backwards": True, "aligned": True},
         {"activation": None},
-        {"activation": "hard_sigmoid"},
+        {"activation": "hard_sigmoid"} if op == "simple_rnn" else {"recurrent_activation": "hard_sigmoid"},
     ]
-    if op != "simple_rnn":
-        settings.append({"recurrent_activation": "hard_sigmoid", "activation": "softplus"})
     for keywords in settings:
         name = ".".join(f"{key}={value}" for key, value in keywords.items())
         cases.append(Case(op, name, _shapes(op, 2, 3, 2, 3, states), keywords, _TYPICAL))
@@ -55,7 +49,7 @@ def _recurrent(op: str) -> list[Case]:
 def _reset_before() -> list[Case]:
     """The other form of gru."""
     keywords = {"reset_after": False}
-    sizes = [(2, 3, 2, 3), (3, 4, 5, 6), (0, 2, 3, 4), (13, 2, 3, 17), (5, 2, 1, 33)]
+    sizes = [(2, 3, 2, 3), (0, 2, 3, 4), (13, 2, 3, 17)]
     cases = [
         Case("gru", "before." + "x".join(map(str, s)), _shapes("gru", *s, states=1, after=False), keywords, _TYPICAL)
         for s in sizes

@@ -1,4 +1,4 @@
-"""Helpers around training: labels, splits, scaling, channels, pictures as text, differences, seeds."""
+"""Helpers around training: labels, splits, scaling, channels, differences, predictions in words, seeds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from .plot_model import plot_model
 from .predictions import decode_predictions, prediction_text
 from .seeds import set_random_seed
 from .split import train_val_test_split
-from .text_picture import image_text
 
 _OF_DATASETS = ("image_dataset_from_directory", "load_img")  # where Keras has them
 
@@ -20,7 +19,6 @@ __all__ = [
     "add_channel",
     "decode_predictions",
     "image_dataset_from_directory",
-    "image_text",
     "load_img",
     "merge_channels",
     "normalize",

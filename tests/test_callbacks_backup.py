@@ -103,6 +103,29 @@ def test_a_rate_that_a_callback_has_set_comes_back(tmp_path):
     assert again.optimizer.learning_rate == 0.01 / 4 and again.optimizer.iterations == 8
 
 
+@pytest.mark.parametrize("epoch", [1, 3])
+@pytest.mark.parametrize("on_epoch", [None, False, True])
+def test_averages_survive_a_kill_between_epochs(epoch, on_epoch, tmp_path):
+    """Also one after the last step, and with the averages in the model while the backup is written."""
+
+    def kill(at, logs):
+        if at == epoch:
+            raise Killed
+
+    def swapping():
+        return [] if on_epoch is None else [callbacks.SwapEMAWeights(on_epoch)]
+
+    whole, interrupted, resumed = (make(OPTIMIZERS["averages"]()) for _ in range(3))
+    random.seed(8)
+    fit(whole, *swapping())
+    random.seed(8)
+    with pytest.raises(Killed):
+        fit(interrupted, *swapping(), callbacks.BackupAndRestore(tmp_path), callbacks.LambdaCallback(on_epoch_end=kill))
+    random.seed(9)
+    fit(resumed, *swapping(), callbacks.BackupAndRestore(tmp_path))
+    same(whole, resumed)
+
+
 def test_it_deletes_only_what_it_has_written(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     fit(make(), callbacks.BackupAndRestore(tmp_path, double_checkpoint=True), epochs=2)

@@ -36,8 +36,8 @@ class OptimizerState:
         self.optimizer = optimizer
         self.slots: dict[Variable, dict[str, Variable]] = {}
         self.averaged: dict[Variable, str] = {}
+        self.swapped = False  # whether the averages are in the model, and the weights in their slots
         self._copies: list[tuple[Variable, str]] = []  # further slots that begin as weights
-        self._swapped = False  # whether the averages are in the model, and the weights in their slots
         self.unscaling = np.ones(1, np.float64)
         self._scales: dict[str, Variable] = {}  # by dtype
         self._paths = paths
@@ -266,7 +266,7 @@ class OptimizerState:
 
     def swap_averages(self) -> None:
         """Exchanges the weights and their averages, where there are any."""
-        self._swapped = not self._swapped
+        self.swapped = not self.swapped
         for variable, name in self.averaged.items():
             slot = self.slot(variable, name)
             kept = variable.numpy()
@@ -275,7 +275,7 @@ class OptimizerState:
 
     def finish(self) -> None:
         """The weights become their averages, where there are any."""
-        if self._swapped:
+        if self.swapped:
             self.swap_averages()
         for variable, name in self.averaged.items():
             variable.array[...] = self.slot(variable, name).array

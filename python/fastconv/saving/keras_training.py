@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -114,6 +115,11 @@ def _metric(entry: Any) -> Any:
         metrics.get(entry)  # an unknown name is an error
         return entry
     kind, arguments = _arguments(entry, "keras.metrics")
+    known = getattr(metrics, kind, None)
+    parameters = inspect.signature(known).parameters if inspect.isclass(known) else {}
+    for key, value in entry["config"].items():
+        if value is None and key in parameters and parameters[key].default is not None:
+            arguments[key] = None  # says something
     return metrics.get({"class_name": kind, "config": arguments})
 
 

@@ -218,6 +218,17 @@ def _joins() -> Any:
     return models.Model(x, layers.Dense(3, activation="softmax")(layers.Concatenate()(joined)))
 
 
+def _recurrent() -> Any:
+    """Numbers from -1 to 1 become ids from 0 to 8."""
+    x = layers.Input((5,))
+    y = layers.Embedding(9, 4)(layers.Rescaling(4.49, offset=4.5)(x))
+    y = layers.LSTM(3, return_sequences=True)(y)
+    y = layers.TimeDistributed(layers.Dense(4, activation="tanh"))(y)
+    y = layers.GRU(3, return_sequences=True, go_backwards=True)(y)
+    y = layers.RepeatVector(2)(layers.Bidirectional(layers.SimpleRNN(2))(y))
+    return models.Model(x, layers.Dense(3, activation="softmax")(layers.GRU(3, reset_after=False)(y)))
+
+
 NETWORKS: dict[str, Callable[[], Any]] = {
     "mlp": _mlp,
     "cnn": _cnn,
@@ -232,6 +243,7 @@ NETWORKS: dict[str, Callable[[], Any]] = {
     "activations": _activations,
     "volumes": _volumes,
     "joins": _joins,
+    "recurrent": _recurrent,
 }
 
 

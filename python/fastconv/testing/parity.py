@@ -82,11 +82,11 @@ def _targets(rng: np.random.Generator, loss: str, shape: Any) -> np.ndarray:
     size = (BATCH, *shape)
     if loss == "sparse_categorical_crossentropy":
         return rng.integers(shape[-1], size=size[:-1])
-    if loss == "categorical_crossentropy":
+    if loss in ("categorical_crossentropy", "categorical_hinge"):
         return np.eye(shape[-1], dtype=np.float32)[rng.integers(shape[-1], size=size[:-1])]
     if loss == "kl_divergence":
         return rng.dirichlet(np.ones(shape[-1]), size[:-1]).astype(np.float32)
-    if loss in ("binary_crossentropy", "hinge"):
+    if loss in ("binary_crossentropy", "binary_focal_crossentropy", "hinge", "squared_hinge"):
         return rng.integers(2, size=size).astype(np.float32)
     return rng.normal(size=size).astype(np.float32)
 
@@ -343,4 +343,9 @@ PARITY = {
     "more layers of activations": Network(parity_volumes.more_activation_layers, "mean_squared_error"),
     "regularized": Network(graphs.regularized, "mean_squared_error"),
     "constrained": Network(graphs.constrained, "mean_squared_error"),
+    "margins": Network(graphs.dense_of(["relu"], "tanh"), "squared_hinge"),
+    "margins of classes": Network(graphs.dense_of(["tanh"]), "categorical_hinge"),
+    "smooth absolute error": Network(graphs.dense_of(["relu"]), "log_cosh"),
+    "directions": Network(graphs.dense_of(["tanh"]), "cosine_similarity"),
+    "focus on what is wrong": Network(graphs.dense_of(["tanh"], "sigmoid"), "binary_focal_crossentropy"),
 }

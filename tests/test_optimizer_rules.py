@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from fastconv import _cpu, optimizers
+from fastconv import _cpu, layers, models, optimizers
 from fastconv import reference as ref
+from fastconv.saving import keras_training
+from fastconv.saving.malformed import Malformed
 
 RULES = {
     "adadelta": (optimizers.Adadelta, {"learning_rate": 0.5, "rho": 0.9, "epsilon": 1e-4, "weight_decay": 0.02}),
@@ -146,3 +148,15 @@ def test_configs_come_back(name):
     again = optimizers.get(optimizers.serialize(optimizer))
     assert again.get_config() == optimizer.get_config() and again.slots() == optimizer.slots()
     assert again.hyper(9).tolist() == optimizer.hyper(9).tolist()
+
+
+def test_nadams_product_in_a_file_of_keras_must_follow_from_the_step():
+    model = models.Sequential([layers.Input((3,)), layers.Dense(2)])
+    model.compile("nadam", "mse")
+    for _ in range(3):
+        model.train_on_batch(np.ones((4, 3)), np.zeros((4, 2)))
+    state = keras_training.write_state(model)
+    assert state[-1] == pytest.approx(np.prod([0.9 * (1 - 0.5 * 0.96**t) for t in (1, 2, 3)]))
+    keras_training.read_state(model, state)
+    with pytest.raises(Malformed, match="follow from the step"):
+        keras_training.read_state(model, [*state[:-1], np.array(0.5, np.float32)])

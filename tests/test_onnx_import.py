@@ -233,7 +233,7 @@ def test_pads_that_are_left_to_the_reader(auto_pad):
 def test_every_node_that_no_layer_computes_is_listed():
     content = graph(
         [
-            ("Resize", ["x", "", "scales"], ["a"], {"mode": "nearest"}),
+            ("Resize", ["x", "", "scales"], ["a"], {"mode": "nearest", "nearest_mode": "ceil"}),
             ("Relu", ["a"], ["b"], {}),
             ("LRN", ["b"], ["c"], {"size": 3}),
             ("HardSigmoid", ["x"], ["d"], {}),

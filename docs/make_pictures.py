@@ -124,20 +124,13 @@ def guessing(path: str) -> None:
     picture.savefig(path)
 
 
-def cats_dogs(path: str) -> None:
-    """The layers with their shapes."""
-    import cats_dogs
-
-    cats_dogs.network().plot(path)
-
-
 def reading(path: str) -> None:
     """What the recurrent network thinks after each row of a digit."""
     import digits_rnn
 
     random.seed(0)
     (x, y), (x_test, y_test) = datasets.digits.load_data()
-    model = digits_rnn.network(layers.GRU(48, return_sequences=False))
+    model = digits_rnn.network(layers.GRU(48))
     model.compile(optimizers.Adam(0.01), "sparse_categorical_crossentropy")
     model.fit(x, y, batch_size=32, epochs=25, verbose=0)
     steps = layers.GRU(48, return_sequences=True)
@@ -185,7 +178,6 @@ DRAWN: dict[str, Callable[[str], None]] = {
     "iris.png": iris_regions,
     "mnist_mistakes.png": mnist_mistakes,
     "guessing.png": guessing,
-    "cats_dogs.svg": cats_dogs,
     "reading.png": reading,
     "colorize.png": colours,
 }

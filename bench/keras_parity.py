@@ -46,6 +46,8 @@ Where the two differ:
   fixed, and constraints take norms along neighbouring axes: one error lists all that a `.keras` file asks for. A regularizer
   is `L1`, `L2`, `L1L2` or a function, which no file can hold.
 - Where inputs of `Maximum` or `Minimum` are equal, the gradient goes to the first; Keras on PyTorch halves it.
+- `ScheduleFreeAdamW` follows its formula, as Keras does where arrays are immutable; Keras on PyTorch takes the new momentum for the
+  old one, since its variables change in place (with a copy the two are 2e-7 apart).
 - Keras 3.15 forgets `Huber`'s `delta` when it writes a file; fastconv's own `.keras` files keep it.
 - A `.keras` file holds no random state, so that training goes on with other masks and shuffles; a `.safetensors` file does.
 """

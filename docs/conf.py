@@ -18,5 +18,6 @@ html_title = "fastconv"
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 autosummary_generate = True
 autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_mock_imports = ["sklearn"]  # what the wrappers descend from
 autodoc_typehints = "signature"
 nitpicky = False

@@ -59,6 +59,9 @@ OPTIMIZERS = {
     "adam": lambda: optimizers.Adam(0.01),
     "schedule": lambda: optimizers.SGD(schedules.OneCycle(0.1, 16), momentum=0.9),
     "averages": lambda: optimizers.SGD(0.05, use_ema=True, ema_momentum=0.8),
+    "factors": lambda: optimizers.Adafactor(0.01),
+    "accumulated": lambda: optimizers.Adam(0.01, gradient_accumulation_steps=3),
+    "schedule-free": lambda: optimizers.ScheduleFreeAdamW(0.01),
     "parts": lambda: optimizers.MultiOptimizer(
         optimizers.OptimizerMap(optimizers.SGD(0.1), {".*/bias": optimizers.Adam(0.01)})
     ),
@@ -101,6 +104,29 @@ def test_a_rate_that_a_callback_has_set_comes_back(tmp_path):
         again, callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False), epochs=2
     )  # two were done: nothing is left
     assert again.optimizer.learning_rate == 0.01 / 4 and again.optimizer.iterations == 8
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+@pytest.mark.parametrize("on_epoch", [None, False, True])
+def test_averages_survive_a_kill_between_epochs(epoch, on_epoch, tmp_path):
+    """Also one after the last step, and with the averages in the model while the backup is written."""
+
+    def kill(at, logs):
+        if at == epoch:
+            raise Killed
+
+    def swapping():
+        return [] if on_epoch is None else [callbacks.SwapEMAWeights(on_epoch)]
+
+    whole, interrupted, resumed = (make(OPTIMIZERS["averages"]()) for _ in range(3))
+    random.seed(8)
+    fit(whole, *swapping())
+    random.seed(8)
+    with pytest.raises(Killed):
+        fit(interrupted, *swapping(), callbacks.BackupAndRestore(tmp_path), callbacks.LambdaCallback(on_epoch_end=kill))
+    random.seed(9)
+    fit(resumed, *swapping(), callbacks.BackupAndRestore(tmp_path))
+    same(whole, resumed)
 
 
 def test_it_deletes_only_what_it_has_written(tmp_path):

@@ -20,8 +20,8 @@ def test_003_28_epoch_batch_iterations():
     assert sizes[-1] == 104
 
 
-def test_003_29_overfitting():
-    """A large net on few noisy rows: the training loss falls far below the validation loss, and History shows the gap."""
+def test_003_29_overfitting(tmp_path):
+    """A large net on few noisy rows: the training loss falls far below the validation loss; History and its plot show the gap."""
     random.seed(0)
     model = compiled(layers.Input((8,)), layers.Dense(64, activation="relu"), layers.Dense(1), optimizer="adam")
     history = model.fit(
@@ -29,6 +29,11 @@ def test_003_29_overfitting():
     )
     assert history.history["loss"][-1] < 0.3 * history.history["val_loss"][-1]
     assert len(history.history["val_loss"]) == len(history.epoch) == 120
+    pytest.importorskip("matplotlib", reason="draws; pip install 'fastconv[plots]'")
+    from fastconv import plots
+
+    plots.learning_curve(history, tmp_path / "gap.svg")
+    assert "<svg" in (tmp_path / "gap.svg").read_text("utf-8")
 
 
 def test_003_30_dropout():

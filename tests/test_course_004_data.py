@@ -71,12 +71,19 @@ def test_004_7_parameters_and_hyperparameters(tmp_path):
     assert len(model.get_weights()) == 4
 
 
-@pytest.mark.parametrize(
-    "shape, layer", [((5,), layers.Dense(2)), ((5, 3), layers.Conv1D(2, 2)), ((5, 5, 3), layers.Conv2D(2, 2))]
-)
-def test_004_8_inputs_of_every_rank(shape, layer):
-    """Vectors, sequences and images are inputs."""
-    model = models.Sequential([layers.Input(shape), layer])
+RANKS = {
+    "vectors": ((5,), lambda: layers.Dense(2)),
+    "sequences": ((5, 3), lambda: layers.Conv1D(2, 2)),
+    "images": ((5, 5, 3), lambda: layers.Conv2D(2, 2)),
+    "volumes": ((5, 5, 5, 3), lambda: layers.Conv3D(2, 2)),
+}
+
+
+@pytest.mark.parametrize("kind", RANKS)
+def test_004_8_inputs_of_every_rank(kind):
+    """Inputs of rank 2 to 5: vectors, sequences, images, volumes."""
+    shape, layer = RANKS[kind]
+    model = models.Sequential([layers.Input(shape), layer()])
     assert model.predict(normal(4, *shape)).shape[0] == 4
 
 
@@ -124,7 +131,9 @@ def test_004_10_tables(tmp_path):
         ("1,2\n3,4\n", 5, "column's number"),
         ("a,b\n3,4\n", "c", "name a column"),
         ("\\xff", -1, "UTF-8"),
+        ('1,"' + "2" * 200_000, -1, "no table"),
     ],
+    ids=["empty", "short row", "text", "number of no column", "name of no column", "bytes", "open quote"],
 )
 def test_004_10_tables_that_are_none(tmp_path, text, target, message):
     """Errors name the line and the column."""

@@ -28,6 +28,25 @@ def cnn():
     ]
 
 
+def images():
+    """Random changes of images, other sizes, and noise: by the CPU's draws."""
+    return [
+        layers.RandomRotation(0.1),
+        layers.RandomZoom(0.2),
+        layers.RandomBrightness(0.1, value_range=(-3, 3)),
+        layers.Conv2D(4, 3, activation="selu"),
+        layers.AlphaDropout(0.2),
+        layers.UpSampling2D(),
+        layers.SpatialDropout2D(0.3),
+        layers.Resizing(5, 9),
+        layers.GaussianDropout(0.2),
+        layers.UpSampling2D((1, 2), interpolation="bilinear"),
+        layers.GaussianNoise(0.1),
+        layers.Flatten(),
+        layers.Dense(4),
+    ]
+
+
 def built(stack, optimizer="adam"):
     fastconv.utils.set_random_seed(5)
     model = Sequential([layers.Input((8, 8, 3)), *stack()])
@@ -42,8 +61,9 @@ def trained(device, stack, optimizer="adam", epochs=2):
     return model, history
 
 
-@pytest.mark.parametrize("stack", [mlp, cnn])
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize(
+    ("stack", "optimizer"), [(mlp, "sgd"), (mlp, "adam"), (cnn, "sgd"), (cnn, "adam"), (images, "sgd")]
+)
 def test_training_follows_the_cpu(on_gpu, stack, optimizer):
     expected, cpu_history = trained("cpu", stack, optimizer)
     actual, gpu_history = trained("cuda", stack, optimizer)

@@ -159,6 +159,7 @@ def _updates():
             yield _vector("sgd_update", n, hyper=_hyper(0.1, 0.9, nesterov, 0.01))
             yield _vector("torch_sgd_update", n, hyper=_hyper(0.1, 0.9, nesterov, 0.01))
         yield _vector("average_update", n, hyper=_hyper(0.9, n == 2048))
+        yield _vector("adam_update", n, hyper=_hyper(0.01, 0.9, 0.999, 1e-7, 0.01, 7), v_hat=None)
         yield _vector("adam_update", n, hyper=_hyper(0.01, 0.9, 0.999, 1e-7, 0.01, 7))
         yield _vector("adagrad_update", n, hyper=_hyper(0.1, 1e-7, 0.01))
         for momentum in (0.0, 0.5):
@@ -174,6 +175,7 @@ def _adaptive():
         yield _vector("adamax_update", n, hyper=_hyper(0.01, 0.9, 0.99, 1e-7, 0.01, 4))
         yield _vector("nadam_update", n, hyper=_hyper(0.01, 0.9, 0.999, 1e-7, 0.01, 4, 0.2))
         yield _vector("lion_update", n, hyper=_hyper(0.01, 0.9, 0.99, 0.01))
+        yield _vector("schedule_free_update", n, hyper=_hyper(0.01, 0.9, 0.999, 1e-7, 0.01, 4))
         yield _vector("ftrl_update", n, hyper=_hyper(0.05, 0.5, 0.01, 0.02, 0.03, 0.01))
         for gathers in (0, 1):
             yield _vector("gradient_accumulate", n, hyper=_hyper(3, gathers))
@@ -193,6 +195,10 @@ def _summing():
     """The same with sums in an order of their own."""
     for n in (3, 20003):
         yield _vector("lamb_update", n, hyper=_hyper(0.01, 0.9, 0.999, 1e-7, 0.01, 4))
+    for shape in ((7,), (5, 9), (3, 3, 20, 8), (2500, 4)):
+        hyper = _hyper(0.01, 0.4, 1e-30, 1e-3, 0.7, 0.01)
+        make = lambda d, s=shape: _cpu.FactoredSpec.make(d, s, s)  # noqa: E731
+        yield Problem("adafactor_update", make, {"hyper": hyper})
     for shape, axes in (((70, 9), [0]), ((9, 70), [1]), ((3, 3, 20, 8), [0, 1, 2]), ((5, 6, 7), [1]), ((2500, 4), [0])):
         yield Problem(
             "norm_constraint", lambda d, s=shape, a=axes: _cpu.NormConstraintSpec.make(d, s, a, 0.1, 1.5, 0.7)

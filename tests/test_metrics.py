@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fastconv import metrics
+from fastconv.saving import keras_training
 
 CLASSES = 6
 
@@ -150,6 +151,22 @@ def test_values_equal_kerass(name, arguments, data, weighted, generator):
         ours.update_state(y_true, y_pred, weight)
         theirs.update_state(y_true, y_pred, sample_weight=weight)
     np.testing.assert_allclose(ours.result(), np.asarray(theirs.result()), atol=2e-6, rtol=1e-5)
+
+
+CONFIGS = [case[:2] for case in KERAS_CASES if "label_weights" not in case[1]]  # Keras puts tensors into that config
+
+
+@pytest.mark.parametrize(("name", "arguments"), CONFIGS)
+def test_configs_are_kerass(name, arguments):
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    keras = pytest.importorskip("keras", reason="Keras is not a dependency; compared where it is installed")
+    keras.backend.clear_session()  # or names get numbers
+    ours, theirs = getattr(metrics, name)(**arguments), getattr(keras.metrics, name)(**arguments)
+    assert ours.name == theirs.name
+    again = getattr(keras.metrics, name).from_config(ours.get_config())
+    assert again.get_config() == theirs.get_config()
+    twin = keras_training._metric(keras.metrics.serialize(theirs))
+    assert {**twin.get_config(), "dtype": None} == {**ours.get_config(), "dtype": None}
 
 
 def test_counts_precision_recall_f1_by_brute_force(generator):
@@ -347,3 +364,69 @@ def test_a_failed_update_changes_nothing():
     with pytest.raises(ValueError):
         m.update_state([1, 0], [0.9, 0.8], [1, 2, 3])
     assert m.result() == 0.5
+
+
+def at_thresholds(truth, score, thresholds):
+    """(TP, FP, TN, FN) at each threshold, counted one by one."""
+    found = score[None] > thresholds[:, None]
+    return [(truth & found).sum(1), (~truth & found).sum(1), (~truth & ~found).sum(1), (truth & ~found).sum(1)]
+
+
+def test_the_rest_by_formula(generator):
+    """A second opinion that needs no other package; the real ones are asked in test_metrics_sklearn.py, and above."""
+    t, p = generator.uniform(0.3, 4, (40, 3)), generator.uniform(0.1, 5, (40, 3))
+    expected = {
+        "MeanAbsolutePercentageError": 100 * (abs(p - t) / t).mean(),
+        "MeanSquaredLogarithmicError": ((np.log(1 + p) - np.log(1 + t)) ** 2).mean(),
+        "LogCoshError": np.log(np.cosh(p - t)).mean(),
+        "Poisson": (p - t * np.log(p + 1e-7)).mean(),
+        "R2Score": np.mean(1 - ((p - t) ** 2).sum(0) / ((t - t.mean(0)) ** 2).sum(0)),
+        "CosineSimilarity": np.mean([a @ b / np.sqrt((a @ a) * (b @ b)) for a, b in zip(t, p, strict=True)]),
+        "PearsonCorrelation": np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(t, p, strict=True)]),
+        "ConcordanceCorrelation": np.mean(
+            [
+                2 * np.cov(a, b, bias=True)[0, 1] / (a.var() + b.var() + (a.mean() - b.mean()) ** 2)
+                for a, b in zip(t, p, strict=True)
+            ]
+        ),
+        "Hinge": np.maximum(1 - t * p, 0).mean(),
+        "SquaredHinge": (np.maximum(1 - t * p, 0) ** 2).mean(),
+    }
+    for name, value in expected.items():
+        assert getattr(metrics, name)()(t, p) == pytest.approx(value, rel=1e-5), name
+    rows = generator.dirichlet(np.ones(4), 20), generator.dirichlet(np.ones(4), 20)
+    assert metrics.KLDivergence()(*rows) == pytest.approx((rows[0] * np.log(rows[0] / rows[1])).sum(1).mean())
+    right, wrong = generator.integers(0, 4, 20), rows[1].copy()
+    score = wrong[np.arange(20), right]
+    wrong[np.arange(20), right] = 0
+    hinge = np.maximum(1 + wrong.max(1) - score, 0).mean()
+    assert metrics.CategoricalHinge()(np.eye(4)[right], rows[1]) == pytest.approx(hinge)
+    assert metrics.Sum()(t, np.arange(40)) == pytest.approx((t * np.arange(40)[:, None]).sum())
+
+
+def test_overlaps_and_operating_points_by_counting(generator):
+    a, b = generator.integers(0, 4, 60), generator.integers(0, 5, 60)
+    overlaps = [((a == c) & (b == c)).sum() / ((a == c) | (b == c)).sum() for c in range(5)]
+    assert metrics.MeanIoU(5)(a, b) == pytest.approx(np.mean(overlaps))
+    assert metrics.IoU(5, [1, 3])(a, b) == pytest.approx((overlaps[1] + overlaps[3]) / 2)
+    assert metrics.OneHotMeanIoU(5)(np.eye(5)[a], np.eye(5)[b]) == pytest.approx(np.mean(overlaps))
+    kept = a != 2
+    assert metrics.MeanIoU(5, ignore_class=2)(a, b) == metrics.MeanIoU(5)(a[kept], b[kept])
+    with pytest.raises(ValueError, match="y_pred value 4"):
+        metrics.MeanIoU(4)(a, b)
+
+    truth, score = generator.random(80) < 0.4, generator.random(80)
+    tp, fp, tn, fn = at_thresholds(truth, score, np.linspace(0, 1, 51))
+    sensitivity, specificity = tp / (tp + fn), tn / (tn + fp)
+    precision = tp / np.maximum(tp + fp, 1)
+    for name, bound, figure in (
+        ("SensitivityAtSpecificity", specificity, sensitivity),
+        ("SpecificityAtSensitivity", sensitivity, specificity),
+        ("PrecisionAtRecall", sensitivity, precision),
+        ("RecallAtPrecision", precision, sensitivity),
+    ):
+        metric = getattr(metrics, name)(0.55, num_thresholds=51)
+        assert metric(truth, score) == pytest.approx(figure[bound >= 0.55].max()), name
+    beta = metrics.FBetaScore(average="micro", beta=2.0, threshold=0.5)(truth[:, None], score[:, None])
+    at = 25
+    assert beta == pytest.approx(5 * precision[at] * sensitivity[at] / (4 * precision[at] + sensitivity[at]))

@@ -233,7 +233,7 @@ def test_pads_that_are_left_to_the_reader(auto_pad):
 def test_every_node_that_no_layer_computes_is_listed():
     content = graph(
         [
-            ("Resize", ["x", "", "scales"], ["a"], {"mode": "nearest"}),
+            ("Resize", ["x", "", "scales"], ["a"], {"mode": "nearest", "nearest_mode": "ceil"}),
             ("Relu", ["a"], ["b"], {}),
             ("LRN", ["b"], ["c"], {"size": 3}),
             ("HardSigmoid", ["x"], ["d"], {}),
@@ -282,3 +282,35 @@ def test_files_that_begin_with_a_transpose_keep_their_input():
 def test_activations_without_a_layer_of_their_own():
     nodes = [("Mish", ["x"], ["m"], {}), ("Swish", ["m"], ["s"], {}), ("Relu", ["s"], ["y"], {})]
     assert_as_backend(graph(nodes, {"x": ["n", 3]}, {"y": ["n", 3]}, opset=24))
+
+
+def test_a_channel_shuffle_is_read():
+    """ShuffleNet's: channels in groups, transposed, flat again; with a join of what was flattened in two orders."""
+    helper, rng = onnx.helper, np.random.default_rng(0)
+    nodes = [
+        helper.make_node("Reshape", ["x", "groups"], ["a"]),
+        helper.make_node("Transpose", ["a"], ["b"], perm=[0, 2, 1, 3, 4]),
+        helper.make_node("Reshape", ["b", "whole"], ["c"]),
+        helper.make_node("Conv", ["c", "w"], ["d"]),
+        helper.make_node("Concat", ["d", "x"], ["e"], axis=1),
+        helper.make_node("Flatten", ["e"], ["f"]),
+        helper.make_node("Flatten", ["x"], ["g"]),
+        helper.make_node("Concat", ["f", "g"], ["y"], axis=1),
+    ]
+    arrays = {
+        "groups": np.array([0, 2, 3, 5, 4]),
+        "whole": np.array([0, 6, 5, 4]),
+        "w": rng.standard_normal((2, 6, 1, 1)).astype(np.float32),
+    }
+    initializers = [onnx.numpy_helper.from_array(value, name) for name, value in arrays.items()]
+    infos = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in (("x", ["n", 6, 5, 4]), ("y", ["n", 280]))
+    ]
+    proto = helper.make_model(helper.make_graph(nodes, "shuffle", infos[:1], infos[1:], initializers))
+    x = rng.standard_normal((3, 6, 5, 4)).astype(np.float32)
+    shuffled = x.reshape(3, 2, 3, 5, 4).transpose(0, 2, 1, 3, 4).reshape(3, 6, 5, 4)
+    seen = np.einsum("nchw,kc->nkhw", shuffled, arrays["w"][:, :, 0, 0])
+    expected = np.concatenate([np.concatenate([seen, x], 1).reshape(3, -1), x.reshape(3, -1)], 1)
+    model = fastconv.onnx.load(proto.SerializeToString(), data_format="channels_first")
+    np.testing.assert_allclose(model.predict(x.transpose(0, 2, 3, 1), verbose=0), expected, rtol=1e-5, atol=1e-5)

@@ -19,8 +19,10 @@ from fastconv.testing.compare import (
     random_inputs,
 )
 from fastconv.testing.memory import guarded
+from fastconv.testing.volume_cases import COMPOSED
 
-CASES = [case.small() for case in cases()]
+ALL = [case.small() for case in cases()]
+CASES = [case for case in ALL if case.op not in COMPOSED]
 DTYPES = (np.float32, np.float64)
 GEOMETRIES = ("conv2d", "conv2d_transpose", "max_pool2d", "min_pool2d", "avg_pool2d", "sum_pool2d", "dense")
 
@@ -88,6 +90,14 @@ def test_integers_give_the_reference_exactly(case, isa, strict, guarded_results)
 @pytest.mark.parametrize("case", CASES, ids=case_id)
 def test_reals_stay_within_the_bound(case, isa, guarded_results):
     for dtype in DTYPES:
+        _check_bounded(case, dtype)
+
+
+@pytest.mark.parametrize("case", [c for c in ALL if c.op in COMPOSED], ids=case_id)
+def test_compositions_of_other_operations(case, strict, guarded_results):
+    for dtype in DTYPES:
+        if is_exact(case):
+            _check_exact(case, dtype)
         _check_bounded(case, dtype)
 
 

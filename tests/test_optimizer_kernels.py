@@ -30,7 +30,8 @@ def _program(name, g, w, states):
     optimizer = MAKERS[name]()
     program = _cpu.Program()
     spec = _cpu.VectorSpec.make(w.dtype.name, optimizer.kernel, w.shape)
-    program.add(optimizer.kernel, spec, [g, optimizer.hyper(3), w, *states])
+    unused = [None] * (name == "adam")  # v_hat, amsgrad's
+    program.add(optimizer.kernel, spec, [g, optimizer.hyper(3), w, *states, *unused])
     return program
 
 

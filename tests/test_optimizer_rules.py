@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from fastconv import _cpu, optimizers
+from fastconv import _cpu, layers, models, optimizers
 from fastconv import reference as ref
+from fastconv.saving import keras_training
+from fastconv.saving.malformed import Malformed
 
 RULES = {
     "adadelta": (optimizers.Adadelta, {"learning_rate": 0.5, "rho": 0.9, "epsilon": 1e-4, "weight_decay": 0.02}),
@@ -22,9 +24,10 @@ RULES = {
     ),
     "lamb": (optimizers.Lamb, {"learning_rate": 0.01, "weight_decay": 0.02}),
     "lion": (optimizers.Lion, {"learning_rate": 0.01, "beta_1": 0.8, "weight_decay": 0.02}),
+    "schedule_free": (optimizers.ScheduleFreeAdamW, {"learning_rate": 0.01, "warmup_steps": 2, "weight_decay": 0.02}),
     "nadam": (optimizers.Nadam, {"learning_rate": 0.01, "beta_2": 0.99, "weight_decay": 0.02}),
 }
-COUNTS_STEPS = ("adamax", "lamb", "nadam")
+COUNTS_STEPS = ("adamax", "lamb", "nadam", "schedule_free")
 
 
 def step(optimizer, number, w, g, states):
@@ -33,7 +36,7 @@ def step(optimizer, number, w, g, states):
 
 
 def states_of(optimizer, w):
-    return [np.full_like(w, value) for value in optimizer.slots().values()]
+    return [w.copy() if value is None else np.full_like(w, value) for value in optimizer.slots().values()]
 
 
 @pytest.mark.parametrize("dtype", (np.float32, np.float64))
@@ -70,6 +73,23 @@ def test_a_step_that_only_gathers_gradients_changes_nothing(name):
     once = before[0].copy(), [s.copy() for s in before[1:]]
     step(kind(**settings), 1, once[0], np.ones_like(w), once[1])  # the first update, whatever came before
     np.testing.assert_array_equal(w, once[0])
+
+
+@pytest.mark.parametrize("dtype", (np.float32, np.float64))
+@pytest.mark.parametrize("shape", ((1,), (37,), (5, 130), (3, 3, 4, 7), (300, 65)))
+def test_adafactor_is_the_references(shape, dtype, isa):
+    settings = {"learning_rate": 0.3, "weight_decay": 0.02, "clip_threshold": 0.8}
+    optimizer, rng = optimizers.Adafactor(**settings), np.random.default_rng(1)
+    w = rng.normal(size=shape).astype(dtype)
+    states = [np.zeros(optimizer.slot_shape(name, shape), dtype) for name in optimizer.slots()]
+    for number in (1, 2, 3):
+        g = rng.normal(size=shape).astype(dtype)
+        expected = ref.adafactor_step(w, g, *states, step=number, **settings)
+        flat = [states[0].reshape(-1), states[1].reshape(-1), states[2]]
+        spec = optimizer.spec(w.dtype.name, shape, shape)
+        _cpu.run(optimizer.kernel, spec, [g, optimizer.hyper(number), w, *flat])
+        for actual, wanted in zip((w, *states), expected, strict=True):
+            np.testing.assert_allclose(actual, wanted, rtol=32 * np.finfo(dtype).eps, atol=32 * np.finfo(dtype).eps)
 
 
 GOLDEN = {  # keras/src/optimizers/*_test.py, test_correctness_with_golden: the weight after 1 to 5 steps, in its first places
@@ -128,3 +148,15 @@ def test_configs_come_back(name):
     again = optimizers.get(optimizers.serialize(optimizer))
     assert again.get_config() == optimizer.get_config() and again.slots() == optimizer.slots()
     assert again.hyper(9).tolist() == optimizer.hyper(9).tolist()
+
+
+def test_nadams_product_in_a_file_of_keras_must_follow_from_the_step():
+    model = models.Sequential([layers.Input((3,)), layers.Dense(2)])
+    model.compile("nadam", "mse")
+    for _ in range(3):
+        model.train_on_batch(np.ones((4, 3)), np.zeros((4, 2)))
+    state = keras_training.write_state(model)
+    assert state[-1] == pytest.approx(np.prod([0.9 * (1 - 0.5 * 0.96**t) for t in (1, 2, 3)]))
+    keras_training.read_state(model, state)
+    with pytest.raises(Malformed, match="follow from the step"):
+        keras_training.read_state(model, [*state[:-1], np.array(0.5, np.float32)])

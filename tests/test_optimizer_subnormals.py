@@ -14,7 +14,7 @@ def test_adam_flushes_subnormal_slots(n, dtype, isa):
     m, v, w = np.full(n, TINY[dtype], dtype), np.full(n, TINY[dtype], dtype), np.ones(n, dtype)
     spec = _cpu.VectorSpec.make(np.dtype(dtype).name, "adam_update", (n,))
     hyper = np.array([1e-3, 0.9, 0.999, 1e-7, 0, 1, 0, 0])
-    _cpu.run("adam_update", spec, [np.zeros(n, dtype), hyper, w, m, v])
+    _cpu.run("adam_update", spec, [np.zeros(n, dtype), hyper, w, m, v, None])
     np.testing.assert_array_equal(w, 1)
     assert not m.any() and not v.any()
     assert (np.full(4, TINY[dtype], dtype) * dtype(0.5)).all()  # the caller still computes with them

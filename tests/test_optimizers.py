@@ -34,7 +34,10 @@ def adam(w, g, slots, hyper):
     slots["m"] += (g - slots["m"]) * (1 - beta_1)
     slots["v"] += (g * g - slots["v"]) * (1 - beta_2)
     alpha = rate * math.sqrt(1 - beta_2**step) / (1 - beta_1**step)
-    return w - slots["m"] * alpha / (np.sqrt(slots["v"]) + epsilon)
+    largest = slots["v"]
+    if "v_hat" in slots:
+        largest = slots["v_hat"] = np.maximum(slots["v_hat"], slots["v"])
+    return w - slots["m"] * alpha / (np.sqrt(largest) + epsilon)
 
 
 def rmsprop(w, g, slots, hyper):
@@ -99,6 +102,7 @@ VARIANTS = [
     lambda o: o.Adam(),
     lambda o: o.Adam(0.01, beta_1=0.8, beta_2=0.99, epsilon=1e-3, weight_decay=0.1),
     lambda o: o.AdamW(0.01),
+    lambda o: o.Adam(0.01, amsgrad=True, beta_2=0.5),
     lambda o: o.RMSprop(),
     lambda o: o.RMSprop(0.01, rho=0.8, momentum=0.7),
     lambda o: o.RMSprop(0.01, centered=True, momentum=0.5, epsilon=1e-4),
@@ -338,7 +342,7 @@ def test_learning_rate_must_be_positive_and_finite(kind, rate):
         (lambda: Adam(beta_1=1.0), ValueError, "0 <= beta_1 < 1"),
         (lambda: Adam(beta_2=-0.1), ValueError, "0 <= beta_2 < 1"),
         (lambda: Adam(epsilon=0), ValueError, "epsilon > 0"),
-        (lambda: Adam(amsgrad=True), ValueError, "amsgrad"),
+        (lambda: Adam(amsgrad=1), TypeError, "amsgrad"),
         (lambda: AdamW(weight_decay=None), TypeError, "weight_decay"),
         (lambda: RMSprop(rho=1), ValueError, "rho"),
         (lambda: Adagrad(initial_accumulator_value=-1), ValueError, "initial_accumulator_value"),

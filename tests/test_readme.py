@@ -61,7 +61,7 @@ def test_examples_take_these_arguments(line, monkeypatch):
 def test_the_two_setup_commands():
     first, second, *_ = blocks("sh")
     assert first == 'python -m pip install ".[cli]" && fastconv train\n'
-    assert second == 'python -m pip install ".[test]" && python -m pytest\n'
+    assert second == 'python -m pip install ".[test]" && python -m pytest -n 2\n'
 
 
 def test_links_lead_somewhere():

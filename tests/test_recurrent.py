@@ -122,11 +122,22 @@ def test_an_id_beyond_the_table_is_refused_now_and_stops_a_step_in_a_model():
             ops.embedding(np.array(ids), table)
     with pytest.raises(TypeError, match="ids must be numbers of rows"):
         ops.embedding(np.array(["a"]), table)
-    model = models.Sequential([layers.Input((2,)), layers.Embedding(3, 2), layers.Flatten(), layers.Dense(1)])
+    lookup = [layers.Embedding(3, 2), layers.Flatten(), layers.Dense(1)]
+    model = models.Sequential([layers.Input((2,)), layers.Reshape((2, 1)), *lookup])
     model.compile("sgd", "mse")
     before = model.get_weights()
+    for call in (
+        lambda: model.fit(np.array([[0, 3]] * 4), np.ones((4, 1)), verbose=0),
+        lambda: model.predict([[-1, 0]]),
+    ):
+        with pytest.raises(
+            ValueError, match=r"(fit|predict)\] ids must be rows of the table: expected values in \[0, 3\)"
+        ):
+            call()
+    computed = models.Sequential([layers.Input((2,)), layers.Rescaling(2.0), *lookup])  # ids that nobody sees before
+    computed.compile("sgd", "mse")
     with pytest.raises(NonFiniteLossError):
-        model.fit(np.array([[0, 3]] * 4), np.ones((4, 1)), verbose=0)
+        computed.fit(np.array([[0, 2]] * 4), np.ones((4, 1)), verbose=0)
     for a, b in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(a, b)
     model.fit(np.array([[0, 2]] * 4), np.ones((4, 1)), verbose=0)
@@ -222,3 +233,20 @@ def test_dropout_takes_a_feature_of_a_sample_in_all_steps():
     assert set(np.unique(y)) == {0.0, 2.0}
     np.testing.assert_array_equal(y, np.broadcast_to(y[:, :1], y.shape))
     np.testing.assert_array_equal(layer(x), x)
+
+
+@pytest.mark.parametrize("gpu", ["forward"], indirect=True)
+def test_a_model_of_all_of_them_on_a_gpu(on_gpu):
+    """The losses of the CPU, and nearly those in 16 bits."""
+    rng = np.random.default_rng(0)
+    ids, y = rng.integers(0, 9, (6, 6)), rng.normal(size=(6, 8))
+    losses = {}
+    for place in ("cpu", "cuda", "mixed_bfloat16", "mixed_float16"):
+        fastconv.set_device("cpu" if place == "cpu" else "cuda")
+        fastconv.set_dtype_policy(place if place.startswith("mixed") else "float32")
+        model = everything()
+        model.compile(fastconv.optimizers.SGD(0.1), "mse")
+        losses[place] = model.fit(ids, y, epochs=3, batch_size=6, verbose=0).history["loss"]
+    np.testing.assert_allclose(losses["cuda"], losses["cpu"], rtol=1e-5)
+    np.testing.assert_allclose(losses["mixed_bfloat16"], losses["cpu"], rtol=1e-2)
+    np.testing.assert_allclose(losses["mixed_float16"], losses["cpu"], rtol=2e-3)

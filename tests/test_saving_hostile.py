@@ -103,7 +103,7 @@ def test_what_is_no_regular_file_is_refused_without_blocking(tmp_path):
     assert time.perf_counter() - start < 1
 
 
-@pytest.mark.parametrize("path", [None, 3, True, 1.5, ["m"], object()], ids=repr)
+@pytest.mark.parametrize("path", [None, 3, True, 1.5, ["m"], object()], ids=lambda path: type(path).__name__)
 def test_wrong_kinds_of_path(path):
     with pytest.raises(TypeError, match="path must be"):
         load_archive(path)

@@ -84,9 +84,11 @@ STATES = {
     "rmsprop": ("RMSprop", {"learning_rate": 0.002, "centered": True, "momentum": 0.5}),
     "adagrad": ("Adagrad", {"learning_rate": 0.05}),
     "adadelta": ("Adadelta", {"learning_rate": 0.5}),
+    "adafactor": ("Adafactor", {"learning_rate": 0.01}),
     "adamax": ("Adamax", {}),
     "ftrl": ("Ftrl", {"learning_rate": 0.05}),
     "lamb": ("Lamb", {"weight_decay": 0.01}),
+    "amsgrad": ("Adam", {"amsgrad": True}),
     "lion": ("Lion", {"global_clipnorm": 1.0}),
     "nadam": ("Nadam", {}),
     "accumulated": ("Nadam", {"gradient_accumulation_steps": 3, "use_ema": True}),
@@ -202,8 +204,8 @@ def test_one_error_names_all_that_fastconv_lacks(tmp_path):
         [
             la.Input((8, 6)),
             la.Lambda(lambda x: x * 2, name="twice"),
-            la.LSTM(5, return_sequences=True, name="remembers"),
-            la.Dense(4, kernel_regularizer="l2", name="kept_small"),
+            la.UnitNormalization(name="of_length_one"),
+            la.RMSNormalization(name="kept_small"),
             la.LayerNormalization(axis=1, name="sideways"),
         ]
     )
@@ -212,8 +214,8 @@ def test_one_error_names_all_that_fastconv_lacks(tmp_path):
         fastconv.load_model(tmp_path / "m.keras")
     for words in (
         "Lambda 'twice'",
-        "LSTM 'remembers'",
-        "Dense 'kept_small': kernel_regularizer",
+        "UnitNormalization 'of_length_one'",
+        "RMSNormalization 'kept_small'",
         "LayerNormalization 'sideways'",
         "m.keras",
     ):

@@ -9,7 +9,7 @@ import fastconv
 from fastconv import layers, models, ops
 from fastconv import reference as ref
 from fastconv.testing import parity_volumes
-from fastconv.testing.networks import inputs_for
+from fastconv.testing.networks import build, inputs_for, targets_for
 
 POOLS = ("max", "min", "avg", "sum")
 
@@ -100,10 +100,7 @@ def test_a_large_mean_does_not_cancel(isa):
     np.testing.assert_allclose(ops.group_norm(x, None, None, 2, epsilon=1e-9), expected, atol=2e-5)
 
 
-NETWORKS = [name for name in parity_volumes.__all__ if name != "dropped_channels"]  # that has a Lambda
-
-
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", parity_volumes.__all__)
 @pytest.mark.parametrize("ending", ("safetensors", "keras"))
 def test_models_come_back_from_files(name, ending, tmp_path):
     if ending == "keras":
@@ -233,3 +230,19 @@ def test_a_network_tells_moving_from_still_clips():
     model.compile(fastconv.optimizers.Adam(0.01), "binary_crossentropy", metrics=["accuracy"])
     model.fit(x, y, batch_size=32, epochs=12, verbose=0)
     assert model.evaluate(test_x, test_y, verbose=0)[1] >= 0.95
+
+
+@pytest.mark.parametrize("name", ("volumes", "joins"))
+def test_a_gpu_computes_the_same(name, on_gpu):
+    """Predictions and gradients of whole networks."""
+    fastconv.set_device("cpu")
+    model = build(name)
+    (x,), (y,) = inputs_for(model, 3), targets_for(model, 3)
+    model.compile("sgd", "mse")
+    expected, (loss, wanted) = model.predict(x, verbose=0), model.gradients(x, y)
+    fastconv.set_device("cuda")
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-4, atol=1e-5)
+    found_loss, found = model.gradients(x, y)
+    assert found_loss == pytest.approx(loss, rel=1e-4)
+    for path, gradient in wanted.items():
+        np.testing.assert_allclose(found[path], gradient, rtol=1e-3, atol=1e-5, err_msg=path)

@@ -7,6 +7,7 @@
 #include "core/conv2d_spec.h"
 #include "core/elementwise_spec.h"
 #include "core/embedding_spec.h"
+#include "core/factored_spec.h"
 #include "core/gemm_spec.h"
 #include "core/layout_spec.h"
 #include "core/loss_spec.h"
@@ -233,6 +234,10 @@ void bind_elementwise_specs(py::module_& m) {
   py::class_<PenaltySpec, VectorSpec, std::shared_ptr<PenaltySpec>>(m, "PenaltySpec")
       .def_static("make", [](const std::string& dtype, const Shape& extents, double l1, double l2) {
         return shared(PenaltySpec::make(dtype_from(dtype), extents, l1, l2));
+      });
+  py::class_<FactoredSpec, VectorSpec, std::shared_ptr<FactoredSpec>>(m, "FactoredSpec")
+      .def_static("make", [](const std::string& dtype, const Shape& extents, const Shape& variable) {
+        return shared(FactoredSpec::make(dtype_from(dtype), extents, variable));
       });
   py::class_<NormConstraintSpec, VectorSpec, std::shared_ptr<NormConstraintSpec>>(m, "NormConstraintSpec")
       .def_static("make", [](const std::string& dtype, const Shape& extents, const Shape& axes, double least,

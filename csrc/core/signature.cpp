@@ -8,6 +8,7 @@
 #include "core/conv2d_spec.h"
 #include "core/elementwise_spec.h"
 #include "core/embedding_spec.h"
+#include "core/factored_spec.h"
 #include "core/gemm_spec.h"
 #include "core/layout_spec.h"
 #include "core/loss_spec.h"

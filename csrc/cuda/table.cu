@@ -22,6 +22,7 @@ void add_noise(KernelTable& table);
 void add_optimizer(KernelTable& table);
 void add_optimizer_adaptive(KernelTable& table);
 void add_lamb(KernelTable& table);
+void add_adafactor(KernelTable& table);
 void add_accumulate(KernelTable& table);
 void add_penalty(KernelTable& table);
 void add_constraint(KernelTable& table);
@@ -70,6 +71,7 @@ KernelTable make_table() {
   add_optimizer(table);
   add_optimizer_adaptive(table);
   add_lamb(table);
+  add_adafactor(table);
   add_accumulate(table);
   add_penalty(table);
   add_constraint(table);

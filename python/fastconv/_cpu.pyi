@@ -166,6 +166,10 @@ class PenaltySpec(Spec):
     @staticmethod
     def make(dtype: str, extents: Any, l1: float, l2: float, /) -> PenaltySpec: ...
 
+class FactoredSpec(Spec):
+    @staticmethod
+    def make(dtype: str, extents: Any, variable: Any, /) -> FactoredSpec: ...
+
 class NormConstraintSpec(Spec):
     @staticmethod
     def make(dtype: str, extents: Any, axes: Any, least: float, most: float, rate: float, /) -> NormConstraintSpec: ...

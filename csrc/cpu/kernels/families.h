@@ -28,6 +28,7 @@ void add_vector(KernelTable& table);  // dot, unscale, gradient_clip
 void add_optimizer(KernelTable& table);
 void add_optimizer_adaptive(KernelTable& table);
 void add_lamb(KernelTable& table);
+void add_adafactor(KernelTable& table);
 void add_accumulate(KernelTable& table);
 void add_penalty(KernelTable& table);
 void add_constraint(KernelTable& table);

@@ -4,7 +4,7 @@
 //   sgd      v = μ·v − η·g      w = w + v, with Nesterov's look-ahead w + μ·v − η·g
 //            no velocity: w = w − η·g
 //   adam     m = m + (g − m)(1−β₁)      v = v + (g² − v)(1−β₂)      w = w − α·m/(√v + ε)
-//            α = η·√(1−β₂ᵗ)/(1−β₁ᵗ), t = step, counted from 1
+//            α = η·√(1−β₂ᵗ)/(1−β₁ᵗ), t = step, counted from 1; amsgrad: v̂ = max(v̂, v) in the place of v
 //   rmsprop  v = ρ·v + (1−ρ)g²      centered: a = ρ·a + (1−ρ)g, d = v − a² + ε, else d = v + ε
 //            u = η·g/√d      with momentum: u = b = μ·b + u      w = w − u
 //   adagrad  s = s + g²      w = w − η·g/√(s + ε)
@@ -23,7 +23,8 @@
 //            What vanishes becomes 0: optimizer.h
 // Workspace  none
 // Edges      average with μ = 1 that does not overwrite reads and writes nothing: most steps of Lookahead
-// Source     Kingma, Ba, 2015; Tieleman, Hinton, 2012; Duchi, Hazan, Singer, 2011; Keras 3,
+// Source     Kingma, Ba, 2015; Reddi et al., 2018, amsgrad; Tieleman, Hinton, 2012; Duchi, Hazan, Singer,
+// 2011; Keras 3,
 //            keras/src/optimizers; torch.optim.SGD's documentation; Zhang et al., 2019, Lookahead
 #include "cpu/kernels/optimizer.h"
 
@@ -67,9 +68,10 @@ void torch_sgd_update(const VectorSpec& spec, const T* gradient, const double* h
   });
 }
 
-template <class T>
-void adam_update(const VectorSpec& spec, const T* gradient, const double* hyper, T* w, T* m, T* v,
-                 const Context& context) {
+// v_hat as the kernel has it, for amsgrad; null otherwise.
+template <bool amsgrad, class T>
+void adam(const VectorSpec& spec, const T* gradient, const double* hyper, T* w, T* m, T* v, T* v_hat,
+          const Context& context) {
   const double beta_1 = hyper[1], beta_2 = hyper[2], step = hyper[5];
   const Vec<T> alpha = constant<T>(hyper[0] * sqrt(1 - pow(beta_2, step)) / (1 - pow(beta_1, step)));
   const Vec<T> rest_1 = constant<T>(1 - beta_1), rest_2 = constant<T>(1 - beta_2);
@@ -81,9 +83,21 @@ void adam_update(const VectorSpec& spec, const T* gradient, const double* hyper,
     const Vec<T> second = settled<T>(old_v + (squared<T>(g) - old_v) * rest_2);
     store_up_to(m + at, first, count);
     store_up_to(v + at, second, count);
-    const Vec<T> update = alpha * first / (square_root<T>(second) + epsilon);
+    Vec<T> largest = second;
+    if constexpr (amsgrad) {
+      largest = max_or_second<T>(load_up_to(v_hat + at, count), second);
+      store_up_to(v_hat + at, largest, count);
+    }
+    const Vec<T> update = alpha * first / (square_root<T>(largest) + epsilon);
     store_up_to(w + at, weight - weight * decay - update, count);
   });
+}
+
+template <class T>
+void adam_update(const VectorSpec& spec, const T* gradient, const double* hyper, T* w, T* m, T* v, T* v_hat,
+                 const Context& context) {
+  const auto update = v_hat == nullptr ? adam<false, T> : adam<true, T>;
+  update(spec, gradient, hyper, w, m, v, v_hat, context);
 }
 
 // velocity, momentum and average as the kernel has them; the last two may be null.

@@ -6,11 +6,13 @@
 //   nadam    m, v as adam's      μ(t) = β₁(1 − 0.96ᵗ/2)      P = Π μ(1…t)
 //            m̂ = μ(t+1)·m/(1 − P·μ(t+1)) + (1−μ(t))g/(1−P)      w = w − η·m̂/(√(v/(1−β₂ᵗ)) + ε)
 //   lion     w = w − η·sign(β₁·m + (1−β₁)g)      m = β₂·m + (1−β₂)g
+//   schedule_free  v as adam's      z' = z − η·g/(√(v/(1−β₂ᵗ)) + ε)      x = (w − (1−β₁)z)/β₁
+//            x' = x + (z' − x)/t      w = (1−β₁)z' + β₁·x'      z begins as w; here decay is of its own
 //   ftrl     a' = a + g²      z = z + g + 2·shrinkage·w − (a'ᵖ − aᵖ)·w/η      a = a'
 //            w = (clip(z, −l1, l1) − z)/(a'ᵖ/η + 2·l2)
 // Hyper      double[8]:  adadelta {η, ρ, ε, weight_decay}   adamax {η, β₁, β₂, ε, weight_decay, t}
 //            nadam {η, β₁, β₂, ε, weight_decay, t, P}   lion {η, β₁, β₂, weight_decay}
-//            ftrl {η, p, l1, l2, shrinkage, weight_decay}
+//            ftrl {η, p, l1, l2, shrinkage, weight_decay}   schedule_free {η, β₁, β₂, ε, decay, t}
 //            hyper[7]: not 0 where the step only gathers gradients, and updates nothing
 // Shapes     everything else (n)
 // Threads    over blocks of 16384 elements, one writer each; one thread for small n
@@ -19,7 +21,8 @@
 // Workspace  none
 // Edges      lion: sign(0) is 0; NaN stays NaN. ftrl: a = l2 = 0 and g = 0 is 0/0, as in Keras
 // Source     Zeiler, 2012; Kingma, Ba, 2015, section 7.1; Dozat, 2016; Chen et al., 2023, Lion; McMahan et
-//            al., 2013, Ftrl-proximal; Keras 3, keras/src/optimizers
+//            al., 2013, Ftrl-proximal; Defazio et al., 2024, The road less scheduled; Keras 3,
+//            keras/src/optimizers
 #include <math.h>
 
 #include "cpu/kernels/optimizer.h"
@@ -99,6 +102,25 @@ void lion_update(const VectorSpec& spec, const T* gradient, const double* hyper,
   });
 }
 
+template <class T>
+void schedule_free_update(const VectorSpec& spec, const T* gradient, const double* hyper, T* w, T* momentum,
+                          T* velocity, const Context& context) {
+  const Vec<T> rate = constant<T>(hyper[0]), epsilon = constant<T>(hyper[3]), decay = constant<T>(hyper[4]);
+  const Vec<T> beta_1 = constant<T>(hyper[1]), rest_1 = constant<T>(1 - hyper[1]);
+  const Vec<T> rest_2 = constant<T>(1 - hyper[2]), bias = constant<T>(1 - pow(hyper[2], hyper[5]));
+  const Vec<T> share = constant<T>(1 / hyper[5]), others = constant<T>(1 - 1 / hyper[5]);
+  update_vectors<T>(spec, hyper, context, [=](int64_t at, int64_t count) {
+    const Vec<T> g = load_up_to(gradient + at, count), given = load_up_to(w + at, count);
+    const Vec<T> old = load_up_to(velocity + at, count), z = load_up_to(momentum + at, count);
+    const Vec<T> second = settled<T>(old + (squared<T>(g) - old) * rest_2);
+    const Vec<T> moved = z - rate * g / (square_root<T>(second / bias) + epsilon);
+    const Vec<T> mean = (given - given * decay - rest_1 * z) / beta_1;
+    store_up_to(velocity + at, second, count);
+    store_up_to(momentum + at, moved, count);
+    store_up_to(w + at, rest_1 * moved + beta_1 * (others * mean + share * moved), count);
+  });
+}
+
 // x to a power between 0 and 1, the square root nearly always.
 template <class T>
 FC_INLINE Vec<T> raised(Vec<T> x, double power) {
@@ -135,6 +157,7 @@ void add_optimizer_adaptive(KernelTable& table) {
   FC_ADD(table, nadam_update);
   FC_ADD(table, lion_update);
   FC_ADD(table, ftrl_update);
+  FC_ADD(table, schedule_free_update);
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -27,6 +27,7 @@ void add_kernels(KernelTable& table) {
   add_optimizer(table);
   add_optimizer_adaptive(table);
   add_lamb(table);
+  add_adafactor(table);
   add_accumulate(table);
   add_penalty(table);
   add_constraint(table);

@@ -32,10 +32,11 @@ using ResultOf = std::conditional_t<kPass == Pass::backward_weight, float, T>;
 // What is to be summed up of the results for a batch normalisation next to them (tally.cuh).
 template <class T>
 struct Tally {
-  float* partial = nullptr;       // null: nothing
-  const T* normalized = nullptr;  // of backward_input: what the normalisation read, laid out as the results,
-  const float* batch_mean = nullptr;  // and its columns' means
-  int first_part[kPhasesPerLaunch] = {};
+  float* partial = nullptr;  // null: nothing
+  // Of backward_input: what the normalisation read, laid out as the results, and its columns' means.
+  const T* normalized = nullptr;
+  const float* batch_mean = nullptr;
+  int first_part[kPhasesPerLaunch] = {};  // of a phase; place_tally()
 };
 
 // The parts of a tally, each of the results of `rows` pixels of a phase; none: nothing was summed up.

@@ -3,7 +3,8 @@
 // Grid       x: tiles, those of the same rows next to each other, so that they find A in the L2 cache
 //            y: phases, or parts of the depth   z: groups
 // Block      Engine::Shape::kThreads
-// Shared memory  the Engine's tiles; then the same bytes stage the results (tile_store.cuh) and, where they are
+// Shared memory  the Engine's tiles; then the same bytes stage the results (tile_store.cuh) and, where they
+// are
 //            to be summed up, the sums (tally.cuh)
 // Numerics   parts are cut by shape alone, and finish_parts_kernel adds them in order
 // Edges      rows, columns and depths beyond the last count as 0 and are not stored. A cell outside the image

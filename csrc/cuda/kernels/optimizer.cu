@@ -4,7 +4,7 @@
 //   sgd      v = μ·v − η·g      w = w + v, with Nesterov's look-ahead w + μ·v − η·g
 //            no velocity: w = w − η·g
 //   adam     m = m + (g − m)(1−β₁)      v = v + (g² − v)(1−β₂)      w = w − α·m/(√v + ε)
-//            α = η·√(1−β₂ᵗ)/(1−β₁ᵗ), t = step, counted from 1
+//            α = η·√(1−β₂ᵗ)/(1−β₁ᵗ), t = step, counted from 1; amsgrad: v̂ = max(v̂, v) in the place of v
 //   rmsprop  v = ρ·v + (1−ρ)g²      centered: a = ρ·a + (1−ρ)g, d = v − a² + ε, else d = v + ε
 //            u = η·g/√d      with momentum: u = b = μ·b + u      w = w − u
 //   adagrad  s = s + g²      w = w − η·g/√(s + ε)
@@ -24,7 +24,8 @@
 // Edges      a refused step writes nothing. average with μ = 1 that does not overwrite touches no weight:
 // most
 //            steps of Lookahead, and one graph serves all of them
-// Source     Kingma, Ba, 2015; Tieleman, Hinton, 2012; Duchi, Hazan, Singer, 2011; Keras 3,
+// Source     Kingma, Ba, 2015; Reddi et al., 2018, amsgrad; Tieleman, Hinton, 2012; Duchi, Hazan, Singer,
+// 2011; Keras 3,
 //            keras/src/optimizers; torch.optim.SGD's documentation; Zhang et al., 2019, Lookahead
 #include "core/elementwise_spec.h"
 #include "cuda/device/update.cuh"
@@ -74,6 +75,8 @@ struct TorchSgd {
   }
 };
 
+// State: w, m, v, and v_hat for amsgrad.
+template <bool kAmsgrad>
 struct Adam {
   Rounded alpha, rest_1, rest_2, epsilon, decay;
   __device__ void prepare(const double* hyper) {
@@ -84,11 +87,13 @@ struct Adam {
     epsilon = rounded(hyper[3]);
     decay = rounded(hyper[4] * hyper[0]);
   }
-  __device__ void operator()(Rounded g, Rounded (&s)[3]) const {
+  __device__ void operator()(Rounded g, Rounded (&s)[3 + kAmsgrad]) const {
     const Rounded weight = s[0];
     s[1] = settled(s[1] + (g - s[1]) * rest_1);
     s[2] = settled(s[2] + (squared(g) - s[2]) * rest_2);
-    s[0] = weight - weight * decay - alpha * s[1] / (square_root(s[2]) + epsilon);
+    Rounded& largest = s[2 + kAmsgrad];
+    if (kAmsgrad) largest = largest.value > s[2].value ? largest : s[2];
+    s[0] = weight - weight * decay - alpha * s[1] / (square_root(largest) + epsilon);
   }
 };
 
@@ -171,9 +176,10 @@ void torch_sgd_update(const VectorSpec& s, const T* gradient, const double* hype
 }
 
 template <class T>
-void adam_update(const VectorSpec& s, const T* gradient, const double* hyper, T* w, T* m, T* v,
+void adam_update(const VectorSpec& s, const T* gradient, const double* hyper, T* w, T* m, T* v, T* v_hat,
                  const Context& context) {
-  update<Adam>(context, s.n, gradient, hyper, w, m, v);
+  if (v_hat == nullptr) return update<Adam<false>>(context, s.n, gradient, hyper, w, m, v);
+  update<Adam<true>>(context, s.n, gradient, hyper, w, m, v, v_hat);
 }
 
 template <class T>

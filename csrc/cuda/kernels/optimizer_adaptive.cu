@@ -6,11 +6,14 @@
 //   nadam    m, v as adam's      μ(t) = β₁(1 − 0.96ᵗ/2)      P = Π μ(1…t)
 //            m̂ = μ(t+1)·m/(1 − P·μ(t+1)) + (1−μ(t))g/(1−P)      w = w − η·m̂/(√(v/(1−β₂ᵗ)) + ε)
 //   lion     w = w − η·sign(β₁·m + (1−β₁)g)      m = β₂·m + (1−β₂)g
+//   schedule_free  v as adam's      z' = z − η·g/(√(v/(1−β₂ᵗ)) + ε)      x = (w − (1−β₁)z)/β₁
+//            x' = x + (z' − x)/t      w = (1−β₁)z' + β₁·x'      z begins as w; here decay is of its own
 //   ftrl     a' = a + g²      z = z + g + 2·shrinkage·w − (a'ᵖ − aᵖ)·w/η      a = a'
 //            w = (clip(z, −l1, l1) − z)/(a'ᵖ/η + 2·l2)
 // Hyper      double[8], read on the device:  adadelta {η, ρ, ε, weight_decay}
 //            adamax {η, β₁, β₂, ε, weight_decay, t}   nadam {η, β₁, β₂, ε, weight_decay, t, P}
 //            lion {η, β₁, β₂, weight_decay}   ftrl {η, p, l1, l2, shrinkage, weight_decay}
+//            schedule_free {η, β₁, β₂, ε, decay, t}
 //            hyper[7]: not 0 where the step only gathers gradients, and updates nothing
 // Shapes     everything else (n), float32: gradients and weights are
 // Grid/Block update.cuh
@@ -19,7 +22,8 @@
 // Workspace  none
 // Edges      a refused step writes nothing; lion: sign(0) is 0, NaN stays NaN
 // Source     Zeiler, 2012; Kingma, Ba, 2015, section 7.1; Dozat, 2016; Chen et al., 2023, Lion; McMahan et
-//            al., 2013, Ftrl-proximal; Keras 3, keras/src/optimizers
+//            al., 2013, Ftrl-proximal; Defazio et al., 2024, The road less scheduled; Keras 3,
+//            keras/src/optimizers
 #include "core/elementwise_spec.h"
 #include "cuda/device/update.cuh"
 #include "cuda/table.h"
@@ -101,6 +105,28 @@ struct Lion {
   }
 };
 
+struct ScheduleFree {
+  Rounded rate, beta_1, rest_1, rest_2, epsilon, decay, bias, share, others;
+  __device__ void prepare(const double* hyper) {
+    rate = rounded(hyper[0]);
+    beta_1 = rounded(hyper[1]);
+    rest_1 = rounded(1 - hyper[1]);
+    rest_2 = rounded(1 - hyper[2]);
+    epsilon = rounded(hyper[3]);
+    decay = rounded(hyper[4]);
+    bias = rounded(1 - pow(hyper[2], hyper[5]));
+    share = rounded(1 / hyper[5]);
+    others = rounded(1 - 1 / hyper[5]);
+  }
+  __device__ void operator()(Rounded g, Rounded (&s)[3]) const {
+    const Rounded z = s[1];
+    s[2] = settled(s[2] + (squared(g) - s[2]) * rest_2);
+    s[1] = z - rate * g / (square_root(s[2] / bias) + epsilon);
+    const Rounded mean = (s[0] - s[0] * decay - rest_1 * z) / beta_1;
+    s[0] = rest_1 * s[1] + beta_1 * (others * mean + share * s[1]);
+  }
+};
+
 struct Ftrl {
   double power;
   float l1;
@@ -153,6 +179,11 @@ void ftrl_update(const VectorSpec& s, const float* gradient, const double* hyper
   update<Ftrl>(context, s.n, gradient, hyper, w, accumulator, linear);
 }
 
+void schedule_free_update(const VectorSpec& s, const float* gradient, const double* hyper, float* w,
+                          float* momentum, float* velocity, const Context& context) {
+  update<ScheduleFree>(context, s.n, gradient, hyper, w, momentum, velocity);
+}
+
 }  // namespace
 
 void add_optimizer_adaptive(KernelTable& table) {
@@ -161,6 +192,7 @@ void add_optimizer_adaptive(KernelTable& table) {
   table.at("nadam_update", DType::f32) = kernel<&nadam_update>();
   table.at("lion_update", DType::f32) = kernel<&lion_update>();
   table.at("ftrl_update", DType::f32) = kernel<&ftrl_update>();
+  table.at("schedule_free_update", DType::f32) = kernel<&schedule_free_update>();
 }
 
 }  // namespace fc::cuda

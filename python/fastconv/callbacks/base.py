@@ -179,15 +179,35 @@ class LambdaCallback(Callback):
     """A callback made of functions.
 
     Args:
-        hooks: functions by the name of the hook they serve, ``on_epoch_end=lambda epoch, logs: …``.
+        on_epoch_begin, on_epoch_end: functions ``(epoch, logs)``.
+        on_train_begin, on_train_end: functions ``(logs)``.
+        on_train_batch_begin, on_train_batch_end: functions ``(batch, logs)``.
+        hooks: functions for the other hooks, by name.
 
     Raises:
         TypeError: if a name is no hook, or a value is no function.
     """
 
-    def __init__(self, **hooks: Callable[..., Any] | None):
+    def __init__(
+        self,
+        on_epoch_begin: Callable[..., Any] | None = None,
+        on_epoch_end: Callable[..., Any] | None = None,
+        on_train_begin: Callable[..., Any] | None = None,
+        on_train_end: Callable[..., Any] | None = None,
+        on_train_batch_begin: Callable[..., Any] | None = None,
+        on_train_batch_end: Callable[..., Any] | None = None,
+        **hooks: Callable[..., Any] | None,
+    ):
         super().__init__()
-        for name, function in hooks.items():
+        named = {
+            "on_epoch_begin": on_epoch_begin,
+            "on_epoch_end": on_epoch_end,
+            "on_train_begin": on_train_begin,
+            "on_train_end": on_train_end,
+            "on_train_batch_begin": on_train_batch_begin,
+            "on_train_batch_end": on_train_batch_end,
+        }
+        for name, function in {**named, **hooks}.items():
             if name not in HOOKS:
                 raise TypeError(
                     f"[LambdaCallback] unexpected keyword {name!r}: expected one of {', '.join(HOOKS)}. "

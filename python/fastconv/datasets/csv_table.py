@@ -41,7 +41,10 @@ def load_csv(path: Any, target: str | int | None = -1) -> tuple[np.ndarray, np.n
             raise DatasetError(
                 f"[{op}] {file} is no text: {error.reason} at byte {error.start}. Save it as UTF-8."
             ) from None
-    lines = [(i, row) for i, row in enumerate(csv.reader(text.splitlines()), 1) if row]
+    try:
+        lines = [(i, row) for i, row in enumerate(csv.reader(text.splitlines()), 1) if row]
+    except csv.Error as error:  # a field beyond csv's limit
+        raise DatasetError(f"[{op}] {file} is no table: {error}. Look at its quotation marks.") from None
     if not lines:
         raise DatasetError(f"[{op}] {file} must hold rows: got an empty file.")
     named = _has_names([row for _, row in lines[:2]])

@@ -20,9 +20,6 @@ class _Batches:
         for batch in self._source:
             yield self._pair(batch)
 
-    def __len__(self) -> int:
-        return len(self._source)
-
     def _pair(self, batch: Any) -> Any:
         if not hasattr(batch, "keys"):
             return batch
@@ -35,6 +32,13 @@ class _Batches:
                 )
         arrays = [_as_array(name, batch[name]) for name in wanted]
         return arrays[0] if self._y is None else tuple(arrays)
+
+
+class _Counted(_Batches):
+    """Of a source that knows how many there are."""
+
+    def __len__(self) -> int:
+        return len(self._source)
 
 
 def from_loader(source: Any, x: str = "image", y: str | None = "label") -> Any:
@@ -64,7 +68,7 @@ def from_loader(source: Any, x: str = "image", y: str | None = "label") -> Any:
         raise TypeError(
             f"[from_loader] source must be iterable: expected batches, got {type(source).__name__}. Pass a loader."
         )
-    return _Batches(source, x, y)
+    return (_Counted if hasattr(source, "__len__") else _Batches)(source, x, y)
 
 
 def _as_array(name: str, column: Any) -> np.ndarray:

@@ -23,7 +23,8 @@ class Embedding(Layer):
         mask_zero: False; there are no masks.
 
     Input shape: (N, ...), ids, as floats like all that a model is fed. Output shape: (N, ..., output_dim). Weights: embeddings
-    (input_dim, output_dim). An id that is no row makes a row of NaN, and a training step that meets it is refused.
+    (input_dim, output_dim). An id that is no row is refused where it is an input of the model; one that the model computes, or
+    that is on a GPU, makes a row of NaN, and the training step that meets it is not taken.
     """
 
     ruled_weights = ("embeddings",)

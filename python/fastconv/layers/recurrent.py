@@ -10,7 +10,7 @@ from fastconv import initializers, ops
 from fastconv.layers import activations
 from fastconv.layers.base import Layer
 from fastconv.ops import _numbers
-from fastconv.ops.recurrent import check_activation
+from fastconv.ops.steps import check_activation
 from fastconv.variables import Variable
 
 __all__ = ["GRU", "LSTM", "Recurrent", "SimpleRNN"]
@@ -241,8 +241,7 @@ class LSTM(_Gated):
         activation, recurrent_activation: of the candidate and the result, and of the gates; as in SimpleRNN.
         unit_forget_bias: the forget gate's bias begins at 1.
         use_cudnn: has no effect.
-        use_bias, kernel_initializer, recurrent_initializer, bias_initializer, dropout, recurrent_dropout, return_sequences,
-            return_state, go_backwards, stateful, unroll: as in SimpleRNN.
+        use_bias: and all other arguments (initializers, dropout, return_sequences, …) as in SimpleRNN.
 
     Input shape: (N, T, D). Output shape: (N, units) or (N, T, units); with ``return_state`` a list of it, h and c. Weights:
     kernel (D, 4 units), recurrent_kernel (units, 4 units), bias (4 units,).
@@ -326,8 +325,7 @@ class GRU(_Gated):
         activation, recurrent_activation: of the candidate, and of the gates; as in SimpleRNN.
         reset_after: the reset gate scales the recurrent product, which has a bias of its own; else the state before it.
         use_cudnn: has no effect.
-        use_bias, kernel_initializer, recurrent_initializer, bias_initializer, dropout, recurrent_dropout, return_sequences,
-            return_state, go_backwards, stateful, unroll: as in SimpleRNN.
+        use_bias: and all other arguments (initializers, dropout, return_sequences, …) as in SimpleRNN.
 
     Input shape: (N, T, D). Output shape: (N, units) or (N, T, units); with ``return_state`` a list of it and h. Weights:
     kernel (D, 3 units), recurrent_kernel (units, 3 units), bias (2, 3 units), without ``reset_after`` (3 units,).

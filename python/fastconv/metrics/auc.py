@@ -79,6 +79,7 @@ class AUC(ThresholdCounts):
                 _arguments.real("AUC", f"thresholds[{i}]", t, least=0, most=1) for i, t in enumerate(thresholds)
             )
             inner = np.array(self.thresholds)
+            self.num_thresholds = len(inner) + 2
         super().__init__(np.concatenate([[-_EPSILON], inner, [1 + _EPSILON]]), name, dtype)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:

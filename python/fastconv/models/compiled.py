@@ -29,10 +29,12 @@ from fastconv.models.batches import (
     on_host,
 )
 from fastconv.models.device_data import Rows, on_device
+from fastconv.models.ids import id_limits
 from fastconv.models.meters import Meters
 from fastconv.models.optimizer_state import OptimizerState
 from fastconv.models.plans import ModelPlan, PlanCache, StepArrays, as_list
 from fastconv.ops import _arrays, _numbers
+from fastconv.ops.embedding import check_ids
 
 __all__ = ["Compiled"]
 
@@ -73,6 +75,7 @@ class Compiled(Layer):
         """Forgets compiled programs; they are made again when needed."""
         self._plans |= {"train": PlanCache(), "evaluate": PlanCache(), "predict": PlanCache()}
         self._known_output_shapes: list[tuple[int, ...]] | None = None
+        self._id_limits: dict[int, int] | None = None
         self._accepted: Any = None  # (shape, dtype) of the last x and y that passed every check
 
     # Hooks of Model.
@@ -194,6 +197,11 @@ class Compiled(Layer):
             batch_shapes = [(None, *a.shape[1:]) for a in arrays]
             self.ensure_built(batch_shapes if len(batch_shapes) > 1 else batch_shapes[0])
             plans.predict_plan(self, self._sample_shapes(), 1)  # builds the layers inside
+        if self._id_limits is None:
+            self._id_limits = id_limits(self, self._sample_shapes())
+        for i, rows in self._id_limits.items():
+            if not is_on_gpu(arrays[i]):  # looking at those would wait for the device; wrong ones give NaN
+                check_ids(arrays[i], rows, where)
         return arrays
 
     def _sample_shapes(self) -> list[tuple[int, ...]]:

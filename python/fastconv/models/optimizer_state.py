@@ -36,7 +36,8 @@ class OptimizerState:
         self.optimizer = optimizer
         self.slots: dict[Variable, dict[str, Variable]] = {}
         self.averaged: dict[Variable, str] = {}
-        self._swapped = False  # whether the averages are in the model, and the weights in their slots
+        self.swapped = False  # whether the averages are in the model, and the weights in their slots
+        self._copies: list[tuple[Variable, str]] = []  # further slots that begin as weights
         self.unscaling = np.ones(1, np.float64)
         self._scales: dict[str, Variable] = {}  # by dtype
         self._paths = paths
@@ -78,17 +79,29 @@ class OptimizerState:
         """A slot, made with its initial values when first asked for."""
         slots = self.slots.setdefault(variable, {})
         if name not in slots:
-            gather([variable])
-            assert variable.buffer is not None
-            slots[name] = Variable.at(self._buffer(variable.buffer, name), variable.offset, variable.shape, name)
+            slots[name] = self._place(variable, name)
             slots[name].array[...] = self._initial(variable, name)
         return slots[name]
+
+    def restart(self, variable: Variable, name: str) -> None:
+        """Gives a slot its initial values again."""
+        self.slot(variable, name).array[...] = self._initial(variable, name)
+
+    def _place(self, variable: Variable, name: str) -> Variable:
+        """Memory laid out like the variable's; a slot of another shape has some of its own."""
+        shape = self.part_for(variable).slot_shape(name, variable.shape)
+        if shape != variable.shape:
+            return Variable.at(Buffer(math.prod(shape), variable.dtype), 0, shape, name)
+        gather([variable])
+        assert variable.buffer is not None
+        return Variable.at(self._buffer(variable.buffer, name), variable.offset, shape, name)
 
     def _initial(self, variable: Variable, name: str) -> Any:
         part = self.part_for(variable)
         if part.accumulation is not None and name == part.accumulation.slot:
             return 0.0
-        return part.slots().get(name, variable.array)  # averages begin as weights
+        value = part.slots().get(name)  # averages have none
+        return variable.array if value is None else value
 
     def _buffer(self, buffer: Buffer, name: str) -> Buffer:
         if (buffer, name) not in self._buffers:
@@ -96,11 +109,15 @@ class OptimizerState:
         return self._buffers[buffer, name]
 
     def _slots_of(self, run: Run, names: Iterable[str]) -> list[Variable]:
-        """Slots of all the variables of a run, each as one."""
-        for name in names:
-            for variable in run.variables:
-                self.slot(variable, name)
-        return [run.of(self._buffer(run.buffer, name)) for name in names]
+        """Slots of all the variables of a run, each as one; flat where they have shapes of their own."""
+        return [self._slot_of(run, name) for name in names]
+
+    def _slot_of(self, run: Run, name: str) -> Variable:
+        slots = [self.slot(variable, name) for variable in run.variables]
+        if slots[0].shape == run.variables[0].shape:
+            return run.of(self._buffer(run.buffer, name))
+        assert slots[0].buffer is not None
+        return Variable.at(slots[0].buffer, 0, (slots[0].size,), name)
 
     # What a plan runs.
 
@@ -127,7 +144,7 @@ class OptimizerState:
         """
         updates: list[Update] = []
         runs: list[Run] = []
-        self.averaged = {}
+        self.averaged, self._copies = {}, []
         for part, variables in self.by_part(gradients).items():
             own = runs_of({v: gradients[v] for v in variables})
             updates += [update for run in own for update in (*self._unscaling(run), *self._accumulation(part, run))]
@@ -138,6 +155,7 @@ class OptimizerState:
                 updates += self._average(self.optimizer.averaging or part.averaging, run)
                 updates += [_constrained(v) for v in run.variables if v.constraint is not None]
             runs += own
+            self._copies += [(v, name) for v in variables for name, value in part.slots().items() if value is None]
         if self.optimizer.averaging is not None and self.optimizer.averaging.moving_statistics:
             updates += [update for run in statistics for update in self._average(self.optimizer.averaging, run)]
         return updates, runs
@@ -148,7 +166,7 @@ class OptimizerState:
         missing = len(_cpu.signatures()[kernel].split("->")[1].split()) - 1 - len(names)
         updates = []
         for one in _single(run) if part.whole_variables else [run]:
-            spec = _cpu.VectorSpec.make(one.value.dtype, kernel, one.value.shape)
+            spec = part.spec(one.value.dtype, one.value.shape, one.variables[0].shape)
             tensors: list[Any] = [one.value, self._numbers(part), one.of(one.buffer), *self._slots_of(one, names)]
             updates.append(Update(kernel, spec, [*tensors, *[None] * missing]))
         return updates
@@ -233,7 +251,7 @@ class OptimizerState:
             for variable in self._scales.values():
                 variable.array[0] = scale
         if step == 1:  # weights may have been set since the plan was made
-            for variable, name in self.averaged.items():
+            for variable, name in (*self.averaged.items(), *self._copies):
                 self.slot(variable, name).array[...] = variable.array
 
     def settle_step(self, taken: bool, loss: float) -> bool:
@@ -252,7 +270,7 @@ class OptimizerState:
 
     def swap_averages(self) -> None:
         """Exchanges the weights and their averages, where there are any."""
-        self._swapped = not self._swapped
+        self.swapped = not self.swapped
         for variable, name in self.averaged.items():
             slot = self.slot(variable, name)
             kept = variable.numpy()
@@ -261,7 +279,7 @@ class OptimizerState:
 
     def finish(self) -> None:
         """The weights become their averages, where there are any."""
-        if self._swapped:
+        if self.swapped:
             self.swap_averages()
         for variable, name in self.averaged.items():
             variable.array[...] = self.slot(variable, name).array

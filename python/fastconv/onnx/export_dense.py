@@ -85,11 +85,12 @@ def _reshape(writer: GraphWriter, node: Node) -> None:
 
 
 def _unshaped(writer: GraphWriter, node: Node) -> Value:
-    """What the last of a row of reshapes begins with."""
+    """What the last of a row of reshapes begins with; what the file already has stays, as inside operations of volumes."""
     (x,) = node.inputs
     assert x is not None
-    is_reshape = x.node is not None and x.node.op.name == "reshape" and not writer.exists(x, LAST)
-    return _unshaped(writer, x.node) if x.node is not None and is_reshape else x
+    is_reshape = x.node is not None and x.node.op.name == "reshape"
+    is_there = any(writer.exists(x, layout) for layout in (FIRST, LAST))
+    return _unshaped(writer, x.node) if x.node is not None and is_reshape and not is_there else x
 
 
 def _target(writer: GraphWriter, x: Value, y: Value, layout: str) -> list[int]:

@@ -97,15 +97,20 @@ def _binary(layer: Any, affine: Callable[[np.ndarray, bool], tuple[Any, Any]]) -
 
 def _joined(importer: Importer, node: OnnxNode, layer: Any, tensors: list[Tensor]) -> Tensor:
     """The layer on tensors whose axes mean the same."""
+    first, *others = _aligned(importer, tensors)
+    return first.like(importer.add(node, layer, [first.symbol, *(t.symbol for t in others)])) if others else first
+
+
+def _aligned(importer: Importer, tensors: list[Tensor]) -> list[Tensor]:
+    """The tensors with their axes, and the cells of flattened images, in one order."""
     first = tensors[0]
-    if len(tensors) == 1:
-        return first
-    if any((t.order, t.cells) != (first.order, first.cells) for t in tensors):
-        if first.rank != 4 or any(t.rank != 4 for t in tensors):
-            raise Refused(f"tensors must have their axes in one order: got {[t.order for t in tensors]}")
-        first = Tensor(importer.image(first), channels_first(4))
-        tensors = [first, *(Tensor(importer.image(t), channels_first(4)) for t in tensors[1:])]
-    return first.like(importer.add(node, layer, [t.symbol for t in tensors]))
+    if all((t.order, t.cells) == (first.order, first.cells) for t in tensors):
+        return tensors
+    if any(t.rank != first.rank for t in tensors):
+        raise Refused(f"tensors must have as many axes: got {[t.rank for t in tensors]}")
+    if first.rank > 2:
+        return [Tensor(importer.image(t), channels_first(t.rank)) for t in tensors]
+    return [Tensor(importer.plain(t), (0, 1)) for t in tensors]
 
 
 def _divisor(constant: np.ndarray, is_first: bool) -> tuple[Any, Any]:
@@ -123,13 +128,11 @@ def _all(layer: Any) -> Handler:
 
 def _concat(importer: Importer, node: OnnxNode) -> Tensor:
     tensors = [importer.tensor(node, i) for i in range(len(node.inputs))]
-    first = tensors[0]
-    axis = node.attrs.get("axis", 1) % first.rank
-    if any(t.cells is not None for t in tensors):
-        raise Refused("flattened images cannot be joined: their cells are in another order here")
+    axis = node.attrs.get("axis", 1) % tensors[0].rank
     if axis == 0:
         raise Refused("batches cannot be joined: got axis=0")
-    return _joined(importer, node, partial(layers.Concatenate, first.order[axis]), tensors)
+    tensors = _aligned(importer, [t if t.cells is None else Tensor(importer.plain(t), (0, 1)) for t in tensors])
+    return _joined(importer, node, partial(layers.Concatenate, tensors[0].order[axis]), tensors)
 
 
 HANDLERS: dict[str, Handler] = {

@@ -18,7 +18,7 @@ from fastconv.onnx.export_sequences import ACTIVATIONS, OPERATORS
 from fastconv.onnx.importer import Importer, Refused, Tensor
 from fastconv.onnx.reading import OnnxNode
 
-__all__ = ["HANDLERS", "WHOLE"]
+__all__ = ["HANDLERS", "WHOLE", "is_zero_state"]
 
 _STEPS_FIRST = (1, 0, 2)
 _KINDS: dict[str, tuple[Any, str, list[str]]] = {
@@ -106,6 +106,13 @@ def _recurrent(importer: Importer, node: OnnxNode) -> None:
     _give(importer, names[2], 0, found[-1], (0, 1))
     if not any(names):
         raise Refused("its results must be squeezed: got none that is read")
+
+
+def is_zero_state(importer: Importer, node: OnnxNode) -> bool:
+    """Whether a node makes the zeros that recurrent operators begin with, as PyTorch writes them out for every batch."""
+    readers = importer.consumers.get(node.outputs[0], [])
+    is_zero = node.op == "ConstantOfShape" and not np.any(node.attrs.get("value", 0))
+    return is_zero and bool(readers) and all(reader.op in _KINDS for reader in readers)
 
 
 def _give(importer: Importer, name: str, axis: int, symbol: SymbolicTensor, order: tuple[int, ...]) -> list[str]:

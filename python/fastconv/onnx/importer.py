@@ -20,6 +20,7 @@ from fastconv.layers.core import Reshape
 from fastconv.layers.rearranging import Permute
 from fastconv.layers.symbolic import SymbolicTensor
 from fastconv.onnx.reading import OnnxNode
+from fastconv.onnx.writer import channels_first
 
 __all__ = ["BATCH", "Importer", "Refused", "Tensor"]
 
@@ -109,21 +110,20 @@ class Importer:
         return None if given is None else [int(i) for i in np.asarray(given).ravel()]
 
     def image(self, tensor: Tensor) -> SymbolicTensor:
-        """The tensor with its channels last, for a node that has them second.
-
-        Raises:
-            Refused: for what was flattened channels first.
-        """
+        """The tensor with its channels last, for a node that has them second."""
         return self._arranged(tensor, (0, *range(2, tensor.rank), 1))
 
     def plain(self, tensor: Tensor) -> SymbolicTensor:
-        """The tensor with its axes in the file's order; refused as in :meth:`image`."""
+        """The tensor with its axes, and the cells of a flattened image, in the file's order."""
         return self._arranged(tensor, tuple(range(tensor.rank)))
 
     def _arranged(self, tensor: Tensor, axes: tuple[int, ...]) -> SymbolicTensor:
         """A symbolic tensor whose axis i is axis ``axes[i]`` of the file's: as it is, reshaped, or permuted."""
         if tensor.cells is not None:
-            raise Refused("flattening an image channels first is possible before a Gemm alone")
+            channels, *spatial = tensor.cells
+            image = self._reshaped(tensor.symbol, (*spatial, channels))
+            first = Tensor(image, channels_first(image.ndim))
+            return self._reshaped(self.plain(first), tensor.shape[1:])
         order = tuple(tensor.order[axis] for axis in axes)
         if order == tuple(range(tensor.rank)):
             return tensor.symbol

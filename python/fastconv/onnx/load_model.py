@@ -191,6 +191,9 @@ class _Loading:
             if node.op in ("Shape", "Size"):
                 self._measure(node)
                 return
+            if import_sequences.is_zero_state(importer, node):
+                importer.constants[node.outputs[0]] = np.zeros(1)  # of any batch
+                return
             if all(name in importer.constants for name in node.inputs if name) and self._fold(node, importer.constants):
                 return
             if node.outputs[0] in importer.tensors:

@@ -14,13 +14,12 @@ from fastconv import layers, ops
 from fastconv.onnx.importer import Importer, Refused, Tensor
 from fastconv.onnx.reading import OnnxNode
 from fastconv.onnx.writer import channels_first
-from fastconv.reference.resize import resize_weights
 
 __all__ = ["HANDLERS", "KERNELS"]
 
 _MODES = {"nearest": "nearest", "linear": "bilinear", "bilinear": "bilinear", "cubic": "bicubic"}
 _COORDINATES = ("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric")
-_MOST_COMPARED = 4096  # cells of an axis whose weights are compared with a layer's
+_MOST_COMPARED = 2048  # cells of an axis whose weights are compared with a layer's
 
 
 @dataclass(frozen=True)
@@ -147,8 +146,14 @@ def _layer_for(problem: _Resizing, extents: Sequence[int]) -> Any:
 
 def _same_weights(problem: _Resizing, extent: int, axis: int, ours: dict[str, Any]) -> bool:
     size = problem.sizes[axis]
-    theirs = resize_weights(extent, size, scale=problem.scales[axis], **problem.settings)
-    return bool(np.allclose(theirs, resize_weights(extent, size, **ours), rtol=0, atol=1e-6))
+    theirs = _weights(extent, size, scales=(problem.scales[axis], 1.0), **problem.settings)
+    return bool(np.allclose(theirs, _weights(extent, size, **ours), rtol=0, atol=1e-6))
+
+
+def _weights(extent: int, size: int, **settings: Any) -> np.ndarray:
+    """The matrix (extent, size) that resizes an axis: what becomes of each cell alone."""
+    alone = np.eye(extent, dtype=np.float32)[:, :, None, None]
+    return ops.resize2d(alone, (size, 1), **settings)
 
 
 KERNELS: dict[str, Callable[[OnnxNode, list[Any]], Any]] = {"Resize": _resize, "Upsample": _resize}

@@ -20,7 +20,7 @@ Arrays = list[Any]
 _NO_STEP_YET = 10**9  # a step at which Adam no longer corrects its bias: ONNX does not either at T = 0
 
 
-def _update(kernel: str, hyper: list[float], gradient: np.ndarray, changed: list[np.ndarray]) -> None:
+def _update(kernel: str, hyper: list[float], gradient: np.ndarray, changed: list[np.ndarray | None]) -> None:
     """One step of an optimizer kernel; ``changed`` are the tensor and its states, in the kernel's order."""
     numbers = np.zeros(8)
     numbers[: len(hyper)] = hyper
@@ -63,7 +63,7 @@ def _adam(node: OnnxNode, inputs: Arrays) -> tuple[np.ndarray, ...]:
     numbers = [node.attrs.get("alpha", 0.9), node.attrs.get("beta", 0.999), node.attrs.get("epsilon", 1e-6), 0.0]
     for x, gradient, *moments in groups:
         regular = ops.add(gradient, ops.scale(x, decay))
-        _update("adam_update", [rate, *numbers, steps if steps > 0 else _NO_STEP_YET], regular, [x, *moments])
+        _update("adam_update", [rate, *numbers, steps if steps > 0 else _NO_STEP_YET], regular, [x, *moments, None])
         x *= 1 - after
     return _in_order([[x, *moments] for x, _, *moments in groups])
 

@@ -51,13 +51,14 @@ def _as_ids(ids: Any, table: Any) -> Any:
         return ids
     device = _devices.of("embedding", ("ids", "table"), (ids, table))
     given = device.as_array("embedding", "ids", ids)
+    rows = device.as_array("embedding", "table", getattr(table, "array", table))
     if given.dtype.kind not in "iuf":
         raise TypeError(
             f"[embedding] ids must be numbers of rows: expected an int array, got ids.dtype={given.dtype}. Convert it with "
             ".astype(np.int64)."
         )
-    check_ids(given, table.shape[0] if getattr(table, "ndim", 0) else 0)
-    result = device.empty("embedding", "ids", given.shape, wide(device.dtype_name(table)))
+    check_ids(given, rows.shape[0] if rows.ndim else 0)
+    result = device.empty("embedding", "ids", given.shape, wide(device.dtype_name(rows)))
     result[...] = given
     return result
 

@@ -59,7 +59,7 @@ def gaussian_noise(x: Any, stddev: float, *, seed: Any, multiply: bool = False, 
     Returns:
         Array of x's shape and dtype.
 
-    Numerics: z has float32's precision for both types, |z| < 5.8, and the same bits on every instruction set and device.
+    Numerics: z has float32's precision for both types, ``|z| < 5.8``, and the same bits on every instruction set and device.
     Source: Box and Muller 1958; Philox4x32-10 of Salmon et al. 2011, words 2k and 2k + 1 of which make z at 2k and 2k + 1.
     """
     return apply(NOISE, x, as_seed("gaussian_noise", "seed", x, seed), out=out, **_attrs(stddev, multiply))

@@ -12,6 +12,7 @@ from typing import Any
 from fastconv import _lookup
 from fastconv.optimizers import schedules
 from fastconv.optimizers.adadelta import Adadelta
+from fastconv.optimizers.adafactor import Adafactor
 from fastconv.optimizers.adagrad import Adagrad
 from fastconv.optimizers.adam import Adam, AdamW
 from fastconv.optimizers.adamax import Adamax
@@ -24,12 +25,14 @@ from fastconv.optimizers.loss_scale import LossScaleOptimizer
 from fastconv.optimizers.multi import MultiOptimizer, OptimizerMap
 from fastconv.optimizers.nadam import Nadam
 from fastconv.optimizers.rmsprop import RMSprop
+from fastconv.optimizers.schedule_free import ScheduleFreeAdamW
 from fastconv.optimizers.sgd import SGD, TorchSGD
 from fastconv.optimizers.wrapper import Wrapper
 
 __all__ = [
     "SGD",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
@@ -44,6 +47,7 @@ __all__ = [
     "Optimizer",
     "OptimizerMap",
     "RMSprop",
+    "ScheduleFreeAdamW",
     "TorchSGD",
     "deserialize",
     "get",
@@ -51,7 +55,22 @@ __all__ = [
     "serialize",
 ]
 
-_RULES = (SGD, TorchSGD, Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Nadam, RMSprop)
+_RULES = (
+    Adadelta,
+    Adafactor,
+    Adagrad,
+    Adam,
+    AdamW,
+    Adamax,
+    Ftrl,
+    Lamb,
+    Lion,
+    Nadam,
+    RMSprop,
+    SGD,
+    ScheduleFreeAdamW,
+    TorchSGD,
+)
 _KNOWN = _lookup.table([*_RULES, MultiOptimizer, Lookahead, LossScaleOptimizer])
 
 

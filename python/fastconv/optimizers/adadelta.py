@@ -25,8 +25,8 @@ class Adadelta(Optimizer):
         learning_rate: finite and > 0, or a schedule; 1.0 is the rule of the paper.
         rho: decay of the mean squares, 0 <= rho < 1.
         epsilon: > 0.
-        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
-            gradient_accumulation_steps, name: see :class:`Optimizer`.
+        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps: see :class:`Optimizer`.
 
     Source: Zeiler 2012.
     """
@@ -66,7 +66,7 @@ class Adadelta(Optimizer):
             **other,
         )
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> dict[str, float | None]:
         return {"accumulated_grad": 0.0, "accumulated_delta_var": 0.0}
 
     def _hyper(self, rate: float, step: int) -> list[float]:

@@ -23,8 +23,8 @@ class Adagrad(Optimizer):
         learning_rate: finite and > 0, or a schedule.
         initial_accumulator_value: >= 0.
         epsilon: > 0.
-        weight_decay, clipnorm, clipvalue, name, use_ema, ema_momentum, ema_overwrite_frequency: see
-            :class:`Optimizer`.
+        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps: see :class:`Optimizer`.
 
     Source: Duchi et al. 2011.
     """
@@ -62,7 +62,7 @@ class Adagrad(Optimizer):
             **other,
         )
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> dict[str, float | None]:
         return {"accumulator": self.initial_accumulator_value}
 
     def _hyper(self, rate: float, step: int) -> list[float]:

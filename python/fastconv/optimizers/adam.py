@@ -18,15 +18,17 @@ class Adam(Optimizer):
 
         m += (g - m) * (1 - beta_1)
         v += (g * g - v) * (1 - beta_2)
-        w -= m * learning_rate * sqrt(1 - beta_2**t) / (1 - beta_1**t) / (sqrt(v) + epsilon)       t = 1, 2, …
+        v_hat = max(v_hat, v)                                                                       v, if not amsgrad
+        w -= m * learning_rate * sqrt(1 - beta_2**t) / (1 - beta_1**t) / (sqrt(v_hat) + epsilon)   t = 1, 2, …
 
     Args:
         learning_rate: finite and > 0, or a schedule.
         beta_1: decay of the mean, 0 <= beta_1 < 1.
         beta_2: decay of the mean square, 0 <= beta_2 < 1.
+        amsgrad: whether steps never grow because the mean square shrinks (Reddi et al. 2018).
         epsilon: > 0; the "epsilon hat" of the paper, not that of its Algorithm 1 (nor PyTorch's).
-        weight_decay, clipnorm, clipvalue, name, use_ema, ema_momentum, ema_overwrite_frequency: see
-            :class:`Optimizer`.
+        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps: see :class:`Optimizer`.
 
     Source: Kingma and Ba 2014.
 
@@ -58,6 +60,7 @@ class Adam(Optimizer):
         self.beta_1 = _arguments.real(op, "beta_1", beta_1, least=0, below=1)
         self.beta_2 = _arguments.real(op, "beta_2", beta_2, least=0, below=1)
         self.epsilon = _arguments.real(op, "epsilon", epsilon, above=0)
+        self.amsgrad = _arguments.boolean(op, "amsgrad", amsgrad)
         super().__init__(
             learning_rate,
             weight_decay=weight_decay,
@@ -67,18 +70,17 @@ class Adam(Optimizer):
             use_ema=use_ema,
             ema_momentum=ema_momentum,
             ema_overwrite_frequency=ema_overwrite_frequency,
-            amsgrad=amsgrad,
             **other,
         )
 
-    def slots(self) -> dict[str, float]:
-        return {"m": 0.0, "v": 0.0}
+    def slots(self) -> dict[str, float | None]:
+        return {"m": 0.0, "v": 0.0, **({"v_hat": 0.0} if self.amsgrad else {})}
 
     def _hyper(self, rate: float, step: int) -> list[float]:
         return [rate, self.beta_1, self.beta_2, self.epsilon, self.weight_decay or 0.0, step]
 
     def get_config(self) -> dict[str, Any]:
-        own = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+        own = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon, "amsgrad": self.amsgrad}
         return {**super().get_config(), **own}
 
 

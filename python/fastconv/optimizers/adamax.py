@@ -25,8 +25,8 @@ class Adamax(Optimizer):
         beta_1: decay of the mean, 0 <= beta_1 < 1.
         beta_2: decay of the norm, 0 <= beta_2 < 1.
         epsilon: > 0.
-        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
-            gradient_accumulation_steps, name: see :class:`Optimizer`.
+        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps: see :class:`Optimizer`.
 
     Source: Kingma and Ba 2014, section 7.1.
     """
@@ -68,7 +68,7 @@ class Adamax(Optimizer):
             **other,
         )
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> dict[str, float | None]:
         return {"momentum": 0.0, "norm": 0.0}
 
     def _hyper(self, rate: float, step: int) -> list[float]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastconv import _arguments, schedules
+from fastconv import _arguments, _cpu, schedules
 from fastconv.optimizers.accumulation import Accumulation
 from fastconv.optimizers.averaging import HYPER_SIZE, Averaging, MovingAverage, numbers
 from fastconv.schedules import LearningRateSchedule
@@ -18,7 +18,6 @@ __all__ = ["HYPER_SIZE", "Optimizer"]
 
 # Arguments of Keras's optimizers that fastconv does not have, with the values that switch them off.
 _SWITCHED_OFF: dict[str, tuple[Any, ...]] = {
-    "amsgrad": (False,),
     "decay": (0, 0.0),
     "jit_compile": (True, False, "auto"),
     "loss_scale_factor": (None,),
@@ -125,9 +124,17 @@ class Optimizer:
         """The optimizer with the rule for the weight at ``path``: this one, unless it is made of others."""
         return self
 
-    def slots(self) -> dict[str, float]:
-        """Names and initial values of the arrays kept per variable, in the kernel's order."""
+    def slots(self) -> dict[str, float | None]:
+        """Names and initial values of the arrays kept per variable, in the kernel's order; None: they begin as the weight."""
         raise NotImplementedError(f"[{self._op}] an optimizer must define slots().")
+
+    def slot_shape(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of a slot of a variable; another than the variable's takes ``whole_variables``."""
+        return shape
+
+    def spec(self, dtype: str, extents: tuple[int, ...], variable: tuple[int, ...]) -> Any:
+        """The kernel's spec for a gradient of shape ``extents``; ``variable`` is the shape of a whole one."""
+        return _cpu.VectorSpec.make(dtype, self.kernel, extents)
 
     def hyper(self, step: int) -> np.ndarray:
         """The kernel's numbers for one step.

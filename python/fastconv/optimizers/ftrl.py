@@ -28,8 +28,8 @@ class Ftrl(Optimizer):
         initial_accumulator_value: >= 0.
         l1_regularization_strength, l2_regularization_strength, l2_shrinkage_regularization_strength: >= 0.
         beta: of the paper, >= 0.
-        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
-            gradient_accumulation_steps, name: see :class:`Optimizer`.
+        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps: see :class:`Optimizer`.
 
     Source: McMahan et al. 2013, Ad click prediction: a view from the trenches.
     """
@@ -81,7 +81,7 @@ class Ftrl(Optimizer):
             **other,
         )
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> dict[str, float | None]:
         return {"accumulator": self._strengths["initial_accumulator_value"], "linear": 0.0}
 
     def _hyper(self, rate: float, step: int) -> list[float]:

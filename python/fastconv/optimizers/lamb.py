@@ -26,8 +26,8 @@ class Lamb(Optimizer):
         beta_1: decay of the mean, 0 <= beta_1 < 1.
         beta_2: decay of the mean square, 0 <= beta_2 < 1.
         epsilon: > 0.
-        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
-            gradient_accumulation_steps, name: see :class:`Optimizer`.
+        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps: see :class:`Optimizer`.
 
     Source: You et al. 2019, Large batch optimization for deep learning.
     """
@@ -70,7 +70,7 @@ class Lamb(Optimizer):
             **other,
         )
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> dict[str, float | None]:
         return {"momentum": 0.0, "velocity": 0.0}
 
     def _hyper(self, rate: float, step: int) -> list[float]:

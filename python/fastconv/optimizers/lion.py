@@ -25,8 +25,8 @@ class Lion(Optimizer):
         learning_rate: finite and > 0, or a schedule.
         beta_1: share of the momentum in a step, 0 < beta_1 <= 1.
         beta_2: decay of the momentum, 0 <= beta_2 < 1.
-        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
-            gradient_accumulation_steps, name: see :class:`Optimizer`.
+        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps: see :class:`Optimizer`.
 
     Source: Chen et al. 2023, Symbolic discovery of optimization algorithms.
     """
@@ -66,7 +66,7 @@ class Lion(Optimizer):
             **other,
         )
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> dict[str, float | None]:
         return {"momentum": 0.0}
 
     def _hyper(self, rate: float, step: int) -> list[float]:

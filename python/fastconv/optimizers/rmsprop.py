@@ -29,8 +29,8 @@ class RMSprop(Optimizer):
         momentum: 0 <= momentum <= 1.
         epsilon: > 0.
         centered: whether to divide by the standard deviation instead of the root mean square.
-        weight_decay, clipnorm, clipvalue, name, use_ema, ema_momentum, ema_overwrite_frequency: see
-            :class:`Optimizer`.
+        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps: see :class:`Optimizer`.
 
     Source: Hinton 2012, lecture 6; Graves 2013 for the centered rule.
     """
@@ -70,7 +70,7 @@ class RMSprop(Optimizer):
             **other,
         )
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> dict[str, float | None]:
         names = ["velocity"]
         if self.momentum:
             names.append("momentum")

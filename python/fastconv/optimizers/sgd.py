@@ -25,8 +25,8 @@ class SGD(Optimizer):
         learning_rate: finite and > 0, or a schedule.
         momentum: 0 <= momentum <= 1.
         nesterov: whether to look ahead along the velocity (Nesterov 1983).
-        weight_decay, clipnorm, clipvalue, name, use_ema, ema_momentum, ema_overwrite_frequency: see
-            :class:`Optimizer`.
+        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps: see :class:`Optimizer`.
 
     PyTorch's rule, which differs where the learning rate changes or weights decay, is :class:`TorchSGD`.
 
@@ -68,7 +68,7 @@ class SGD(Optimizer):
             **other,
         )
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> dict[str, float | None]:
         return {"velocity": 0.0} if self.momentum else {}
 
     def _hyper(self, rate: float, step: int) -> list[float]:
@@ -100,5 +100,5 @@ class TorchSGD(SGD):
     kernel = "torch_sgd_update"
     default_name = "torch_sgd"
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> dict[str, float | None]:
         return {"velocity": 0.0}

@@ -148,7 +148,15 @@ from .optimizers import (
     sgd_step,
     torch_sgd_step,
 )
-from .optimizers_adaptive import adamax_step, ftrl_step, lamb_step, lion_step, nadam_step
+from .optimizers_adaptive import (
+    adafactor_step,
+    adamax_step,
+    ftrl_step,
+    lamb_step,
+    lion_step,
+    nadam_step,
+    schedule_free_step,
+)
 from .penalty import norm_constraint_step, penalty, penalty_backward
 from .pool import (
     avg_pool2d,
@@ -191,6 +199,7 @@ from .warp import adjust2d, warp2d
 
 __all__ = [
     "adadelta_step",
+    "adafactor_step",
     "adagrad_step",
     "adam_step",
     "adamax_step",
@@ -308,6 +317,7 @@ __all__ = [
     "resize2d",
     "resize2d_backward",
     "rmsprop_step",
+    "schedule_free_step",
     "selu",
     "selu_backward",
     "sgd_step",

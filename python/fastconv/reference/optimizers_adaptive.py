@@ -7,7 +7,7 @@ import numpy as np
 from . import _check
 from .optimizers import Arrays, _end, _settled, _start
 
-__all__ = ["adamax_step", "ftrl_step", "lamb_step", "lion_step", "nadam_step"]
+__all__ = ["adafactor_step", "adamax_step", "ftrl_step", "lamb_step", "lion_step", "nadam_step", "schedule_free_step"]
 
 
 @_check.quiet
@@ -143,3 +143,72 @@ def lamb_step(
     of_w, of_u = np.sqrt((w * w).sum()), np.sqrt((u * u).sum())
     ratio = of_w / of_u if of_w > 0 and of_u > 0 else 1.0
     return _end(dtype, w - ratio * learning_rate * u, m, v)
+
+
+@_check.quiet
+def schedule_free_step(
+    w: np.ndarray,
+    g: np.ndarray,
+    z: np.ndarray,
+    v: np.ndarray,
+    *,
+    step: int,
+    learning_rate: float = 0.0025,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-8,
+    warmup_steps: int = 0,
+    weight_decay: float = 0.0,
+) -> Arrays:
+    """Adam's v'; ``z' = z − η g / (sqrt(v' / (1 − β₂ᵗ)) + ε)``; ``x' = x + (z' − x) / t``; ``w' = (1−β₁) z' + β₁ x'``.
+
+    x is where w lies between it and z: ``w = (1−β₁) z + β₁ x``. z begins as w. Defazio et al. 2024.
+    """
+    op = "schedule_free_step"
+    dtype, w, g, z, v = _start(op, learning_rate, weight_decay, w=w, g=g, z=z, v=v)
+    t, epsilon = _check.integer(op, "step", step, 1), _check.positive(op, "epsilon", epsilon)
+    beta_1, beta_2 = _check.real(op, "beta_1", beta_1, 0.0, 1.0), _check.real(op, "beta_2", beta_2, 0.0, 1.0)
+    rate = learning_rate * min(t / warmup_steps, 1.0) if warmup_steps else learning_rate
+    x = (w - (1 - beta_1) * z) / beta_1
+    v = _settled(dtype, v + (g * g - v) * (1 - beta_2))
+    z = z - rate * g / (np.sqrt(v / (1 - beta_2**t)) + epsilon)
+    x = x + (z - x) / t
+    return _end(dtype, (1 - beta_1) * z + beta_1 * x, z, v)
+
+
+@_check.quiet
+def adafactor_step(
+    w: np.ndarray,
+    g: np.ndarray,
+    row: np.ndarray,
+    column: np.ndarray,
+    velocity: np.ndarray,
+    *,
+    step: int,
+    learning_rate: float = 0.001,
+    beta_2_decay: float = -0.8,
+    epsilon_1: float = 1e-30,
+    epsilon_2: float = 1e-3,
+    clip_threshold: float = 1.0,
+    weight_decay: float = 0.0,
+) -> Arrays:
+    """``v' = r' / mean(r') · c'`` of the mean squares r' and c' of rows and columns; ``u = g / sqrt(v')``, held to an rms of
+    ``clip_threshold``; ``w' = w − max(ε₂, rms(w)) min(η, 1/√t) u``. Shazeer and Stern 2018.
+
+    Of fewer than two axes v' is the running mean square itself, and row and column come back unchanged.
+    """
+    op = "adafactor_step"
+    dtype, w, g, v = _start(op, learning_rate, weight_decay, w=w, g=g, velocity=velocity)
+    t = _check.integer(op, "step", step, 1)
+    beta, squares = 1 - t**beta_2_decay, g * g + epsilon_1
+    r, c = row.astype(np.float64), column.astype(np.float64)
+    if w.ndim >= 2:
+        r = beta * r + (1 - beta) * squares.mean(axis=-1)
+        c = beta * c + (1 - beta) * squares.mean(axis=-2)
+        v = (r / r.mean(axis=-1, keepdims=True))[..., None] * c[..., None, :]
+    else:
+        v = beta * v + (1 - beta) * squares
+    u = g / np.sqrt(v)
+    u = u / max(1.0, np.sqrt((u * u).mean()) / clip_threshold)
+    alpha = max(epsilon_2, np.sqrt((w * w).mean())) * min(learning_rate, t**-0.5)
+    return _end(dtype, w - alpha * u, r, c, v)

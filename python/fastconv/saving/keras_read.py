@@ -190,7 +190,7 @@ class ConfigReader:
     def _is_idle(self, entry: dict[str, Any], keyword: str) -> bool:
         """Whether a layer does the same whatever a call says: Keras writes ``training`` of Resizing."""
         cls = self._known.get(entry["class_name"])
-        return keyword == "training" and cls is not None and not cls.takes_training()
+        return keyword == "training" and cls is not None and issubclass(cls, base.Layer) and not cls.takes_training()
 
     def _calls(self, entry: dict[str, Any]) -> Iterator[tuple[tuple[str, int], tuple[list[Tensor], bool]]]:
         """``((layer, number), (inputs, whether they were given as a list))`` of every call of a layer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,16 +20,18 @@ __all__ = ["check_optimizer", "read_compile", "read_state", "write_compile", "wr
 # Slots in the order in which Keras's optimizers keep them: those of one tuple take turns, variable by variable.
 _SLOTS = {
     "SGD": (("velocity",),),
-    "Adam": (("m", "v"),),
-    "AdamW": (("m", "v"),),
+    "Adam": (("m", "v"), ("v_hat",)),
+    "AdamW": (("m", "v"), ("v_hat",)),
     "RMSprop": (("velocity",), ("momentum",), ("average_gradient",)),
     "Adagrad": (("accumulator",),),
+    "Adafactor": (("row", "column", "velocity"),),
     "Adadelta": (("accumulated_grad", "accumulated_delta_var"),),
     "Adamax": (("momentum", "norm"),),
     "Ftrl": (("accumulator", "linear"),),
     "Lamb": (("momentum", "velocity"),),
     "Lion": (("momentum",),),
     "Nadam": (("momentum", "velocity"),),
+    "ScheduleFreeAdamW": (("momentum", "velocity"),),
 }
 _OFF = {"axis": -1, "multi_label": False}  # what changes nothing, and fastconv does not have
 _MEANS = ("sum_over_batch_size", "mean", None)
@@ -112,6 +115,11 @@ def _metric(entry: Any) -> Any:
         metrics.get(entry)  # an unknown name is an error
         return entry
     kind, arguments = _arguments(entry, "keras.metrics")
+    known = getattr(metrics, kind, None)
+    parameters = inspect.signature(known).parameters if inspect.isclass(known) else {}
+    for key, value in entry["config"].items():
+        if value is None and key in parameters and parameters[key].default is not None:
+            arguments[key] = None  # says something
     return metrics.get({"class_name": kind, "config": arguments})
 
 

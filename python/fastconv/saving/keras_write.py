@@ -85,7 +85,7 @@ class _Writer:
             config[key] = described("keras.layers", keras_class(inner), self._layer(inner, keras_class(inner)))
         if kind.startswith("SpatialDropout"):  # which Keras's constructor does not take
             config.pop("trainable")
-        if kind == "DepthwiseConv2D":
+        if kind in ("DepthwiseConv1D", "DepthwiseConv2D"):
             config["depthwise_initializer"] = config.pop("kernel_initializer")
         for key, value in config.items():
             module = object_module(key)

@@ -48,6 +48,7 @@ def _classes(custom_objects: dict[str, Any] | None) -> dict[str, Any]:
 
     known = {name: getattr(layers, name) for name in layers.__all__}
     known = {name: c for name, c in known.items() if isinstance(c, type) and issubclass(c, layers.Layer)}
+    del known["Lambda"]  # is code, which no file holds
     return {**known, "Sequential": Sequential, "Model": Model, **(custom_objects or {})}
 
 

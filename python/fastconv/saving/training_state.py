@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -25,17 +26,31 @@ def snapshot(model: Any, **progress: Any) -> Archive:
         progress: whatever else is to be remembered, of JSON types.
     """
     optimizer = model.optimizer
-    return Archive(
-        config={},
-        weights={name: variable.numpy() for name, variable in model.weights_by_path().items()},
-        optimizer={
-            "class_name": type(optimizer).__name__,
-            "rates": [_rate(part) for part in _parts(optimizer)],
-            "state": optimizer.state(),
-        },
-        slots={name: array.copy() for name, array in slot_arrays(model).items()},
-        progress={**progress, "random": list(random.get_state())},
-    )
+    with _in_their_places(model):
+        return Archive(
+            config={},
+            weights={name: variable.numpy() for name, variable in model.weights_by_path().items()},
+            optimizer={
+                "class_name": type(optimizer).__name__,
+                "rates": [_rate(part) for part in _parts(optimizer)],
+                "state": optimizer.state(),
+            },
+            slots={name: array.copy() for name, array in slot_arrays(model).items()},
+            progress={**progress, "random": list(random.get_state())},
+        )
+
+
+@contextmanager
+def _in_their_places(model: Any) -> Iterator[None]:
+    """Weights in the model and averages in their slots, inside the block, where a callback has exchanged them."""
+    swapped = model._optimizer_state.swapped
+    if swapped:
+        model.swap_averages()
+    try:
+        yield
+    finally:
+        if swapped:
+            model.swap_averages()
 
 
 def restore(model: Any, archive: Archive) -> None:
@@ -53,6 +68,8 @@ def restore(model: Any, archive: Archive) -> None:
             f"[restore] the training must have been the same: expected the state of {type(optimizer).__name__} with its learning "
             f"rates, got that of {str(saved.get('class_name'))[:80]}. Compile the model as before, or delete the backup."
         )
+    if model._optimizer_state.swapped:
+        model.swap_averages()
     plans.gather_weights(model)
     names = own_names(model, archive.weights)
     assign_weights(model, {names[saved]: array for saved, array in archive.weights.items()})
@@ -79,13 +96,15 @@ def _restore_slots(model: Any, saved: dict[str, np.ndarray], names: dict[str, st
     for path, variable in variables.items():
         for name in state.slots.get(variable, {}):
             if f"{path}/{name}" not in arrays:
-                initial = state.part_for(variable).slots().get(name, variable.array)
-                state.slot(variable, name).array[...] = initial
+                state.restart(variable, name)
     for key, array in arrays.items():
         path, _, name = key.rpartition("/")
         if name not in state.slot_names(variables[path]):
             raise KeyError(key)
-        state.slot(variables[path], name).array[...] = array.reshape(variables[path].shape)
+        state.slot(variables[path], name).assign(array)
+        averaging = state.optimizer.averaging or state.part_for(variables[path]).averaging
+        if averaging is not None and name == averaging.slot:
+            state.averaged[variables[path]] = name  # what the weights become, even if no step is left
 
 
 def _parts(optimizer: Any) -> Iterator[Any]:

@@ -208,7 +208,9 @@ def _steps_gradient_errors(case: Case, dy: np.ndarray, magnitudes: Inputs, u: fl
     """Loose: the error of the states, by all of dy, by all that it is multiplied with on the way."""
     largest = 1 + max(m.max(initial=0.0) for m in magnitudes.values())
     error = dy.size * u + _steps_error(magnitudes, u)
-    return (error * (1 + dy.sum()) * largest**2 * _growth(magnitudes),) * (6 if case.op == "lstm" else 5)
+    bound = error * (1 + dy.sum()) * largest**2 * _growth(magnitudes)
+    names = ("x", "kernel", "recurrent_kernel", "bias", "h0", "c0")[: 6 if case.op == "lstm" else 5]
+    return tuple(bound if name in case.shapes else None for name in names)
 
 
 # --- helpers ------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import importlib.util
 import shutil
@@ -26,6 +27,8 @@ _NAME = "_cuda_emulated"
 def build(source: Path, folder: Path, sanitize: str = "") -> Path:
     """Compiles the kernels in ``folder`` (only what has changed) and returns the extension module's path.
 
+    One process at a time: the others wait, and find everything done.
+
     Raises:
         RuntimeError: with the tail of the compiler's output, if that fails.
     """
@@ -37,10 +40,13 @@ def build(source: Path, folder: Path, sanitize: str = "") -> Path:
         configure += ["-G", "Ninja"]
     if shutil.which("ccache"):
         configure += ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"]
-    for command in (configure, ["cmake", "--build", str(folder), "--parallel", "2"]):
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise RuntimeError(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-4000:]}")
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for command in (configure, ["cmake", "--build", str(folder), "--parallel", "2"]):
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+            if done.returncode != 0:
+                raise RuntimeError(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-4000:]}")
     return folder / f"{_NAME}{sysconfig.get_config_var('EXT_SUFFIX')}"
 
 

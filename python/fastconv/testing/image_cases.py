@@ -14,28 +14,26 @@ def _resizes() -> list[Case]:
         ("larger", (2, 5, 6, 3), (11, 9), _TYPICAL),
         ("smaller", (2, 11, 9, 3), (4, 5), _TYPICAL),
         ("much_smaller", (1, 37, 23, 2), (3, 2), _HAZARD),
-        ("twice", (2, 3, 4, 8), (6, 8), _TYPICAL),
         ("same", (2, 4, 5, 3), (4, 5), _HAZARD),
         ("one_pixel", (2, 1, 1, 5), (3, 4), _HAZARD),
         ("to_one_pixel", (2, 5, 4, 1), (1, 1), _HAZARD),
-        *((f"c{c}", (1, 4, 3, c), (7, 5), _TAIL) for c in (1, 7, 16, 17, 33)),
+        *((f"c{c}", (1, 4, 3, c), (7, 5), _TAIL) for c in (1, 7, 16, 33)),
         ("empty_batch", (0, 4, 4, 3), (8, 2), _HAZARD),
     ]
     kinds = [(kind, anti) for kind in ("bilinear", "bicubic", "lanczos3") for anti in (False, True)]
     kinds += [("nearest", False), ("area", False), ("lanczos5", True)]
     cases = []
     for i, (name, x, size, tag) in enumerate(sizes):
-        for j, (kind, anti) in enumerate(kinds):
-            if i < 3 or (i + j) % 3 == 0 or kind in ("bilinear", "nearest"):
-                kwargs = {"size": size, "interpolation": kind, "antialias": anti}
-                label = f"{name}.{kind}{'.antialias' if anti else ''}"
-                cases.append(Case("resize2d", label, {"x": x}, kwargs, tag))
+        for kind, anti in (
+            kinds if i < 2 else (kinds[i % 8], kinds[(i + 5) % 8])
+        ):  # every kind, then two of them in turn
+            kwargs = {"size": size, "interpolation": kind, "antialias": anti}
+            label = f"{name}.{kind}{'.antialias' if anti else ''}"
+            cases.append(Case("resize2d", label, {"x": x}, kwargs, tag))
     for coordinates in ("asymmetric", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric"):
         kwargs = {"size": (7, 3), "coordinates": coordinates, "scales": (1.45, 0.6), "exclude_outside": False}
-        for kind in ("bilinear", "bicubic"):
-            label = f"{coordinates}.{kind}"
-            settings = {**kwargs, "interpolation": kind, "cubic_coeff_a": -0.75}
-            cases.append(Case("resize2d", label, {"x": (2, 5, 6, 3)}, settings, _TYPICAL))
+        settings = {**kwargs, "interpolation": "bicubic", "cubic_coeff_a": -0.75}
+        cases.append(Case("resize2d", coordinates, {"x": (2, 5, 6, 3)}, settings, _TYPICAL))
     for rounding in ("round_prefer_floor", "floor", "ceil"):
         kwargs = {"size": (3, 9), "interpolation": "nearest", "rounding": rounding}
         cases.append(Case("resize2d", rounding, {"x": (2, 6, 6, 3)}, kwargs, _TYPICAL))
@@ -54,9 +52,8 @@ def _upsamplings() -> list[Case]:
         ("empty_batch", (0, 4, 4, 3), 2, _HAZARD),
     ]
     return [
-        Case("upsample", f"{name}.{kind}", {"x": x}, {"size": size, "interpolation": kind}, tag)
-        for name, x, size, tag in shapes
-        for kind in ("nearest", "bilinear")
+        Case("upsample", name, {"x": x}, {"size": size, "interpolation": ("nearest", "bilinear")[i % 2]}, tag)
+        for i, (name, x, size, tag) in enumerate(shapes)
     ]
 
 

@@ -76,7 +76,10 @@ def _augmented() -> Any:
             layers.RandomCrop(6, 6, padding=1, fill_mode="mirror"),
             layers.RandomTranslation(0.2, (-0.1, 0.4)),
             layers.RandomRotation(0.1),
+            layers.RandomZoom(0.2, (-0.1, 0.3)),
+            layers.RandomShear(0.1),
             layers.RandomContrast(0.2, value_range=(-1, 1)),
+            layers.RandomBrightness(0.1, value_range=(-1, 1)),
             layers.Flatten(),
             layers.Dense(3, activation="softmax"),
         ]
@@ -112,6 +115,7 @@ def _depthwise() -> Any:
             layers.Input((7, 6, 3)),
             layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same"),
             layers.LeakyReLU(),
+            layers.ActivityRegularization(l1=0.01),
             layers.AveragePooling2D(3, strides=2, padding="same"),
             layers.Conv2D(4, 2, dilation_rate=2, activation="silu"),
             layers.ELU(),
@@ -128,6 +132,8 @@ def _sequence() -> Any:
             layers.ZeroPadding1D((1, 2)),
             layers.Conv1D(6, 3, padding="causal", dilation_rate=2, activation="relu"),
             layers.MaxPooling1D(2),
+            layers.UpSampling1D(2),
+            layers.SpatialDropout1D(0.2),
             layers.Conv1D(8, 2, strides=2, groups=2, use_bias=False),
             layers.AveragePooling1D(2, strides=1, padding="same"),
             layers.Cropping1D((1, 0)),
@@ -217,6 +223,18 @@ def _joins() -> Any:
     return models.Model(x, layers.Dense(3, activation="softmax")(layers.Concatenate()(joined)))
 
 
+def _recurrent() -> Any:
+    """Numbers from -1 to 1 become ids from 0 to 8."""
+    x = layers.Input((5,))
+    y = layers.Embedding(9, 4)(layers.Rescaling(4.49, offset=4.5)(x))
+    y = layers.LSTM(3, return_sequences=True)(y)
+    y = layers.TimeDistributed(layers.Dense(4, activation="tanh"))(y)
+    y = layers.GRU(3, return_sequences=True, go_backwards=True)(y)
+    y = layers.SimpleRNN(3, return_sequences=True)(y)
+    y = layers.RepeatVector(2)(layers.Bidirectional(layers.LSTM(2))(y))
+    return models.Model(x, layers.Dense(3, activation="softmax")(layers.GRU(3, reset_after=False)(y)))
+
+
 NETWORKS: dict[str, Callable[[], Any]] = {
     "mlp": _mlp,
     "cnn": _cnn,
@@ -231,6 +249,7 @@ NETWORKS: dict[str, Callable[[], Any]] = {
     "activations": _activations,
     "volumes": _volumes,
     "joins": _joins,
+    "recurrent": _recurrent,
 }
 
 

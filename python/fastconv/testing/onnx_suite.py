@@ -27,6 +27,7 @@ TIERS = {
     "pooling": (
         *("MaxPool", "AveragePool", "LpPool", "GlobalMaxPool", "GlobalAveragePool", "MaxUnpool"),
     ),
+    "resizing": ("Resize", "Upsample"),
     "products": ("Gemm", "MatMul"),
     "normalisation": (
         *("BatchNormalization", "LRN", "InstanceNormalization", "GroupNormalization", "LayerNormalization"),

@@ -133,18 +133,16 @@ def _dropout() -> list[Case]:
 
 def _noise() -> list[Case]:
     shapes = [
-        *((f"n{n}", (n,), _TAIL) for n in (1, 3, 4, 7, 16, 33)),
+        *((f"n{n}", (n,), _TAIL) for n in (1, 3, 4, 33)),
         ("matrix", (6, 37), _TYPICAL),
         ("image", (2, 5, 6, 3), _TYPICAL),
         ("empty_batch", (0, 3), _HAZARD),
     ]
-    cases = []
-    for name, x, tag in shapes:
-        for multiply in (False, True):
-            kwargs = {"stddev": 0.3, "seed": 7, "multiply": multiply}
-            cases.append(Case("gaussian_noise", f"{name}.{'times' if multiply else 'plus'}", {"x": x}, kwargs, tag))
-    cases.append(Case("gaussian_noise", "big_seed", {"x": (5, 9)}, {"stddev": 2.0, "seed": 2**64 - 1}, _HAZARD))
-    return cases
+    cases = [
+        Case("gaussian_noise", name, {"x": x}, {"stddev": 0.3, "seed": 7, "multiply": i % 2 == 1}, tag)
+        for i, (name, x, tag) in enumerate(shapes)
+    ]
+    return [*cases, Case("gaussian_noise", "big_seed", {"x": (5, 9)}, {"stddev": 2.0, "seed": 2**64 - 1}, _HAZARD)]
 
 
 _BINARY = ("add", "subtract", "multiply", "maximum", "minimum")

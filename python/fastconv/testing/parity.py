@@ -28,6 +28,7 @@ OPTIMIZERS = {
     "adam": ("Adam", {}),
     "adam, other numbers": ("Adam", {"learning_rate": 0.01, "beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-3}),
     "adamw": ("AdamW", {"learning_rate": 0.01, "weight_decay": 0.05}),
+    "amsgrad": ("Adam", {"amsgrad": True, "learning_rate": 0.01, "beta_2": 0.5}),
     "rmsprop": ("RMSprop", {}),
     "rmsprop centered": ("RMSprop", {"learning_rate": 0.002, "centered": True, "momentum": 0.5}),
     "adagrad": ("Adagrad", {"learning_rate": 0.05}),
@@ -36,6 +37,7 @@ OPTIMIZERS = {
     "clipnorm": ("SGD", {"learning_rate": 0.1, "clipnorm": 0.05}),
     "global_clipnorm": ("SGD", {"learning_rate": 0.1, "global_clipnorm": 0.05}),
     "adadelta": ("Adadelta", {"learning_rate": 1.0, "rho": 0.9, "weight_decay": 0.02}),
+    "adafactor": ("Adafactor", {"learning_rate": 0.02, "weight_decay": 0.05, "clip_threshold": 0.7}),
     "adamax": ("Adamax", {"learning_rate": 0.005, "weight_decay": 0.05}),
     "nadam": ("Nadam", {"learning_rate": 0.005}),
     "ftrl": ("Ftrl", {"learning_rate": 0.05, "l1_regularization_strength": 0.001, "beta": 0.1}),
@@ -80,11 +82,11 @@ def _targets(rng: np.random.Generator, loss: str, shape: Any) -> np.ndarray:
     size = (BATCH, *shape)
     if loss == "sparse_categorical_crossentropy":
         return rng.integers(shape[-1], size=size[:-1])
-    if loss == "categorical_crossentropy":
+    if loss in ("categorical_crossentropy", "categorical_hinge"):
         return np.eye(shape[-1], dtype=np.float32)[rng.integers(shape[-1], size=size[:-1])]
     if loss == "kl_divergence":
         return rng.dirichlet(np.ones(shape[-1]), size[:-1]).astype(np.float32)
-    if loss in ("binary_crossentropy", "hinge"):
+    if loss in ("binary_crossentropy", "binary_focal_crossentropy", "hinge", "squared_hinge"):
         return rng.integers(2, size=size).astype(np.float32)
     return rng.normal(size=size).astype(np.float32)
 
@@ -341,4 +343,9 @@ PARITY = {
     "more layers of activations": Network(parity_volumes.more_activation_layers, "mean_squared_error"),
     "regularized": Network(graphs.regularized, "mean_squared_error"),
     "constrained": Network(graphs.constrained, "mean_squared_error"),
+    "margins": Network(graphs.dense_of(["relu"], "tanh"), "squared_hinge"),
+    "margins of classes": Network(graphs.dense_of(["tanh"]), "categorical_hinge"),
+    "smooth absolute error": Network(graphs.dense_of(["relu"]), "log_cosh"),
+    "directions": Network(graphs.dense_of(["tanh"]), "cosine_similarity"),
+    "focus on what is wrong": Network(graphs.dense_of(["tanh"], "sigmoid"), "binary_focal_crossentropy"),
 }

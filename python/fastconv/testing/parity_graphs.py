@@ -235,7 +235,9 @@ def regularized(k: Any) -> Any:
     la, re = k.layers, k.regularizers
     x = la.Input(IMAGE)
     y = la.Conv2D(5, 3, activation="tanh", kernel_regularizer="l2", bias_regularizer=re.L1(0.02))(x)
-    y = la.DepthwiseConv2D(3, depthwise_regularizer=re.L1L2(0.01, 0.02), activity_regularizer=re.L2(1e-3))(y)
+    y = la.DepthwiseConv2D(
+        3, use_bias=False, depthwise_regularizer=re.L1L2(0.01, 0.02), activity_regularizer=re.L2(1e-3)
+    )(y)
     y = la.BatchNormalization(gamma_regularizer="l1", beta_regularizer=re.L2(0.1))(y)
     y = la.PReLU(shared_axes=[1, 2], alpha_regularizer=re.L2(0.1))(y)
     y = la.SeparableConv2D(6, 3, depthwise_regularizer="l2", pointwise_regularizer="l1")(y)
@@ -251,7 +253,7 @@ def constrained(k: Any) -> Any:
     y = la.Conv2D(
         5, 3, activation="tanh", kernel_constraint=co.MaxNorm(0.5, axis=[0, 1, 2]), bias_constraint="non_neg"
     )(x)
-    y = la.DepthwiseConv2D(3, depthwise_constraint=co.UnitNorm(axis=[0, 1]))(y)
+    y = la.DepthwiseConv2D(3, use_bias=False, depthwise_constraint=co.UnitNorm(axis=[0, 1]))(y)
     y = la.BatchNormalization(gamma_constraint=co.MinMaxNorm(0.5, 1.2, 0.7), beta_constraint="non_neg")(y)
     y = la.SeparableConv2D(6, 3, pointwise_constraint=co.MinMaxNorm(0.2, 0.9, rate=0.5, axis=2))(y)
     return k.Model(x, la.Dense(4, kernel_constraint=co.UnitNorm(axis=1))(la.GlobalMaxPooling2D()(y)))

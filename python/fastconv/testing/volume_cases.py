@@ -6,6 +6,9 @@ from typing import Any
 
 from .case import Case
 
+# Operations without kernels of their own: what they are made of is tested on every instruction set and device.
+COMPOSED = ("avg_pool3d", "conv3d", "max_pool3d", "min_pool3d", "sum_pool3d")
+
 _TYPICAL, _TAIL, _HAZARD = (frozenset({tag}) for tag in ("typical", "tail", "hazard"))
 
 

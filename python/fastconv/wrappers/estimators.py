@@ -111,7 +111,7 @@ class SKLearnClassifier(ClassifierMixin, Estimator):
         fit_kwargs: arguments of ``model.fit``.
 
     Attributes:
-        model_: the trained model. history_: its losses and metrics by name. classes_: the labels, sorted.
+        ``model_``: the trained model; ``history_``: its losses and metrics by name; ``classes_``: the labels, sorted.
 
     Raises:
         ImportError: at the import of the module, where scikit-learn is not installed.
@@ -183,7 +183,7 @@ class SKLearnRegressor(RegressorMixin, Estimator):
         fit_kwargs: arguments of ``model.fit``.
 
     Attributes:
-        model_: the trained model. history_: its losses and metrics by name.
+        ``model_``: the trained model; ``history_``: its losses and metrics by name.
 
     Raises:
         ImportError: at the import of the module, where scikit-learn is not installed.

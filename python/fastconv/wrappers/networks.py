@@ -112,7 +112,7 @@ class FastconvClassifier(_WithNetwork, SKLearnClassifier):
         fit_kwargs: further arguments of ``model.fit``.
 
     Attributes:
-        model_: the trained model. history_: its losses and metrics by name. classes_: the labels, sorted.
+        ``model_``: the trained model; ``history_``: its losses and metrics by name; ``classes_``: the labels, sorted.
     """
 
     _loss, _last_activation = "categorical_crossentropy", "softmax"
@@ -154,7 +154,7 @@ class FastconvRegressor(_WithNetwork, SKLearnRegressor):
     ends in a dense layer without activation and is trained on the mean squared error.
 
     Attributes:
-        model_: the trained model. history_: its losses and metrics by name.
+        ``model_``: the trained model; ``history_``: its losses and metrics by name.
     """
 
     _loss, _last_activation = "mean_squared_error", "linear"

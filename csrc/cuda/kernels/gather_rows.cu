@@ -12,6 +12,7 @@
 // Edges      no rows, nothing is launched. Whoever gives the rows has checked them
 #include "cuda/device/chunk.cuh"
 #include "cuda/device/divider.cuh"
+#include "cuda/kernels.h"
 #include "cuda/table.h"
 
 namespace fc::cuda {

@@ -31,7 +31,7 @@ import ctypes, json, locale, platform, random, signal, sys, threading, warnings
 import numpy as np
 
 def floating_point_control():
-    """x87's control word and MXCSR without its sticky flags, from glibc's fenv_t."""
+    # x87's control word and MXCSR without its sticky flags, from glibc's fenv_t
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return None
     environment = (ctypes.c_uint32 * 8)()

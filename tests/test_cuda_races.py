@@ -133,10 +133,12 @@ def _elementwise():
 def _sums():
     for n in (1, 1023, 20003):
         yield _vector("dot", n)
+
+
+def _gradients():
+    """What happens to gradients of weights, which are float32."""
+    for n in (1, 1023, 20003):
         yield _vector("unscale", n, factor=np.array([2.0**-7]))
-
-
-def _clips():
     for n, limits in ((1023, (0.5, INFINITY)), (20003, (0.5, 1.0)), (64, (INFINITY, 1.0))):
         yield _vector("gradient_clip", n, limits=np.array(limits))
 
@@ -216,11 +218,7 @@ def _signed(n):
     return np.linspace(-1, 1, n, dtype=np.float32)
 
 
-ALL = [
-    p
-    for group in (_elementwise, _rows, _losses, _sums, _clips, _moves, _dropouts, _updates, _penalties)
-    for p in group()
-]
+ALL = [p for group in (_elementwise, _rows, _losses, _sums, _moves, _dropouts, _penalties) for p in group()]
 
 
 def _same_bits(first, second):
@@ -233,7 +231,9 @@ def _typed(problems, of_weights):
     return {"argvalues": pairs, "ids": [f"{i}-{p}-{dtype}" for i, (p, dtype) in enumerate(pairs)]}
 
 
-@pytest.mark.parametrize(("problem", "dtype"), **_typed(ALL, [*_adaptive(), *_idle(), *_summing()]))
+@pytest.mark.parametrize(
+    ("problem", "dtype"), **_typed(ALL, [*_updates(), *_adaptive(), *_idle(), *_gradients(), *_summing()])
+)
 def test_the_order_of_threads_does_not_show(problem, dtype, emulated_module):
     results = {}
     for order in ("forward", "reversed", "shuffled"):
@@ -253,7 +253,7 @@ def test_the_order_of_threads_does_not_show(problem, dtype, emulated_module):
 
 
 @pytest.mark.parametrize(
-    ("problem", "dtype"), **_typed([*_dropouts(), *_updates(), *_moves()], [*_adaptive(), *_idle()])
+    ("problem", "dtype"), **_typed([*_dropouts(), *_moves()], [*_updates(), *_adaptive(), *_idle()])
 )
 def test_the_numbers_are_the_cpus(problem, dtype, gpu):
     for actual, wanted in zip(problem.run(gpu, dtype), problem.on_cpu(dtype), strict=True):
@@ -261,7 +261,7 @@ def test_the_numbers_are_the_cpus(problem, dtype, gpu):
 
 
 @pytest.mark.parametrize(
-    ("problem", "dtype"), **_typed([*_updates(), *_clips(), *_moves()], [*_adaptive(), *_summing()])
+    ("problem", "dtype"), **_typed([*_moves()], [*_updates(), *_gradients(), *_adaptive(), *_summing()])
 )
 def test_a_refused_step_writes_nothing(problem, dtype, gpu):
     module = _gpu.load("[tests]")[1]

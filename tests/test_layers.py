@@ -316,3 +316,20 @@ def test_layers_refuse_what_they_do_not_know():
         layers.Add()([np.ones((2, 3), np.float32)])
     with pytest.raises(TypeError, match="call the model on data"):
         np.asarray(layers.Input((3,)))
+
+
+def test_keras_s_other_names_are_the_same_classes():
+    for kind in ("Avg", "Max"):
+        full = {"Avg": "Average", "Max": "Max"}[kind]
+        for d in (1, 2, 3):
+            assert getattr(layers, f"{kind}Pool{d}D") is getattr(layers, f"{full}Pooling{d}D")
+            assert getattr(layers, f"Global{kind}Pool{d}D") is getattr(layers, f"Global{full}Pooling{d}D")
+            assert getattr(layers, f"Convolution{d}D") is getattr(layers, f"Conv{d}D")
+
+
+@pytest.mark.parametrize("layer", [layers.Flatten, layers.RandomFlip, layers.RandomCrop, layers.RandomZoom])
+def test_channels_come_last(layer):
+    sizes = {layers.RandomCrop: (2, 2), layers.RandomZoom: (0.1,)}.get(layer, ())
+    layer(*sizes, data_format="channels_last")
+    with pytest.raises(ValueError, match="channels come last"):
+        layer(*sizes, data_format="channels_first")

@@ -6,7 +6,6 @@
 #include "core/kernel_table.h"
 #include "core/spec.h"
 #include "cuda/device/storage.cuh"
-#include "cuda/kernels.h"
 
 namespace fc::cuda {
 

@@ -3,9 +3,10 @@
 // Math       y = f(x);  dx = dy * f'(x), with f' from x (activation_backward) or from y (…_from_output)
 // Shapes     any, all tensors alike, C-contiguous
 // Blocking   one pass, a register at a time, in blocks that fit into L1; stream.h for what outgrows the
-// caches Threads    over blocks; elements are independent Numerics   simd/math.h; body and tail run the same
-// vector code, so a result does not depend on its place Edges      NaN in x gives NaN in y; where relu and
-// its kin are flat dx is 0 whatever dy is
+//            caches
+// Threads    over blocks; elements are independent
+// Numerics   simd/math.h; body and tail run the same vector code, so a result does not depend on its place
+// Edges      NaN in x gives NaN in y; where relu and its kin are flat dx is 0 whatever dy is
 #include "cpu/kernels/activation.h"
 
 #include "core/elementwise_spec.h"

@@ -12,8 +12,9 @@
 // Numerics   a sum begins with p, then one chain of fma ascending in the units; activations: simd/math.h. A
 //            sample's bits do not depend on its batch
 // Workspace  rnn_forward_workspace(spec, threads): packed weights, and pointers to a block's rows for each
-// thread Edges      an empty batch writes nothing Source     Hochreiter and Schmidhuber 1997; Cho et al.
-// 2014; Keras 3 for the order of the gates
+//            thread
+// Edges      an empty batch writes nothing
+// Source     Hochreiter and Schmidhuber 1997; Cho et al. 2014; Keras 3 for the order of the gates
 #include "cpu/kernels/rnn.h"
 #include "cpu/kernels/table.h"
 

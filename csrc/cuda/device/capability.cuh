@@ -7,6 +7,7 @@
 #include "cuda/device/runtime.cuh"
 
 #if defined(__CUDACC__)
+#include <algorithm>
 #include <array>
 #include <atomic>
 #else
@@ -16,6 +17,9 @@
 namespace fc::cuda {
 
 #if defined(__CUDACC__)
+
+// The oldest GPU that this build is for: what only older ones need is left out.
+inline constexpr int kOldestCapability = std::min({__CUDA_ARCH_LIST__}) / 10;
 
 inline int ask_capability(int device) {
   int major = 0, minor = 0;
@@ -38,6 +42,8 @@ inline int capability() {
 }
 
 #else
+
+inline constexpr int kOldestCapability = 75;
 
 inline int capability() {
   return emulation::capability_in_force;

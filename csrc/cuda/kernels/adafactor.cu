@@ -6,13 +6,14 @@
 //            else:     v = β·v + (1−β)·s
 //            u = g/√v      w = w − α·u/max(1, rms(u)/clip)
 // Hyper      double[8], read on the device: {ρ, β, ε₁, ε₂, clip, decay}; [7]: not 0 where the step only
-// gathers
-//            gradients
+//            gathers gradients
 // Shapes     gradient, w, velocity (outer, rows, columns)   row (outer, rows)   column (outer, columns),
-// float32 Grid/Block sums: row_sums.cuh, matrix_sums.cuh; a thread per element elsewhere Numerics   as
-// csrc/cpu/kernels/adafactor.cpp, but for the order of the sums Workspace  two sums, a float64 per row,
-// column and outer, then that of the sums Edges      a refused step writes nothing Source     Shazeer, Stern,
-// 2018, Adafactor; Keras 3, keras/src/optimizers/adafactor.py
+//            float32
+// Grid/Block sums: row_sums.cuh, matrix_sums.cuh; a thread per element elsewhere
+// Numerics   as csrc/cpu/kernels/adafactor.cpp, but for the order of the sums
+// Workspace  two sums, a float64 per row, column and outer, then that of the sums
+// Edges      a refused step writes nothing
+// Source     Shazeer, Stern, 2018, Adafactor; Keras 3, keras/src/optimizers/adafactor.py
 #include "core/factored_spec.h"
 #include "cuda/device/row_sums.cuh"
 #include "cuda/device/update.cuh"

@@ -142,7 +142,9 @@ TallyParts run_product(const Conv2dSpec& s, const Igemm<kPass, T>& p, const Cont
     if constexpr (sizeof(T) == 4) {
       if (large) return launch_chunks<kPass, SimtEngine<T, LargeSimt>>(p, plan.split, context);
     }
-    return launch_elements<kPass, SimtEngine<T, SmallSimt>>(p, plan.split, context);
+    if constexpr (sizeof(T) == 4 || kOldestCapability < kTensorCapability) {
+      return launch_elements<kPass, SimtEngine<T, SmallSimt>>(p, plan.split, context);
+    }
   }
   if (large) return launch_chunks<kPass, TensorEngine<T, LargeTensor<T>>>(p, plan.split, context);
   if (plan.tiles == Tiles::narrow) {

@@ -2,14 +2,16 @@
 //
 // Math       w = w − w·weight_decay·η      m = m + (g − m)(1−β₁)      v = v + (g² − v)(1−β₂)
 //            u = m/(1−β₁ᵗ)/(√(v/(1−β₂ᵗ)) + ε)      w = w − η·‖w‖/‖u‖·u; the ratio is 1 where a norm is 0
-// Hyper      double[8], read on the device: {η, β₁, β₂, ε, weight_decay, t}, t = step, counted from 1;
-//            [7]: not 0 where the step only gathers gradients, and updates nothing
+// Hyper      double[8], read on the device: {η, β₁, β₂, ε, weight_decay, t}, t = step, counted from 1; [7]:
+//            not 0 where the step only gathers gradients, and updates nothing
 // Shapes     everything else (n), float32: one whole variable, whose norms count
 // Grid/Block state, then two sums, then the weight: update.cuh and row_sums.cuh; u is computed where needed
 // Numerics   as csrc/cpu/kernels/lamb.cpp, but norms are summed in float64. What vanishes becomes 0:
-// update.cuh Workspace  the coefficients of u, both sums, then that of row_sums.cuh Edges      a refused step
-// writes nothing Source     You et al., 2020, Large batch optimization for deep learning; Keras 3,
-// keras/src/optimizers/lamb.py
+//            update.cuh
+// Workspace  the coefficients of u, both sums, then that of row_sums.cuh
+// Edges      a refused step writes nothing
+// Source     You et al., 2020, Large batch optimization for deep learning; Keras 3,
+//            keras/src/optimizers/lamb.py
 #include "core/elementwise_spec.h"
 #include "cuda/device/row_sums.cuh"
 #include "cuda/device/update.cuh"

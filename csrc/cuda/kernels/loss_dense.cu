@@ -151,7 +151,7 @@ void loss_forward(const LossSpec& s, const T* target, const T* prediction, float
   const Targets to = targets(s, target, context);
   const bool aligned = aligned_for_packs(target, prediction);
   if (s.kind == LossKind::categorical_crossentropy) {
-    return with_row_layout<T>(s.width, aligned, [&](auto layout) {
+    return with_walked_row_layout<T>(s.width, aligned, [&](auto layout) {
       launch_rows(classes_kernel<T, decltype(layout)>, layout, context, s.rows, s.from_logits, to.map, target,
                   prediction, loss, s.rows, s.width);
     });
@@ -168,7 +168,7 @@ void loss_backward(const LossSpec& s, const float* dloss, const T* target, const
   const Targets to = targets(s, target, context);
   const bool packed = aligned_for_packs(target, prediction, dprediction);
   if (s.kind == LossKind::categorical_crossentropy) {
-    return with_row_layout<T>(s.width, packed, [&](auto layout) {
+    return with_walked_row_layout<T>(s.width, packed, [&](auto layout) {
       launch_rows(classes_slope_kernel<T, decltype(layout)>, layout, context, s.rows, s.from_logits, to.map,
                   dloss, target, prediction, dprediction, s.rows, s.width);
     });

@@ -66,7 +66,7 @@ __global__ void __launch_bounds__(Layout::kThreads, Layout::kBlocks)
 template <class T>
 void sparse_loss_forward(const LossSpec& s, const int64_t* labels, const T* prediction, float* loss,
                          const Context& context) {
-  with_row_layout<T>(s.width, aligned_for_packs(prediction), [&](auto layout) {
+  with_walked_row_layout<T>(s.width, aligned_for_packs(prediction), [&](auto layout) {
     launch_rows(forward_kernel<T, decltype(layout)>, layout, context, s.rows, s.from_logits, labels,
                 prediction, loss, s.rows, s.width);
   });
@@ -75,7 +75,7 @@ void sparse_loss_forward(const LossSpec& s, const int64_t* labels, const T* pred
 template <class T>
 void sparse_loss_backward(const LossSpec& s, const float* dloss, const int64_t* labels, const T* prediction,
                           T* dprediction, const Context& context) {
-  with_row_layout<T>(s.width, aligned_for_packs(prediction, dprediction), [&](auto layout) {
+  with_walked_row_layout<T>(s.width, aligned_for_packs(prediction, dprediction), [&](auto layout) {
     launch_rows(backward_kernel<T, decltype(layout)>, layout, context, s.rows, s.from_logits, dloss, labels,
                 prediction, dprediction, s.rows, s.width);
   });

@@ -1,9 +1,12 @@
 // noise.cu — normal noise with a counter-based generator.
 //
-// Math       y[i] = x[i] + stddev z[i], or x[i] (1 + stddev z[i]); its gradient by x is dy, or the same map
-// on dy Shapes     any; seed u64 (1), read on the device Grid/Block one thread per 16 bytes: one counter
-// gives four words, the noise of four elements Numerics   each product and sum is rounded by itself: float32
-// has the bits of csrc/cpu Workspace  none Source     core/normal.inc; the generator: philox.cuh
+// Math       y[i] = x[i] + stddev z[i], or x[i] (1 + stddev z[i]); its gradient by x is dy, or
+//            the same map on dy
+// Shapes     any; seed u64 (1), read on the device
+// Grid/Block one thread per 16 bytes: one counter gives four words, the noise of four elements
+// Numerics   each product and sum is rounded by itself: float32 has the bits of csrc/cpu
+// Workspace  none
+// Source     core/normal.inc; the generator: philox.cuh
 #include "core/elementwise_spec.h"
 #include "cuda/device/philox.cuh"
 #include "cuda/device/storage.cuh"

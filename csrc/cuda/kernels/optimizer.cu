@@ -15,18 +15,17 @@
 //            adam {η, β₁, β₂, ε, weight_decay, step}   rmsprop {η, ρ, μ, ε, centered, weight_decay}
 //            adagrad {η, ε, weight_decay}   average {μ, overwrites}
 //            hyper[7] of all but average: not 0 where the step only gathers gradients, and updates nothing
-// Shapes     everything else (n)
+// Shapes     everything else (n), float32: the type of weights that are trained
 // Grid/Block update.cuh; average: 16 bytes of both arrays per thread
 // Numerics   coefficients in float64, rounded once; the update in float32, operation by operation what
-//            csrc/cpu/kernels/optimizer.cpp computes (rounded.cuh), so that both walk the same path.
-//            What vanishes becomes 0: update.cuh
+//            csrc/cpu/kernels/optimizer.cpp computes (rounded.cuh), so that both walk the same path. What
+//            vanishes becomes 0: update.cuh
 // Workspace  none
 // Edges      a refused step writes nothing. average with μ = 1 that does not overwrite touches no weight:
-// most
-//            steps of Lookahead, and one graph serves all of them
+//            most steps of Lookahead, and one graph serves all of them
 // Source     Kingma, Ba, 2015; Reddi et al., 2018, amsgrad; Tieleman, Hinton, 2012; Duchi, Hazan, Singer,
-// 2011; Keras 3,
-//            keras/src/optimizers; torch.optim.SGD's documentation; Zhang et al., 2019, Lookahead
+//            2011; Keras 3, keras/src/optimizers; torch.optim.SGD's documentation; Zhang et al., 2019,
+//            Lookahead
 #include "core/elementwise_spec.h"
 #include "cuda/device/update.cuh"
 #include "cuda/table.h"
@@ -145,10 +144,10 @@ struct Adagrad {
   }
 };
 
-template <class T>
 __global__ void __launch_bounds__(kUpdateThreads)
-    average_kernel(const double* hyper, T* w, T* average, int64_t n, bool packed, const int32_t* proceed) {
-  constexpr int kSize = Pack<T>::kSize;
+    average_kernel(const double* hyper, float* w, float* average, int64_t n, bool packed,
+                   const int32_t* proceed) {
+  constexpr int kSize = Pack<float>::kSize;
   const bool overwrites = hyper[1] != 0;
   if ((proceed != nullptr && *proceed == 0) || (hyper[0] == 1 && !overwrites)) return;
   const Rounded momentum = rounded(hyper[0]), rest = rounded(1 - hyper[0]);
@@ -162,29 +161,25 @@ __global__ void __launch_bounds__(kUpdateThreads)
   if (overwrites) store_present(w, first, n, packed, means);
 }
 
-template <class T>
-void sgd_update(const VectorSpec& s, const T* gradient, const double* hyper, T* w, T* velocity,
+void sgd_update(const VectorSpec& s, const float* gradient, const double* hyper, float* w, float* velocity,
                 const Context& context) {
   if (velocity == nullptr) return update<Sgd>(context, s.n, gradient, hyper, w);
   update<Momentum>(context, s.n, gradient, hyper, w, velocity);
 }
 
-template <class T>
-void torch_sgd_update(const VectorSpec& s, const T* gradient, const double* hyper, T* w, T* velocity,
-                      const Context& context) {
+void torch_sgd_update(const VectorSpec& s, const float* gradient, const double* hyper, float* w,
+                      float* velocity, const Context& context) {
   update<TorchSgd>(context, s.n, gradient, hyper, w, velocity);
 }
 
-template <class T>
-void adam_update(const VectorSpec& s, const T* gradient, const double* hyper, T* w, T* m, T* v, T* v_hat,
-                 const Context& context) {
+void adam_update(const VectorSpec& s, const float* gradient, const double* hyper, float* w, float* m,
+                 float* v, float* v_hat, const Context& context) {
   if (v_hat == nullptr) return update<Adam<false>>(context, s.n, gradient, hyper, w, m, v);
   update<Adam<true>>(context, s.n, gradient, hyper, w, m, v, v_hat);
 }
 
-template <class T>
-void rmsprop_update(const VectorSpec& s, const T* gradient, const double* hyper, T* w, T* velocity,
-                    T* momentum, T* average_gradient, const Context& context) {
+void rmsprop_update(const VectorSpec& s, const float* gradient, const double* hyper, float* w,
+                    float* velocity, float* momentum, float* average_gradient, const Context& context) {
   if (momentum != nullptr && average_gradient != nullptr) {
     update<RmsProp<true, true>>(context, s.n, gradient, hyper, w, velocity, momentum, average_gradient);
   } else if (momentum != nullptr) {
@@ -196,29 +191,28 @@ void rmsprop_update(const VectorSpec& s, const T* gradient, const double* hyper,
   }
 }
 
-template <class T>
-void adagrad_update(const VectorSpec& s, const T* gradient, const double* hyper, T* w, T* accumulator,
-                    const Context& context) {
+void adagrad_update(const VectorSpec& s, const float* gradient, const double* hyper, float* w,
+                    float* accumulator, const Context& context) {
   update<Adagrad>(context, s.n, gradient, hyper, w, accumulator);
 }
 
-template <class T>
-void average_update(const VectorSpec& s, const double* hyper, T* w, T* average, const Context& context) {
+void average_update(const VectorSpec& s, const double* hyper, float* w, float* average,
+                    const Context& context) {
   if (s.n == 0) return;
-  const int64_t blocks = ceil_div(ceil_div(s.n, Pack<T>::kSize), kUpdateThreads);
-  launch(average_kernel<T>, dim3(static_cast<unsigned>(blocks)), dim3(kUpdateThreads), 0, context, hyper, w,
+  const int64_t blocks = ceil_div(ceil_div(s.n, Pack<float>::kSize), kUpdateThreads);
+  launch(average_kernel, dim3(static_cast<unsigned>(blocks)), dim3(kUpdateThreads), 0, context, hyper, w,
          average, s.n, aligned_for_packs(w, average), context.proceed);
 }
 
 }  // namespace
 
 void add_optimizer(KernelTable& table) {
-  FC_ADD(table, sgd_update);
-  FC_ADD(table, torch_sgd_update);
-  FC_ADD(table, adam_update);
-  FC_ADD(table, rmsprop_update);
-  FC_ADD(table, adagrad_update);
-  FC_ADD(table, average_update);
+  table.at("sgd_update", DType::f32) = kernel<&sgd_update>();
+  table.at("torch_sgd_update", DType::f32) = kernel<&torch_sgd_update>();
+  table.at("adam_update", DType::f32) = kernel<&adam_update>();
+  table.at("rmsprop_update", DType::f32) = kernel<&rmsprop_update>();
+  table.at("adagrad_update", DType::f32) = kernel<&adagrad_update>();
+  table.at("average_update", DType::f32) = kernel<&average_update>();
 }
 
 }  // namespace fc::cuda

@@ -4,11 +4,11 @@
 //            index[n,p,q,c] = r·S + s of the cell that won a maximum or minimum
 // Shapes     x (N,H,W,C)  y (N,P,Q,C)  index (N,P,Q,C) of bytes; y or index may be null   C-contiguous
 // Grid/Block a thread per window and 16 bytes of channels (pool2d_windows.cuh), or one channel where the
-// channels
-//            are not whole packs; the threads of a block share a window over the whole image
+//            channels are not whole packs; the threads of a block share a window over the whole image
 //            (pool2d_image.cuh)
-// Numerics   sums in float32, in row-major order of the window, or a tree over the image; an average divides
-// once Edges      NaN wins a maximum or minimum; equals, and NaNs among themselves, go to the first cell in
+// Numerics   sums in float32, in row-major order of the window, or a tree over the image; an average
+//            divides once
+// Edges      NaN wins a maximum or minimum; equals, and NaNs among themselves, go to the first cell in
 //            row-major order
 #include "cuda/kernels/pool2d_windows.cuh"
 #include "cuda/table.h"

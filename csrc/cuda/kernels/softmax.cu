@@ -15,62 +15,59 @@
 namespace fc::cuda {
 namespace {
 
-template <bool kLog, class T, class Layout>
+template <class T, class Layout>
 __global__ void __launch_bounds__(Layout::kThreads, Layout::kBlocks)
-    forward_kernel(const T* x, T* y, int64_t rows, int64_t width) {
+    forward_kernel(bool log, const T* x, T* y, int64_t rows, int64_t width) {
   const RowValues<T, Layout, 1> row(rows, width, x);
   const Exponentials e = exponentials<0>(row);
-  if constexpr (kLog) {
-    const float log_total = e.log_total();
-    row.write(y, width, [&](const float (&v)[1], int64_t) { return (v[0] - e.largest) - log_total; });
-  } else {
-    const float scale = 1.0f / e.total();
-    row.write(y, width, [&](const float (&v)[1], int64_t) { return e.of(v[0]) * scale; });
-  }
+  const float log_total = e.log_total(), scale = 1.0f / e.total();
+  row.write(y, width, [&](const float (&v)[1], int64_t) {
+    return log ? (v[0] - e.largest) - log_total : e.of(v[0]) * scale;
+  });
 }
 
-template <bool kLog, class T, class Layout>
+template <class T, class Layout>
 __global__ void __launch_bounds__(Layout::kThreads, Layout::kBlocks)
-    backward_kernel(const T* dy, const T* y, T* dx, int64_t rows, int64_t width) {
+    backward_kernel(bool log, const T* dy, const T* y, T* dx, int64_t rows, int64_t width) {
   const RowValues<T, Layout, 2> row(rows, width, dy, y);
   float total = 0;
-  row.each([&](const float (&v)[2], int64_t) { total += kLog ? v[0] : v[0] * v[1]; });
+  row.each([&](const float (&v)[2], int64_t) { total += log ? v[0] : v[0] * v[1]; });
   total = row_sum<Layout>(total);
   row.write(dx, width, [&](const float (&v)[2], int64_t) {
-    return kLog ? v[0] - expf(v[1]) * total : v[1] * (v[0] - total);
+    return log ? v[0] - expf(v[1]) * total : v[1] * (v[0] - total);
   });
 }
 
-template <bool kLog, class T>
-void forward(const NormSpec& s, const T* x, T* y, const Context& context) {
+template <class T>
+void forward(bool log, const NormSpec& s, const T* x, T* y, const Context& context) {
   with_row_layout<T>(s.width, aligned_for_packs(x, y), [&](auto layout) {
-    launch_rows(forward_kernel<kLog, T, decltype(layout)>, layout, context, s.rows, x, y, s.rows, s.width);
+    launch_rows(forward_kernel<T, decltype(layout)>, layout, context, s.rows, log, x, y, s.rows, s.width);
   });
 }
 
-template <bool kLog, class T>
-void backward(const NormSpec& s, const T* dy, const T* y, T* dx, const Context& context) {
+template <class T>
+void backward(bool log, const NormSpec& s, const T* dy, const T* y, T* dx, const Context& context) {
   with_row_layout<T>(s.width, aligned_for_packs(dy, y, dx), [&](auto layout) {
-    launch_rows(backward_kernel<kLog, T, decltype(layout)>, layout, context, s.rows, dy, y, dx, s.rows,
+    launch_rows(backward_kernel<T, decltype(layout)>, layout, context, s.rows, log, dy, y, dx, s.rows,
                 s.width);
   });
 }
 
 template <class T>
 void softmax_forward(const NormSpec& s, const T* x, T* y, const Context& context) {
-  forward<false>(s, x, y, context);
+  forward(false, s, x, y, context);
 }
 template <class T>
 void softmax_backward(const NormSpec& s, const T* dy, const T* y, T* dx, const Context& context) {
-  backward<false>(s, dy, y, dx, context);
+  backward(false, s, dy, y, dx, context);
 }
 template <class T>
 void log_softmax_forward(const NormSpec& s, const T* x, T* y, const Context& context) {
-  forward<true>(s, x, y, context);
+  forward(true, s, x, y, context);
 }
 template <class T>
 void log_softmax_backward(const NormSpec& s, const T* dy, const T* y, T* dx, const Context& context) {
-  backward<true>(s, dy, y, dx, context);
+  backward(true, s, dy, y, dx, context);
 }
 
 }  // namespace

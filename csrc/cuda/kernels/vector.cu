@@ -6,7 +6,7 @@
 //            gradient_clip    limits = {clipvalue, clipnorm}, infinity for none, read on the device
 //                             g = min(max(g, −clipvalue), clipvalue), then g = g·clipnorm/‖g‖ where ‖g‖ >
 //                             clipnorm
-// Shapes     a, b, gradient (n)   total (1) float32   limits (2), factor (1) float64
+// Shapes     a, b, gradient (n), the gradient float32   total (1) float32   limits (2), factor (1) float64
 // Grid/Block sums: row_sums.cuh, one cell; clipping: 16 bytes per thread
 // Numerics   products and sums in float64; one rounding at the end
 // Workspace  that of row_sums.cuh; gradient_clip: the sum of squares before it
@@ -39,9 +39,8 @@ struct Products {
 };
 
 // Scales on the way; a term is 0, or NaN where a number is not finite.
-template <class T>
 struct Unscaled {
-  T* gradient;
+  float* gradient;
   const double* factor;
   int64_t n;
   bool packed;
@@ -63,16 +62,14 @@ struct Unscaled {
   }
 };
 
-// What clipvalue leaves of g, as it is stored; NaN stays.
-template <class T>
+// What clipvalue leaves of g; NaN stays.
 __device__ __forceinline__ float clipped(float g, float limit) {
-  return widen(Narrow<T>::from(g < -limit ? -limit : g > limit ? limit : g));
+  return g < -limit ? -limit : g > limit ? limit : g;
 }
 
 // Squares of what clipvalue leaves; nothing is read where no norm is limited.
-template <class T>
 struct Squares {
-  const T* gradient;
+  const float* gradient;
   const double* limits;
   int64_t n;
   bool packed;
@@ -86,7 +83,7 @@ struct Squares {
     double total = 0;
 #pragma unroll
     for (int j = 0; j < kSize; ++j) {
-      const auto v = static_cast<double>(clipped<T>(g[j], limit));
+      const auto v = static_cast<double>(clipped(g[j], limit));
       total += v * v;
     }
     return total;
@@ -98,11 +95,10 @@ struct Clip {
   bool changes;
 };
 
-template <class T>
 __global__ void __launch_bounds__(kSumThreads)
-    clip_kernel(const double* limits, const double* squares, T* gradient, int64_t n, bool packed,
+    clip_kernel(const double* limits, const double* squares, float* gradient, int64_t n, bool packed,
                 const int32_t* proceed) {
-  constexpr int kSize = Pack<T>::kSize;
+  constexpr int kSize = Pack<float>::kSize;
   FC_SHARED(Clip, shared);
   const int64_t first = global_thread() * kSize;
   float g[kSize];
@@ -117,7 +113,7 @@ __global__ void __launch_bounds__(kSumThreads)
   __syncthreads();
   if (!shared.changes) return;
 #pragma unroll
-  for (int j = 0; j < kSize; ++j) g[j] = clipped<T>(g[j], shared.limit) * shared.scale;
+  for (int j = 0; j < kSize; ++j) g[j] = clipped(g[j], shared.limit) * shared.scale;
   store_present(gradient, first, n, packed, g);
 }
 
@@ -132,34 +128,31 @@ void dot(const VectorSpec& s, const T* a, const T* b, float* total, const Contex
   sum_rows<Pack<T>::kSize>(context, 1, s.n, products, total, context.workspace);
 }
 
-template <class T>
 size_t unscale_workspace(const VectorSpec& s, int threads) {
-  return dot_workspace<T>(s, threads);
+  return dot_workspace<float>(s, threads);
 }
 
-template <class T>
-void unscale(const VectorSpec& s, const double* factor, T* gradient, float* total, const Context& context) {
-  const Unscaled<T> terms{gradient, factor, s.n, aligned_for_packs(gradient), context.proceed};
-  sum_rows<Pack<T>::kSize>(context, 1, s.n, terms, total, context.workspace);
+void unscale(const VectorSpec& s, const double* factor, float* gradient, float* total,
+             const Context& context) {
+  const Unscaled terms{gradient, factor, s.n, aligned_for_packs(gradient), context.proceed};
+  sum_rows<Pack<float>::kSize>(context, 1, s.n, terms, total, context.workspace);
 }
 
 constexpr size_t kSquares = 64;  // bytes before the workspace of the sum
 
-template <class T>
 size_t gradient_clip_workspace(const VectorSpec& s, int) {
   return kSquares + RowParts(1, s.n).workspace();
 }
 
-template <class T>
-void gradient_clip(const VectorSpec& s, const double* limits, T* gradient, const Context& context) {
+void gradient_clip(const VectorSpec& s, const double* limits, float* gradient, const Context& context) {
   if (s.n == 0) return;
-  constexpr int kSize = Pack<T>::kSize;
+  constexpr int kSize = Pack<float>::kSize;
   const bool packed = aligned_for_packs(gradient);
   auto* squares = static_cast<double*>(context.workspace);
-  sum_rows<kSize>(context, 1, s.n, Squares<T>{gradient, limits, s.n, packed}, squares,
+  sum_rows<kSize>(context, 1, s.n, Squares{gradient, limits, s.n, packed}, squares,
                   static_cast<char*>(context.workspace) + kSquares);
   const int64_t blocks = ceil_div(ceil_div(s.n, kSize), kSumThreads);
-  launch(clip_kernel<T>, dim3(static_cast<unsigned>(blocks)), dim3(kSumThreads), 0, context, limits,
+  launch(clip_kernel, dim3(static_cast<unsigned>(blocks)), dim3(kSumThreads), 0, context, limits,
          static_cast<const double*>(squares), gradient, s.n, packed, context.proceed);
 }
 
@@ -167,8 +160,8 @@ void gradient_clip(const VectorSpec& s, const double* limits, T* gradient, const
 
 void add_vector(KernelTable& table) {
   FC_ADD_WITH_WORKSPACE(table, dot);
-  FC_ADD_WITH_WORKSPACE(table, unscale);
-  FC_ADD_WITH_WORKSPACE(table, gradient_clip);
+  table.at("unscale", DType::f32) = kernel<&unscale, &unscale_workspace>();
+  table.at("gradient_clip", DType::f32) = kernel<&gradient_clip, &gradient_clip_workspace>();
 }
 
 }  // namespace fc::cuda

@@ -41,6 +41,18 @@ from fastconv.layers.symbolic import SymbolicTensor
 from fastconv.layers.wrappers import Bidirectional, TimeDistributed
 from fastconv.variables import sizes_only
 
+# Keras's other names for the same.
+AvgPool1D, MaxPool1D = AveragePooling1D, MaxPooling1D
+GlobalAvgPool1D, GlobalMaxPool1D = GlobalAveragePooling1D, GlobalMaxPooling1D
+Convolution1D, Convolution1DTranspose = Conv1D, Conv1DTranspose
+AvgPool2D, MaxPool2D = AveragePooling2D, MaxPooling2D
+GlobalAvgPool2D, GlobalMaxPool2D = GlobalAveragePooling2D, GlobalMaxPooling2D
+Convolution2D, Convolution2DTranspose = Conv2D, Conv2DTranspose
+AvgPool3D, MaxPool3D = AveragePooling3D, MaxPooling3D
+GlobalAvgPool3D, GlobalMaxPool3D = GlobalAveragePooling3D, GlobalMaxPooling3D
+Convolution3D, Convolution3DTranspose = Conv3D, Conv3DTranspose
+SeparableConvolution1D, SeparableConvolution2D = SeparableConv1D, SeparableConv2D
+
 __all__ = [
     "ELU",
     "GELU",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import ops
+from fastconv.layers._geometry import check_data_format
 from fastconv.layers.base import Layer
 from fastconv.ops import _numbers
 from fastconv.variables import EpochSeed, Seed
@@ -19,8 +20,9 @@ _INTERPOLATIONS = ("nearest", "bilinear")
 class Augmentation(Layer):
     """Images in, images out; no weights, and no gradient for what comes before."""
 
-    def __init__(self, seed: int | None = None, **keywords: Any) -> None:
+    def __init__(self, seed: int | None = None, data_format: str | None = None, **keywords: Any) -> None:
         super().__init__(**keywords)
+        check_data_format(self.name, data_format)
         self.seed = None if seed is None else _numbers.as_int(self.name, "seed", seed)
 
     def _factor(self, name: str, value: Any) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastconv import initializers, ops
 from fastconv.layers import activations
+from fastconv.layers._geometry import check_data_format
 from fastconv.layers.base import Layer
 from fastconv.layers.symbolic import LayerCall, SymbolicTensor, as_batch_shape
 from fastconv.ops import _numbers
@@ -117,7 +118,11 @@ class Dense(Layer):
 
 
 class Flatten(Layer):
-    """(N, ...) -> (N, cells per sample), row-major."""
+    """(N, ...) -> (N, cells per sample), row-major, channels last."""
+
+    def __init__(self, data_format: str | None = None, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        check_data_format(self.name, data_format)
 
     def call(self, inputs: Any) -> Any:
         return ops.flatten(inputs)

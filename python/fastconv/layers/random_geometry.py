@@ -28,8 +28,7 @@ class _Warp(Augmentation):
         data_format: str | None,
         keywords: dict[str, Any],
     ) -> None:
-        super().__init__(seed, **keywords)
-        _geometry.check_data_format(self.name, data_format)
+        super().__init__(seed, data_format, **keywords)
         self.fill_mode = _numbers.as_one_of(self.name, "fill_mode", fill_mode, _FILL_MODES)
         self.interpolation = _numbers.as_one_of(self.name, "interpolation", interpolation, _INTERPOLATIONS)
         self.fill_value = _numbers.as_float(self.name, "fill_value", fill_value)

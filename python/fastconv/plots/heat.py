@@ -35,7 +35,9 @@ def heat_map(x: Any, path: Path = None, title: str | None = None, numbers: bool 
     limit = float(np.abs(values).max()) or 1.0
     height, width = values.shape
     side = 0.42 if max(values.shape) <= _MAX_NUMBERS else 8 / max(values.shape)
-    picture = figure(max(side * width, 2) + 1.2, max(side * height, 1.6) + 0.6)
+    picture = figure(max(side * width, 2) + 1.2, max(side * height, 1.6) + (1.0 if title else 0.6))
+    # Square cells leave room: none of it between the picture and its bar.
+    picture.set_layout_engine("compressed", w_pad=0.12, h_pad=0.12)
     axes = picture.subplots()
     scale = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit} if signed else {"cmap": "viridis"}
     image = axes.imshow(values, interpolation="nearest", **scale)

@@ -1,6 +1,5 @@
 """Sizes that no machine holds: refused before anything is allocated. bad_inputs.md H, P10, P11."""
 
-import os
 import subprocess
 import sys
 import textwrap
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 
 from fastconv import layers, models, ops, reference
+from fastconv.testing.memory import resident_bytes
 from fastconv.testing.refusal import assert_refused
 
 
@@ -75,15 +75,10 @@ CALLS = [
 ]
 
 
-def resident():
-    with open("/proc/self/statm") as pages:
-        return int(pages.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 @pytest.mark.parametrize("lib", [ops, reference], ids=["ops", "reference"])
 @pytest.mark.parametrize("call,error", [c[1:] for c in CALLS], ids=[c[0] for c in CALLS])
 def test_hostile_sizes_are_refused_at_once(lib, call, error):
-    before, start = resident(), time.monotonic()
+    before, start = resident_bytes(), time.monotonic()
     try:
         call(lib)
     except Exception as caught:
@@ -95,11 +90,11 @@ def test_hostile_sizes_are_refused_at_once(lib, call, error):
     else:
         raise AssertionError("not refused")
     assert time.monotonic() - start < 1
-    assert resident() - before < 8 << 20
+    assert resident_bytes() - before < 8 << 20
 
 
 def test_weights_of_a_hostile_layer_are_never_drawn():
-    before = resident()
+    before = resident_bytes()
     x = layers.Input((2**20,))
     assert_refused(lambda: layers.Dense(2**30)(x), MemoryError, "kernel.*bytes")
     assert_refused(lambda: layers.Conv2D(2**31 - 1, 1000)(layers.Input((1000, 1000, 3))), MemoryError, "kernel.*bytes")
@@ -112,7 +107,7 @@ def test_weights_of_a_hostile_layer_are_never_drawn():
     assert_refused(lambda: layers.PReLU()(layers.Input((2**20, 2**20))), MemoryError, "alpha.*bytes")
     model = models.Sequential([layers.Input((8, 8, 1)), layers.ZeroPadding2D(2**20)])
     assert_refused(lambda: model.predict(f32(1, 8, 8, 1)), MemoryError, "bytes")
-    assert resident() - before < 8 << 20
+    assert resident_bytes() - before < 8 << 20
 
 
 def test_sizes_that_are_only_large_work(isa):

@@ -27,8 +27,16 @@ def python(code):
 
 
 STATE = """
-import json, locale, random, signal, sys, threading, warnings
+import ctypes, json, locale, platform, random, signal, sys, threading, warnings
 import numpy as np
+
+def floating_point_control():
+    # x87's control word and MXCSR without its sticky flags, from glibc's fenv_t
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        return None
+    environment = (ctypes.c_uint32 * 8)()
+    ctypes.CDLL("libm.so.6").fegetenv(environment)
+    return [environment[0] & 0xFFFF, environment[7] & ~0x3F]
 
 def state():
     status = open("/proc/self/status").read() if sys.platform == "linux" else ""
@@ -41,6 +49,7 @@ def state():
         "locale": locale.setlocale(locale.LC_ALL),
         "threads": [line for line in status.splitlines() if line.startswith("Threads")] or threading.active_count(),
         "excepthook": sys.excepthook is sys.__excepthook__,
+        "floating-point control": floating_point_control(),
         "subnormals": float(np.float32(1e-40) * np.float32(0.5)) > 0,
         "print options": str(np.get_printoptions()),
     }

@@ -1,6 +1,5 @@
 """Memory of plans: nothing is allocated after the first step, and no more of it is held when input sizes vary."""
 
-import ctypes
 import gc
 import tracemalloc
 
@@ -8,44 +7,15 @@ import numpy as np
 import pytest
 
 from fastconv import layers, models
+from fastconv.testing.memory import heap_bytes
 from fastconv.testing.networks import build, inputs_for, targets_for
-
-
-class _Heap(ctypes.Structure):
-    """glibc's struct mallinfo2, of which two fields count bytes in use."""
-
-    _fields_ = [
-        (name, ctypes.c_size_t)
-        for name in (
-            "arena",
-            "ordblks",
-            "smblks",
-            "hblks",
-            "hblkhd",
-            "usmblks",
-            "fsmblks",
-            "uordblks",
-            "fordblks",
-            "keepcost",
-        )
-    ]
-
-
-_LIBC = ctypes.CDLL(None)
-
-
-def heap_bytes():
-    """Bytes that malloc has handed out, C++ and Python together."""
-    heap = _LIBC.mallinfo2()
-    return heap.uordblks + heap.hblkhd
 
 
 @pytest.fixture
 def heap():
     """heap_bytes, where the C library can tell."""
-    if not hasattr(_LIBC, "mallinfo2"):
+    if heap_bytes() is None:
         pytest.skip("needs glibc 2.33")
-    _LIBC.mallinfo2.restype = _Heap
     return heap_bytes
 
 

@@ -13,9 +13,48 @@ from typing import Any, Literal
 
 import numpy as np
 
-__all__ = ["guarded", "guarded_empty", "poisoned"]
+__all__ = ["guarded", "guarded_empty", "heap_bytes", "poisoned", "resident_bytes"]
 
 _PROT_NONE = 0
+
+
+class _Heap(ctypes.Structure):
+    """glibc's struct mallinfo2, of which two fields count bytes in use."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keepcost",
+        )
+    ]
+
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+if hasattr(_LIBC, "mallinfo2"):
+    _LIBC.mallinfo2.restype = _Heap
+
+
+def heap_bytes() -> int | None:
+    """Bytes that malloc has handed out, C++ and Python together; None where the C library cannot tell (glibc 2.33 can)."""
+    if not hasattr(_LIBC, "mallinfo2"):
+        return None
+    heap = _LIBC.mallinfo2()
+    return heap.uordblks + heap.hblkhd
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is in RAM; Linux only."""
+    with open("/proc/self/statm", encoding="ascii") as pages:
+        return int(pages.read().split()[1]) * mmap.PAGESIZE
 
 
 def guarded(array: np.ndarray, edge: Literal["end", "start"] = "end") -> np.ndarray:
@@ -60,7 +99,6 @@ def _poison(array: np.ndarray) -> None:
 
 
 def _forbid(address: int, length: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-    if libc.mprotect(address, length, _PROT_NONE) != 0:
+    _LIBC.mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    if _LIBC.mprotect(address, length, _PROT_NONE) != 0:
         raise OSError(ctypes.get_errno(), "mprotect failed")

@@ -19,6 +19,14 @@ def heap():
     return heap_bytes
 
 
+def growth(plan, heap):
+    """Bytes that 50 runs have kept."""
+    before = heap()
+    for _ in range(50):
+        plan.run()
+    return heap() - before
+
+
 @pytest.mark.parametrize("name", ["cnn", "residual", "mlp"])
 def test_a_program_allocates_nothing_after_its_first_run(name, heap):
     model = build(name)
@@ -31,10 +39,8 @@ def test_a_program_allocates_nothing_after_its_first_run(name, heap):
     heap()
     gc.disable()
     try:
-        before = heap()
-        for _ in range(50):
-            plan.run()
-        assert heap() - before < 1024  # Python's own integers and frames; one array of 50 would be more
+        least = min(growth(plan, heap) for _ in range(5))  # other threads of the process allocate now and then
+        assert least < 1024  # Python's own integers and frames; one array of 50 would be more
     finally:
         gc.enable()
 

@@ -31,8 +31,8 @@ class Adafactor(Optimizer):
         epsilon_2: > 0, what a variable counts for at least.
         clip_threshold: > 0: the root mean square of a step's direction at most.
         relative_step: has no effect, as in Keras, where the rate is at most 1 / sqrt(t) either way.
-        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
-            gradient_accumulation_steps, name: see :class:`Optimizer`.
+        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps: see :class:`Optimizer`.
 
     Source: Shazeer and Stern 2018, Adafactor: adaptive learning rates with sublinear memory cost.
     """

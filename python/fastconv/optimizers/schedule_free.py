@@ -29,8 +29,8 @@ class ScheduleFreeAdamW(Optimizer):
         beta_2: decay of the mean square, 0 <= beta_2 < 1.
         epsilon: > 0.
         warmup_steps: updates until the rate is whole, >= 0.
-        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
-            gradient_accumulation_steps, name: see :class:`Optimizer`.
+        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            gradient_accumulation_steps: see :class:`Optimizer`.
 
     Source: Defazio et al. 2024, The road less scheduled.
     """

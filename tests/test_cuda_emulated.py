@@ -79,7 +79,7 @@ class _Problem:
         summed = (
             name in ("dw", "dkernel", "drecurrent_kernel", "dtable", "mean", "var")
             or name[1:] in PER_CHANNEL
-            or (name == "y" and "y_true" in self.case.shapes)
+            or (name == "y" and ("y_true" in self.case.shapes or self.case.op == "penalty"))
         )
         return np.dtype(np.float32) if summed else self.dtype
 

@@ -16,6 +16,8 @@ file(GLOB FASTCONV_AMX_SOURCES CONFIGURE_DEPENDS
   ${CMAKE_SOURCE_DIR}/csrc/cpu/kernels/lines*.cpp ${CMAKE_SOURCE_DIR}/csrc/cpu/kernels/winograd*.cpp
   ${CMAKE_SOURCE_DIR}/csrc/cpu/kernels/activation.cpp)
 
+option(FASTCONV_BASELINE_ONLY "Compile the kernels for one instruction set: test builds" OFF)
+
 function(fastconv_add_isa isa vector_bytes)
   set(target fastconv_${isa})
   set(sources ${FASTCONV_KERNEL_SOURCES})
@@ -34,7 +36,7 @@ macro(fastconv_add_isas objects)
   fastconv_add_isa(baseline 16)
   set(${objects} $<TARGET_OBJECTS:fastconv_baseline>)
   set(FASTCONV_ISA_DEFINITIONS FASTCONV_HAS_BASELINE)
-  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
+  if(NOT FASTCONV_BASELINE_ONLY AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
     fastconv_add_isa(avx2 32 -mavx2 -mfma)
     set(avx512_flags -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma)
     fastconv_add_isa(avx512 64 ${avx512_flags})

@@ -37,8 +37,9 @@ void without_lock(const Work& work) {
   take_lock_back(state);
 }
 
-// Called between kernels without the lock: raises KeyboardInterrupt (or whatever a signal handler raises) a
-// fraction of a second after the signal. Taking the lock costs more than a small kernel, hence the clock.
+// Called without the lock, between kernels and parts of long ones: raises KeyboardInterrupt (or whatever a
+// signal handler raises) a fraction of a second after the signal. Taking the lock costs more than a small
+// kernel, hence the clock.
 class Interrupts {
  public:
   void operator()() {

@@ -2,6 +2,8 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <optional>
+
 #include "bind/bind.h"
 #include "bind/gil.h"
 #include "core/cost.h"
@@ -21,16 +23,36 @@ Kernel find_kernel(KernelId id, const Spec& spec) {
   return kernel;
 }
 
+size_t workspace_bytes(const Kernel& kernel, const Spec& spec, int threads) {
+  return kernel.workspace ? kernel.workspace(spec, threads) : 0;
+}
+
+// Whether the user may end a call in the middle: it takes more than a tenth of a second on some machine, and
+// writes nothing but results, which are then thrown away.
+bool is_interruptible(KernelId id, const Spec& spec, const std::vector<void*>& tensors) {
+  constexpr double kShort = double{1 << 28};  // operations, or bytes
+  for (const Argument& argument : signature_of(id).arguments) {
+    if (argument.updated) return false;
+  }
+  const Cost cost = cost_of(id, spec, tensors.data(), "");
+  return cost.flops > kShort || cost.bytes > kShort;
+}
+
 void run(const std::string& name, const Spec& spec, const py::sequence& arrays) {
   const KernelId id = kernel_from_name(name);
   const Kernel kernel = find_kernel(id, spec);
   const std::vector<void*> tensors = tensor_addresses(id, spec, arrays);
-  thread_local Buffer workspace;
+  thread_local Buffer spare;
+  Buffer workspace = std::move(spare);  // so that a signal's handler that comes here finds another one
   const int threads = cpu::threads();
-  Context context;
-  context.workspace = workspace.at_least(kernel.workspace ? kernel.workspace(spec, threads) : 0);
-  context.threads = threads;
-  without_lock([&] { kernel.run(spec, tensors.data(), context); });
+  const Context context{workspace.at_least(workspace_bytes(kernel, spec, threads)), threads};
+  without_lock([&] {
+    if (!is_interruptible(id, spec, tensors)) return kernel.run(spec, tensors.data(), context);
+    const Interrupt interrupt = Interrupts();
+    const Interruptible scope(interrupt);
+    kernel.run(spec, tensors.data(), context);
+  });
+  spare = std::move(workspace);
 }
 
 std::string algorithm_of(const Kernel& kernel, const Spec& spec) {
@@ -41,11 +63,20 @@ std::string algorithm_of(const Kernel& kernel, const Spec& spec) {
 struct BoundProgram {
   Program program;
   py::list arrays;
+  bool running = false;
 
-  void add(const std::string& name, std::shared_ptr<Spec> spec, const py::sequence& tensors) {
+  void add(const std::string& name, std::shared_ptr<Spec> spec, const py::sequence& tensors,
+           std::optional<py::array_t<uint8_t>> room) {
     const KernelId id = kernel_from_name(name);
     const Kernel kernel = find_kernel(id, *spec);
-    program.add({name, kernel, spec, tensor_addresses(id, *spec, tensors)});
+    Program::Step step{name, kernel, spec, tensor_addresses(id, *spec, tensors)};
+    step.interruptible = is_interruptible(id, *spec, step.tensors);
+    if (room) {
+      step.room = room->mutable_data();
+      step.room_bytes = static_cast<size_t>(room->nbytes());
+      arrays.append(*room);
+    }
+    program.add(std::move(step));
     arrays.append(tensors);
   }
 
@@ -56,6 +87,24 @@ struct BoundProgram {
     program.add_guard(wide ? DType::f64 : DType::f32, scalar.data());
     arrays.append(scalar);
   }
+
+  // work(threads) without the lock. Other threads wait for their turn in Python; this one may come again, in
+  // a handler of a signal, and would change the memory that the first run works on.
+  template <class Work>
+  void exclusively(const Work& work) {
+    if (running) {
+      throw std::runtime_error(
+          "[run] a plan does one thing at a time: expected it to rest, got a call from a signal's handler "
+          "that "
+          "interrupts its run. Note in the handler that the signal came, and call the model later.");
+    }
+    struct Turn {
+      bool& running;
+      explicit Turn(bool& r) : running(r) { running = true; }
+      ~Turn() { running = false; }
+    } const turn(running);
+    without_lock([&] { work(cpu::threads()); });
+  }
 };
 
 }  // namespace
@@ -63,6 +112,13 @@ struct BoundProgram {
 void bind_run(py::module_& m) {
   m.def("run", &run, py::arg("kernel"), py::arg("spec"), py::arg("tensors"),
         "Runs one kernel on arrays given in the order of its signature.");
+  m.def(
+      "workspace_bytes",
+      [](const std::string& name, const Spec& spec) {
+        return workspace_bytes(find_kernel(kernel_from_name(name), spec), spec, cpu::threads());
+      },
+      py::arg("kernel"), py::arg("spec"),
+      "Scratch memory that the kernel needs for this problem with the threads of now.");
   m.def(
       "algorithm",
       [](const std::string& name, const Spec& spec) {
@@ -99,26 +155,25 @@ void bind_run(py::module_& m) {
   py::class_<BoundProgram>(m, "Program", "A flat list of kernel calls on fixed memory.")
       .def(py::init<>())
       .def("add", &BoundProgram::add, py::arg("kernel"), py::arg("spec"), py::arg("tensors"),
-           "Appends a call; the arrays are checked now and kept alive.")
+           py::arg("room") = py::none(),
+           "Appends a call; the arrays are checked now and kept alive. `room` are bytes that the kernel may "
+           "use as its workspace, where they suffice.")
       .def("add_guard", &BoundProgram::add_guard, py::arg("scalar"),
            "Makes run stop here, and return False, when the scalar is not finite.")
       .def(
           "run",
           [](BoundProgram& self) {
-            const int threads = cpu::threads();
             bool finished = false;
-            without_lock([&] { finished = self.program.run(threads, Interrupts()); });
+            self.exclusively([&](int threads) { finished = self.program.run(threads, Interrupts()); });
             return finished;
           },
-          "Runs the steps in order; False when a guard stopped it. A signal is heard between two steps, up "
-          "to the "
-          "guard: what comes after it happens whole or not at all.")
+          "Runs the steps in order; False when a guard stopped it. A signal is heard between two steps, and "
+          "within long ones, up to the guard: what comes after it happens whole or not at all.")
       .def(
           "run_timed",
           [](BoundProgram& self) {
-            const int threads = cpu::threads();
             std::vector<double> seconds;
-            without_lock([&] { seconds = self.program.run_timed(threads); });
+            self.exclusively([&](int threads) { seconds = self.program.run_timed(threads); });
             return seconds;
           },
           "Runs every step in order and returns the seconds of each.")
@@ -142,10 +197,7 @@ void bind_run(py::module_& m) {
             }
             return costs;
           },
-          "(algorithm, flops, flops executed, bytes) of each step.")
-      .def_property_readonly("workspace_bytes", [](const BoundProgram& self) {
-        return self.program.workspace_bytes(cpu::threads());
-      });
+          "(algorithm, flops, flops executed, bytes) of each step.");
 }
 
 }  // namespace fc::bind

@@ -172,9 +172,9 @@ void bind_matrix_specs(py::module_& m) {
       });
   py::class_<NormSpec, Spec, std::shared_ptr<NormSpec>>(m, "NormSpec")
       .def_static("make", [](const std::string& dtype, const std::string& op, const Shape& x, double epsilon,
-                             double momentum, const ActivationTuple& activation) {
-        return shared(
-            NormSpec::make(dtype_from(dtype), op, x, epsilon, momentum, activation_from(op, activation)));
+                             double momentum, const ActivationTuple& activation, bool centred) {
+        return shared(NormSpec::make(dtype_from(dtype), op, x, epsilon, momentum,
+                                     activation_from(op, activation), centred));
       });
   py::class_<GroupNormSpec, Spec, std::shared_ptr<GroupNormSpec>>(m, "GroupNormSpec")
       .def_static("make", [](const std::string& dtype, const Shape& x, int64_t groups, double epsilon) {
@@ -186,7 +186,8 @@ void bind_matrix_specs(py::module_& m) {
                              double delta) {
         const auto k = kind_from<LossKind>(
             kind, {"mean_squared_error", "mean_absolute_error", "huber", "binary_crossentropy",
-                   "categorical_crossentropy", "sparse_categorical_crossentropy", "hinge", "kl_divergence"});
+                   "categorical_crossentropy", "sparse_categorical_crossentropy", "hinge", "kl_divergence",
+                   "poisson", "mean_absolute_percentage_error", "mean_squared_logarithmic_error"});
         return shared(
             LossSpec::make(dtype_from(dtype), k, target, prediction, from_logits, label_smoothing, delta));
       });
@@ -257,7 +258,8 @@ void bind_elementwise_specs(py::module_& m) {
           "make", [](const std::string& dtype, const std::string& kind, const Shape& a, const Shape& b) {
             return shared(BinarySpec::make(
                 dtype_from(dtype),
-                kind_from<BinaryKind>(kind, {"add", "subtract", "multiply", "maximum", "minimum"}), a, b));
+                kind_from<BinaryKind>(kind, {"add", "subtract", "multiply", "maximum", "minimum", "divide"}),
+                a, b));
           });
   py::class_<BoxSpec, Spec, std::shared_ptr<BoxSpec>>(m, "BoxSpec")
       .def_static("make", [](const std::string& dtype, const std::string& op, const Shape& x, const Shape& y,

@@ -142,7 +142,7 @@ double PreluSpec::flops(std::string_view) const {
 }
 
 BinarySpec BinarySpec::make(DType dtype, BinaryKind kind, const Shape& a, const Shape& b) {
-  static const char* const kNames[] = {"add", "subtract", "multiply", "maximum", "minimum"};
+  static const char* const kNames[] = {"add", "subtract", "multiply", "maximum", "minimum", "divide"};
   const std::string op = kNames[static_cast<int>(kind)];
   BinarySpec s;
   s.dtype = dtype;

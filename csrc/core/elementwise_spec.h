@@ -67,7 +67,7 @@ struct PreluSpec final : Spec {
   bool find_shape(std::string_view name, Shape& out) const override;
 };
 
-enum class BinaryKind : uint8_t { add, subtract, multiply, maximum, minimum };
+enum class BinaryKind : uint8_t { add, subtract, multiply, maximum, minimum, divide };
 
 // y = a (op) b with NumPy's broadcasting. Tensors: a, b, y.
 struct BinarySpec final : Spec {

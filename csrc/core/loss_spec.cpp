@@ -11,7 +11,10 @@ constexpr const char* kNames[] = {"mean_squared_error",
                                   "categorical_crossentropy",
                                   "sparse_categorical_crossentropy",
                                   "hinge",
-                                  "kl_divergence"};
+                                  "kl_divergence",
+                                  "poisson",
+                                  "mean_absolute_percentage_error",
+                                  "mean_squared_logarithmic_error"};
 
 }  // namespace
 

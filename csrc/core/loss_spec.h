@@ -14,6 +14,9 @@ enum class LossKind : uint8_t {
   sparse_categorical_crossentropy,
   hinge,
   kl_divergence,
+  poisson,
+  mean_absolute_percentage_error,
+  mean_squared_logarithmic_error,
 };
 
 // Tensors: prediction and target (..., width), labels (...) as i64, loss (...): one value per row, where a

@@ -4,7 +4,7 @@
 namespace fc {
 
 NormSpec NormSpec::make(DType dtype, const std::string& op, const Shape& x, double epsilon, double momentum,
-                        const Activation& activation) {
+                        const Activation& activation, bool centred) {
   FC_CHECK(x.size() >= 1, "[", op,
            "] x must have at least 1 dimension: expected 1 or more, got 0 (x.shape=", to_text(x),
            "). Wrap the scalar in an array.");
@@ -31,6 +31,7 @@ NormSpec NormSpec::make(DType dtype, const std::string& op, const Shape& x, doub
   s.epsilon = epsilon;
   s.momentum = momentum;
   s.activation = activation;
+  s.centred = centred;
   return s;
 }
 
@@ -53,7 +54,8 @@ bool NormSpec::find_shape(std::string_view name, Shape& out) const {
 
 std::string NormSpec::text() const {
   const bool plain = activation.kind == ActivationKind::linear;
-  return text_of("rows", rows, "width", width, plain ? "" : "_", plain ? "" : name_of(activation.kind));
+  return text_of("rows", rows, "width", width, plain ? "" : "_", plain ? "" : name_of(activation.kind),
+                 centred ? "" : "_uncentred");
 }
 double NormSpec::flops(std::string_view) const {
   return 8.0 * static_cast<double>(rows * width);

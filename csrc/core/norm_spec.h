@@ -16,9 +16,10 @@ struct NormSpec final : Spec {
   double epsilon = 0;     // batch and layer norm: added to the variance
   double momentum = 0;    // batch norm: new = momentum * old + (1 - momentum) * batch
   Activation activation;  // batch norm, of the sum with the residual: linear or relu
+  bool centred = true;    // layer norm; else its mean is taken for 0, and the variance is the mean square
 
   static NormSpec make(DType dtype, const std::string& op, const Shape& x, double epsilon, double momentum,
-                       const Activation& activation);
+                       const Activation& activation, bool centred);
 
   std::string text() const override;
   double flops(std::string_view kernel) const override;

@@ -4,33 +4,38 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <optional>
 
 namespace fc {
 
-size_t Program::workspace_bytes(int threads) const {
-  size_t bytes = 0;
-  for (const Step& step : steps_) {
-    if (step.kernel.workspace) bytes = std::max(bytes, step.kernel.workspace(*step.spec, threads));
+void Program::find_workspaces(int threads) {
+  size_t most = 0;
+  workspaces_.resize(steps_.size());
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const Step& step = steps_[i];
+    const size_t bytes = step.kernel.workspace ? step.kernel.workspace(*step.spec, threads) : 0;
+    const bool fits = bytes <= step.room_bytes;
+    workspaces_[i] = fits ? step.room : nullptr;
+    if (!fits) most = std::max(most, bytes);
   }
-  return bytes;
+  void* own = own_workspace_.at_least(most);
+  for (void*& workspace : workspaces_) {
+    if (!workspace) workspace = own;
+  }
 }
 
-Context Program::context_for(int threads) {
-  Context context;
-  context.workspace = workspace_.at_least(workspace_bytes(threads));
-  context.threads = threads;
-  return context;
-}
-
-bool Program::run(int threads, const std::function<void()>& between) {
-  const Context context = context_for(threads);
+bool Program::run(int threads, const Interrupt& interrupt) {
+  find_workspaces(threads);
   const size_t last_stop = guards_.empty() ? steps_.size() : guards_.front().before_step;
   size_t next = 0;
   const auto run_until = [&](size_t end) {
     for (; next < end; ++next) {
       const Step& step = steps_[next];
-      step.kernel.run(*step.spec, step.tensors.data(), context);
-      if (next < last_stop) between();
+      const bool may_end = next < last_stop;
+      std::optional<Interruptible> scope;
+      if (may_end && step.interruptible) scope.emplace(interrupt);
+      step.kernel.run(*step.spec, step.tensors.data(), {workspaces_[next], threads});
+      if (may_end) interrupt();
     }
   };
   for (const Guard& guard : guards_) {
@@ -45,12 +50,13 @@ bool Program::run(int threads, const std::function<void()>& between) {
 
 std::vector<double> Program::run_timed(int threads) {
   using Clock = std::chrono::steady_clock;
-  const Context context = context_for(threads);
+  find_workspaces(threads);
   std::vector<double> seconds;
   seconds.reserve(steps_.size());
-  for (const Step& step : steps_) {
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const Step& step = steps_[i];
     const Clock::time_point start = Clock::now();
-    step.kernel.run(*step.spec, step.tensors.data(), context);
+    step.kernel.run(*step.spec, step.tensors.data(), {workspaces_[i], threads});
     seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
   }
   return seconds;

@@ -1,15 +1,15 @@
 // program.h — a compiled plan: a flat list of kernel calls on fixed memory.
 //
 // Everything was validated when the steps were added; a run validates, allocates and dispatches nothing (but
-// for the workspace on the first run and when the number of threads grows).
+// for a workspace on the first run and when the number of threads grows).
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "core/buffer.h"
+#include "core/interrupt.h"
 #include "core/kernel_table.h"
 #include "core/spec.h"
 
@@ -22,17 +22,19 @@ class Program {
     Kernel kernel;
     std::shared_ptr<const Spec> spec;
     std::vector<void*> tensors;
+    void* room = nullptr;  // where the plan has room for the step's workspace; 64-byte aligned
+    size_t room_bytes = 0;
+    bool interruptible = false;  // it may take long, and nothing is lost when it ends in the middle
   };
 
   // A place where run stops when the scalar is not finite, e.g. the loss before the optimizer's steps.
   void add_guard(DType dtype, const void* scalar) { guards_.push_back({steps_.size(), dtype, scalar}); }
   void add(Step step) { steps_.push_back(std::move(step)); }
   const std::vector<Step>& steps() const { return steps_; }
-  size_t workspace_bytes(int threads) const;
 
-  // False when a guard stopped it. `between` is called between two steps and may throw, but not after the
-  // first guard: the steps behind it change the caller's state, all of them or none.
-  bool run(int threads, const std::function<void()>& between);
+  // False when a guard stopped it. The interrupt is asked between two steps and within interruptible ones,
+  // but not after the first guard: the steps behind it change the caller's state, all of them or none.
+  bool run(int threads, const Interrupt& interrupt);
   // As run, and returns the seconds that each step took.
   std::vector<double> run_timed(int threads);
 
@@ -43,11 +45,13 @@ class Program {
     const void* scalar;
   };
 
-  Context context_for(int threads);
+  // Sets workspaces_: the plan's room, or a block of our own where that is too small for so many threads.
+  void find_workspaces(int threads);
 
   std::vector<Step> steps_;
   std::vector<Guard> guards_;
-  Buffer workspace_;
+  Buffer own_workspace_;
+  std::vector<void*> workspaces_;  // of each step, in the run under way
 };
 
 }  // namespace fc

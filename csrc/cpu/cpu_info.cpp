@@ -1,11 +1,11 @@
-// cpu_info.cpp — asks the processor, the scheduler and the cgroup.
+// cpu_info.cpp — asks the processor and the scheduler.
 #include "cpu/cpu_info.h"
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
-#include <limits>
 #include <thread>
+
+#include "cpu/cgroup.h"
 
 #if defined(__linux__)
 #include <sched.h>
@@ -25,42 +25,6 @@ int affinity_cpus() {
   if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
 #endif
   return std::max(1u, std::thread::hardware_concurrency());
-}
-
-// CPUs that the quota of one cgroup's folder amounts to; infinite where there is none.
-double quota_of(const std::string& folder) {
-  double quota = -1, period = 0;
-  if (std::ifstream v2(folder + "/cpu.max"); v2) {
-    v2 >> quota >> period;  // "max 100000" leaves both as they are
-  } else {
-    std::ifstream(folder + "/cpu.cfs_quota_us") >> quota;
-    std::ifstream(folder + "/cpu.cfs_period_us") >> period;
-  }
-  return quota > 0 && period > 0 ? quota / period : std::numeric_limits<double>::infinity();
-}
-
-// The least quota of a cgroup and all above it. A container may see its own cgroup as the root.
-double least_quota(const std::string& mount, std::string path) {
-  double cpus = quota_of(mount);
-  for (; path.size() > 1; path.resize(path.rfind('/'))) cpus = std::min(cpus, quota_of(mount + path));
-  return cpus;
-}
-
-// Lines of /proc/self/cgroup are "0::/path" (version 2) and "4:cpu,cpuacct:/path" (version 1).
-double cgroup_cpus() {
-  double cpus = least_quota("/sys/fs/cgroup", "");
-  std::ifstream lines("/proc/self/cgroup");
-  for (std::string line; std::getline(lines, line);) {
-    const size_t first = line.find(':'), second = line.find(':', first + 1);
-    if (second == std::string::npos || line[second + 1] != '/') continue;
-    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
-    const std::string path = line.substr(second + 1);
-    if (controllers == ",,") cpus = std::min(cpus, least_quota("/sys/fs/cgroup", path));
-    if (controllers.find(",cpu,") != std::string::npos) {
-      cpus = std::min(cpus, least_quota("/sys/fs/cgroup/cpu", path));
-    }
-  }
-  return cpus;
 }
 
 #if defined(__linux__) && defined(__x86_64__)

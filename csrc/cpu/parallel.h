@@ -18,7 +18,7 @@ void run_range(const void* function, int64_t begin, int64_t end, int slot) {
 // likely to follow each other on one thread, but any thread may run any i.
 template <class F>
 inline void parallel_for_slots(Crew crew, int64_t n, const F& f) {
-  if (crew.threads <= 1 || n <= 1) return run_range<F>(&f, 0, n, 0);
+  if (n <= 1) return run_range<F>(&f, 0, n, 0);
   run_loop(crew, {&run_range<F>, &f, n});
 }
 

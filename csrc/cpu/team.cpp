@@ -18,7 +18,7 @@
 // Tried      OpenMP, asleep between loops: tens of microseconds per loop. kWorkerSpin of 0, 5, 50, 100, 200
 //            us: a sleeping worker takes tens of microseconds to come back, a spinning one loses its claim to
 //            the CPU beside a busy process. kAloneAfter of 0, 20, 100 ms, 1 s: slower, beside others or in
-//            turns with them. kPieces of 1, 2, 8, 16: slower, or the same
+//            turns with them. Loop::pieces of 1, 2, 8, 16: slower, or the same
 #include "cpu/team.h"
 
 #include <pthread.h>
@@ -37,6 +37,9 @@
 #include <thread>
 #include <vector>
 
+#include "core/interrupt.h"
+#include "cpu/watched_loop.h"
+
 namespace fc::cpu {
 namespace {
 
@@ -46,8 +49,7 @@ constexpr Clock::duration kWorkerSpin = std::chrono::microseconds(20);
 constexpr Clock::duration kAloneSpin = std::chrono::microseconds(200);
 constexpr Clock::duration kAloneAfter = std::chrono::milliseconds(5);  // without being put off the CPU
 constexpr Clock::duration kCallerSpin = std::chrono::microseconds(100);
-constexpr int kMissed = 32;     // loops in succession that others slept through, until they are woken
-constexpr int64_t kPieces = 4;  // of a share; each is claimed with one atomic addition
+constexpr int kMissed = 32;  // loops in succession that others slept through, until they are woken
 
 // What a worker does. The caller sets invited, and awaited: it sleeps until the worker is idle again. A new
 // value that nobody sleeps on needs no system call.
@@ -142,7 +144,7 @@ class Team {
     caller_cpu_.store(current_cpu(), std::memory_order_relaxed);
     count_ =
         static_cast<int>(std::min<int64_t>({crew.threads, static_cast<int64_t>(members_.size()), loop.n}));
-    piece_ = std::max<int64_t>(1, loop.n / (count_ * kPieces));
+    piece_ = std::max<int64_t>(1, loop.n / (count_ * loop.pieces));
     for (int i = 0; i < count_; ++i) {
       members_[i].next.store(loop.n * i / count_, std::memory_order_relaxed);
       members_[i].end = loop.n * (i + 1) / count_;
@@ -217,14 +219,15 @@ class Team {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);  // workers inherit it: signals are for the program's threads
+    size_t ready = members_.size();
     try {
-      while (static_cast<int>(members_.size()) < threads) {
-        const int slot = static_cast<int>(members_.size());
+      for (; static_cast<int>(ready) < threads; ready = members_.size()) {
+        const int slot = static_cast<int>(ready);
         std::atomic<int>& state = members_.emplace_back().state;
         std::thread([this, slot, &state] { attend(slot, state); }).detach();
       }
-    } catch (const std::system_error&) {
-      members_.pop_back();
+    } catch (const std::exception&) {  // no more threads, or no memory for one
+      if (members_.size() > ready) members_.pop_back();
       refused_ = true;
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
@@ -266,11 +269,11 @@ class Ownership {
 
  private:
   void take(Pool* pool) {
-    from_ = pool;
     const std::lock_guard<std::mutex> lock(pool->lock);
     if (pool->teams.empty()) pool->teams.push_back(new Team);
     team_ = pool->teams.back();
     pool->teams.pop_back();
+    from_ = pool;
   }
 
   Pool* from_ = nullptr;
@@ -279,13 +282,30 @@ class Ownership {
 
 thread_local Ownership own;
 
+// This thread is in a loop as long as it lives; an exception, such as no memory for a team, ends that too.
+struct InLoop {
+  InLoop() { in_loop = true; }
+  ~InLoop() { in_loop = false; }
+};
+
+void run_outer_loop(Crew crew, const Loop& loop) {
+  const InLoop inside;
+  if (crew.threads > 1) {
+    own.team().run(crew, loop);
+  } else {
+    loop.body(loop.function, 0, loop.n, 0);
+  }
+}
+
 }  // namespace
 
 void run_loop(Crew crew, const Loop& loop) {
-  if (in_loop) return loop.body(loop.function, 0, loop.n, 0);
-  in_loop = true;
-  own.team().run(crew, loop);
-  in_loop = false;
+  const Interrupt* const interrupt = Interruptible::current();
+  if (in_loop || (crew.threads <= 1 && interrupt == nullptr)) return loop.body(loop.function, 0, loop.n, 0);
+  if (interrupt == nullptr) return run_outer_loop(crew, loop);
+  const WatchedLoop watched(loop, *interrupt);
+  run_outer_loop(crew, watched.loop());
+  watched.finish();
 }
 
 }  // namespace fc::cpu

@@ -11,6 +11,7 @@ struct Loop {
   void (*body)(const void* function, int64_t begin, int64_t end, int slot);
   const void* function;
   int64_t n;
+  int64_t pieces = 4;  // of a thread's share; each is claimed with one atomic addition
 };
 
 // Who helps with a loop: at most `threads` threads, the caller's among them. A loop that is over before a
@@ -25,7 +26,8 @@ struct Crew {
 
 // Runs all iterations on the crew and returns when the last is done. `slot` in [0, crew.threads) is a
 // thread's own during the call. Which thread runs what is not determined. Where the system refuses threads,
-// and inside another loop, fewer take part. The body must not throw.
+// and inside another loop, fewer take part. The body must not throw; what an Interruptible of the caller's
+// thread throws, run_loop does.
 void run_loop(Crew crew, const Loop& loop);
 
 }  // namespace fc::cpu

@@ -29,6 +29,7 @@ void add_constraint(KernelTable& table);
 void add_prelu(KernelTable& table);
 void add_resample(KernelTable& table);
 void add_softmax(KernelTable& table);
+void add_sparsemax(KernelTable& table);
 void add_vector(KernelTable& table);
 void add_warp(KernelTable& table);
 void add_batch_norm_training(KernelTable& table);
@@ -78,6 +79,7 @@ KernelTable make_table() {
   add_prelu(table);
   add_resample(table);
   add_softmax(table);
+  add_sparsemax(table);
   add_vector(table);
   add_warp(table);
   add_batch_norm_training(table);

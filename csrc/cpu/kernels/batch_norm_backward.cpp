@@ -65,7 +65,7 @@ void apply_sums(const NormSpec& spec, const Gate& gate, const T* x, const T* gam
                 const double* sums, const Workspace<T>& w, T* dx, T* dgamma, T* dbeta, T* dresidual,
                 int threads) {
   const int64_t rows = spec.rows, width = spec.width;
-  const double n = static_cast<double>(rows);
+  const double n = static_cast<double>(max_of(1, rows));  // no rows: sums of 0
   for (int64_t c = 0; c < width; ++c) {
     const double rstd = batch_rstd[c], sum = sums[c], sum_x = sums[width + c];
     const double a = (gamma ? static_cast<double>(gamma[c]) : 1) * rstd;

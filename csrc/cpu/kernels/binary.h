@@ -30,6 +30,13 @@ struct Multiply {
   }
 };
 
+struct Divide {
+  template <class V>
+  FC_INLINE V operator()(const V& a, const V& b) const {
+    return a / b;
+  }
+};
+
 // Of equal ones a; NaN where either is.
 struct Maximum {
   template <class V>

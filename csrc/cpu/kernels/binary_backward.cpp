@@ -173,6 +173,7 @@ void binary_backward(const BinarySpec& spec, const T* dy, const T* a, const T* b
       return gradient(spec, kB, dy, a, db, context, Multiply());
     case BinaryKind::maximum:
     case BinaryKind::minimum:
+    case BinaryKind::divide:
       break;  // ops make these gradients of the others
   }
 }

@@ -1,4 +1,4 @@
-// binary_forward.cpp — add, subtract, multiply, maximum, minimum with NumPy's broadcasting.
+// binary_forward.cpp — add, subtract, multiply, maximum, minimum, divide with NumPy's broadcasting.
 //
 // Math       y = a (op) b
 // Shapes     any that broadcast; axes that the strides of y, a and b allow to join are one loop, so that
@@ -28,6 +28,8 @@ void binary_forward(const BinarySpec& spec, const T* a, const T* b, T* y, const 
       return apply_binary(axes, a, b, y, context.threads, Maximum());
     case BinaryKind::minimum:
       return apply_binary(axes, a, b, y, context.threads, Minimum());
+    case BinaryKind::divide:
+      return apply_binary(axes, a, b, y, context.threads, Divide());
   }
 }
 

@@ -13,6 +13,7 @@ void add_adjust(KernelTable& table);
 void add_augment(KernelTable& table);
 void add_prelu(KernelTable& table);
 void add_softmax(KernelTable& table);
+void add_sparsemax(KernelTable& table);
 void add_norm(KernelTable& table);
 void add_dropout(KernelTable& table);
 void add_embedding(KernelTable& table);

@@ -41,6 +41,12 @@ struct Filter {
   int64_t row, across, group;
 
   bool transposed() const { return across != 1; }
+  // Whether B lies there as it is: every row a run, one behind the other, tap behind tap. Not so the taps of
+  // a backward pass, which go backwards or leave some out, although with a single filter `across` is 1, too.
+  bool in_order(int64_t taps, int64_t depth) const {
+    const int64_t tap = depth * row;
+    return !transposed() && (taps == 1 || (tap_h == taps_w * tap && (taps_w == 1 || tap_w == tap)));
+  }
   const T* at(int64_t group_index, int64_t tap, int64_t element, int64_t column) const {
     return w + group_index * group + tap / taps_w * tap_h + tap % taps_w * tap_w + element * row +
            column * across;

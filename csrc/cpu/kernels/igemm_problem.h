@@ -38,7 +38,8 @@ struct IgemmBlocking {
 
   explicit IgemmBlocking(const Igemm<T>& p)
       : panels(p.columns),
-        streamed(p.rows.positions() <= kStreamRows && !p.filter.transposed() && !p.rows.has_edges()) {
+        streamed(p.rows.positions() <= kStreamRows && !p.rows.has_edges() &&
+                 p.filter.in_order(p.rows.taps(), p.rows.depth())) {
     const int64_t rows = p.rows.positions(), depth = p.rows.depth();
     if (streamed && rows == 1) panels = Panels<T>(p.columns, kStreamVectors);
     const int64_t wanted = tasks_for(p.products());

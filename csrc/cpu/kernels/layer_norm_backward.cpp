@@ -1,7 +1,7 @@
 // layer_norm_backward.cpp — gradients of layer normalisation.
 //
 // Math       x̂ = (x − mean)·rstd      g = dy·gamma      dbeta = Σ_r dy      dgamma = Σ_r dy·x̂
-//            dx = rstd·(g − (1/n) Σ_c g − x̂·(1/n) Σ_c g·x̂)
+//            dx = rstd·(g − (1/n) Σ_c g − x̂·(1/n) Σ_c g·x̂)      not centred: without the first sum
 // Shapes     dy, x, dx (rows,width)   gamma (null means 1), dgamma, dbeta (width)   row_mean, row_rstd (rows)
 // Blocking   128 rows: their column sums, then dx row by row from the same rows, still in cache
 // Threads    over parts of the rows; column sums are combined in ascending order
@@ -18,7 +18,8 @@ namespace fc::cpu::FC_ISA {
 namespace {
 
 template <class T>
-void row_gradient(const T* dy, const T* x, const T* gamma, T mean_value, T rstd_value, T* dx, int64_t n) {
+void row_gradient(const T* dy, const T* x, const T* gamma, T mean_value, T rstd_value, bool centred, T* dx,
+                  int64_t n) {
   const Vec<T> mean = broadcast(mean_value), rstd = broadcast(rstd_value);
   const auto scaled_dy = [&](int64_t c, int64_t count) {
     const Vec<T> g = load_up_to(dy + c, count);
@@ -34,7 +35,7 @@ void row_gradient(const T* dy, const T* x, const T* gamma, T mean_value, T rstd_
         sum[1] = fma<T>(g, normal(c, count), sum[1]);
       },
       sums);
-  const Vec<T> mean_g = broadcast(static_cast<T>(sums[0] / static_cast<double>(n)));
+  const Vec<T> mean_g = broadcast(static_cast<T>(centred ? sums[0] / static_cast<double>(n) : 0));
   const Vec<T> slope = broadcast(static_cast<T>(-sums[1] / static_cast<double>(n)));
   for_each_vector<T>(n, [&](int64_t c, int64_t count) {
     const Vec<T> centred = scaled_dy(c, count) - mean_g;
@@ -64,8 +65,8 @@ void layer_norm_backward(const NormSpec& spec, const T* dy, const T* x, const T*
     cut.for_each_block(part, [&](int64_t begin, int64_t count) {
       sum_columns<T, 2>(begin, begin + count, width, add, sums + 2 * part * width);
       for (int64_t row = begin; row < begin + count; ++row) {
-        row_gradient(dy + row * width, x + row * width, gamma, row_mean[row], row_rstd[row], dx + row * width,
-                     width);
+        row_gradient(dy + row * width, x + row * width, gamma, row_mean[row], row_rstd[row], spec.centred,
+                     dx + row * width, width);
       }
     });
   });

@@ -60,6 +60,12 @@ void with_loss_term(const LossSpec& spec, const F& f) {
                               : f(BinaryCrossentropy{probability_clip<T>()}, width);
     case LossKind::kl_divergence:
       return f(KlDivergence<T>{}, 1.0);
+    case LossKind::poisson:
+      return f(Poisson{}, width);
+    case LossKind::mean_absolute_percentage_error:
+      return f(AbsolutePercentageError{}, width);
+    case LossKind::mean_squared_logarithmic_error:
+      return f(SquaredLogarithmicError{}, width);
     case LossKind::categorical_crossentropy:
     case LossKind::sparse_categorical_crossentropy:
       return;  // not a sum of terms per output: loss_classes.h

@@ -85,4 +85,29 @@ struct KlDivergence {
   double slope(double t, double p) const { return clip.changes(p) ? 0 : -clip(t) / p; }
 };
 
+// Minus the logarithm of a Poisson distribution with mean p, up to what depends on t alone.
+struct Poisson {
+  double value(double t, double p) const { return p - t * log(p + kProbabilityEpsilon); }
+  double slope(double t, double p) const { return 1 - t / (p + kProbabilityEpsilon); }
+};
+
+// In per cent of the target, which counts as 1e-7 at least.
+struct AbsolutePercentageError {
+  static double per_cent(double t) {
+    const double size = fabs(t);
+    return 100 / (size < kProbabilityEpsilon ? kProbabilityEpsilon : size);
+  }
+  double value(double t, double p) const { return AbsoluteError().value(t, p) * per_cent(t); }
+  double slope(double t, double p) const { return AbsoluteError().slope(t, p) * per_cent(t); }
+};
+
+// Of log(1 + x), where x below 1e-7 counts as that and has no slope.
+struct SquaredLogarithmicError {
+  static double logarithm(double x) { return log1p(x < kProbabilityEpsilon ? kProbabilityEpsilon : x); }
+  double value(double t, double p) const { return SquaredError().value(logarithm(t), logarithm(p)); }
+  double slope(double t, double p) const {
+    return p < kProbabilityEpsilon ? 0 : SquaredError().slope(logarithm(t), logarithm(p)) / (1 + p);
+  }
+};
+
 }  // namespace fc::cpu::FC_ISA

@@ -27,8 +27,8 @@ class Philox {
     for (int round = 0; round < kRounds; ++round) {
       key0_[round] = key0;
       key1_[round] = key1;
-      key0 += 0x9E3779B9u;
-      key1 += 0xBB67AE85u;
+      key0 = static_cast<uint32_t>(key0 + uint64_t{0x9E3779B9});  // modulo 2^32 on purpose
+      key1 = static_cast<uint32_t>(key1 + uint64_t{0xBB67AE85});
     }
   }
 

@@ -12,6 +12,7 @@ void add_kernels(KernelTable& table) {
   add_augment(table);
   add_prelu(table);
   add_softmax(table);
+  add_sparsemax(table);
   add_norm(table);
   add_dropout(table);
   add_embedding(table);

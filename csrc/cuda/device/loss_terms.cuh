@@ -25,6 +25,31 @@ __device__ __forceinline__ Limits divergent_probabilities() {  // of Kullback an
   return {static_cast<float>(1e-7), 1.0f};
 }
 
+inline constexpr float kLossEpsilon = 1e-7f;  // keras.config.epsilon()
+
+__device__ __forceinline__ float at_least_epsilon(float x) {
+  return x < kLossEpsilon ? kLossEpsilon : x;
+}
+
+// Terms that are asked for seldom: called, so that their code is there once and not in every kernel.
+__device__ __noinline__ inline float rare_value(LossKind kind, float t, float p) {
+  if (kind == LossKind::poisson) return p - t * logf(p + kLossEpsilon);
+  if (kind == LossKind::mean_absolute_percentage_error) {
+    return 100.0f * fabsf(p - t) / at_least_epsilon(fabsf(t));
+  }
+  const float e = log1pf(at_least_epsilon(p)) - log1pf(at_least_epsilon(t));
+  return e * e;
+}
+
+__device__ __noinline__ inline float rare_slope(LossKind kind, float t, float p) {
+  if (kind == LossKind::poisson) return 1 - t / (p + kLossEpsilon);
+  if (kind == LossKind::mean_absolute_percentage_error) {
+    const float e = p - t;
+    return (e > 0 ? 100.0f : e < 0 ? -100.0f : e) / at_least_epsilon(fabsf(t));
+  }
+  return p < kLossEpsilon ? 0.0f : 2 * (log1pf(p) - log1pf(at_least_epsilon(t))) / (1 + p);
+}
+
 struct LossTerm {
   LossKind kind;
   bool from_logits;
@@ -55,6 +80,10 @@ struct LossTerm {
       case LossKind::kl_divergence:
         return divergent_probabilities()(t) *
                logf(divergent_probabilities()(t) / divergent_probabilities()(p));
+      case LossKind::poisson:
+      case LossKind::mean_absolute_percentage_error:
+      case LossKind::mean_squared_logarithmic_error:
+        return rare_value(kind, t, p);
       default:
         return 0.0f;  // not a sum of terms per output: loss_classes.cuh
     }
@@ -78,6 +107,10 @@ struct LossTerm {
         return probabilities().change(p) ? 0.0f : e / (p * (1 - p));
       case LossKind::kl_divergence:
         return divergent_probabilities().change(p) ? 0.0f : -divergent_probabilities()(t) / p;
+      case LossKind::poisson:
+      case LossKind::mean_absolute_percentage_error:
+      case LossKind::mean_squared_logarithmic_error:
+        return rare_slope(kind, t, p);
       default:
         return 0.0f;
     }

@@ -1,4 +1,4 @@
-// binary_forward.cu — add, subtract, multiply, maximum, minimum with NumPy's broadcasting.
+// binary_forward.cu — add, subtract, multiply, maximum, minimum, divide with NumPy's broadcasting.
 //
 // Math       y = a (op) b
 // Shapes     any that broadcast; axes that the strides of an operand allow to join are one
@@ -26,6 +26,8 @@ struct Arithmetic {
         return b == b ? (b > a ? b : a) : b;
       case BinaryKind::minimum:
         return b == b ? (b < a ? b : a) : b;
+      case BinaryKind::divide:
+        return a / b;
     }
     return a;
   }

@@ -1,7 +1,7 @@
 // layer_norm_backward.cu — gradients of layer normalisation.
 //
 // Math       x̂ = (x − mean)·rstd      g = dy·gamma      dbeta = Σ_r dy      dgamma = Σ_r dy·x̂
-//            dx = rstd·(g − (1/n) Σ_c g − x̂·(1/n) Σ_c g·x̂)
+//            dx = rstd·(g − (1/n) Σ_c g − x̂·(1/n) Σ_c g·x̂)      not centred: without the first sum
 // Shapes     dy, x, dx (rows,width)   gamma (null means 1), dgamma, dbeta (width)   row_mean, row_rstd
 // (rows);
 //            all but dy, x and dx are float32 for every T
@@ -27,6 +27,7 @@ struct Operands {
   const T *dy, *x;
   const float *gamma, *row_mean, *row_rstd;
   T* dx;
+  bool centred;
 };
 
 constexpr int64_t kRowBlocks = 512;  // enough to fill a large device
@@ -67,7 +68,7 @@ __device__ __forceinline__ void row_gradient(const RowShape& shape, const Operan
         }
       },
       dy, x);
-  const float mean_g = group_sum<kInWarp>(total) * count_inverse;
+  const float mean_g = o.centred ? group_sum<kInWarp>(total) * count_inverse : 0.0f;
   const float slope = -group_sum<kInWarp>(along_x) * count_inverse;
   for_row_items(
       [&](int i, int64_t c, const Items<T, kWide>& g, const Items<T, kWide>& v) {
@@ -217,7 +218,7 @@ void layer_norm_backward(const NormSpec& spec, const T* dy, const T* x, const fl
   constexpr int kSize = Pack<T>::kSize;
   const bool packs = spec.width % kSize == 0 && aligned_for_packs(dy, x, gamma, dx);
   const auto run = packs ? run_wide<kSize, T> : run_wide<1, T>;
-  run(spec, Operands<T>{dy, x, gamma, row_mean, row_rstd, dx}, dgamma, dbeta, context);
+  run(spec, Operands<T>{dy, x, gamma, row_mean, row_rstd, dx, spec.centred}, dgamma, dbeta, context);
 }
 
 }  // namespace

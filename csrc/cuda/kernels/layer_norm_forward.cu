@@ -2,6 +2,7 @@
 //
 // Math       mean[r] = (1/n) Σ_c x[r,c]      var[r] = (1/n) Σ_c (x[r,c] − mean[r])²      rstd = 1/√(var +
 //            epsilon) y = (x − mean)·rstd·gamma + beta
+//            Not centred (root mean square): with mean 0 throughout
 // Shapes     x, y (rows,width)   gamma, beta (width), null mean 1, 0   row_mean, row_rstd (rows);
 //            all but x and y are float32 for every T
 // Grid/Block rows.cuh: one to 32 lanes a row, or a block
@@ -9,7 +10,8 @@
 // Numerics   float32. A second pass around the first pass's mean corrects the mean as well, so that a large
 //            mean does not cancel; y is as exact as if the mean had twice the bits
 // Workspace  none
-// Source     Ba, Kiros, Hinton, "Layer Normalization", 2016; Chan, Golub, LeVeque, 1983, eq. 1.7
+// Source     Ba, Kiros, Hinton, "Layer Normalization", 2016; Zhang, Sennrich, "Root Mean Square Layer
+//            Normalization", 2019; Chan, Golub, LeVeque, 1983, eq. 1.7
 #include "core/norm_spec.h"
 #include "cuda/device/rows.cuh"
 #include "cuda/table.h"
@@ -23,7 +25,8 @@ struct RowMoments {
 };
 
 template <bool kInWarp, class T, int kWide, int kKept>
-__device__ __forceinline__ RowMoments row_moments(const RowPart<T, kWide, kKept>& x, float count_inverse) {
+__device__ __forceinline__ RowMoments row_moments(const RowPart<T, kWide, kKept>& x, float count_inverse,
+                                                  bool centred) {
   float centre = 0;
   for_row_items(
       [&](int, int64_t, const Items<T, kWide>& items) {
@@ -32,7 +35,7 @@ __device__ __forceinline__ RowMoments row_moments(const RowPart<T, kWide, kKept>
         for (int j = 0; j < kWide; ++j) centre = fmaf(widen(items.v[j]), count_inverse, centre);
       },
       x);
-  centre = group_sum<kInWarp>(centre);
+  centre = centred ? group_sum<kInWarp>(centre) : 0.0f;
   float rest = 0, squares = 0;
   for_row_items(
       [&](int, int64_t, const Items<T, kWide>& items) {
@@ -46,6 +49,7 @@ __device__ __forceinline__ RowMoments row_moments(const RowPart<T, kWide, kKept>
       x);
   rest = group_sum<kInWarp>(rest);
   squares = group_sum<kInWarp>(squares);
+  if (!centred) return {0, 0, squares * count_inverse};
   const float offset = rest * count_inverse, variance = fmaf(-rest, offset, squares) * count_inverse;
   return {centre, offset, variance < 0 ? 0.0f : variance};
 }
@@ -53,12 +57,12 @@ __device__ __forceinline__ RowMoments row_moments(const RowPart<T, kWide, kKept>
 template <class T, int kWide, int kKept, bool kInWarp>
 __global__ void __launch_bounds__(kRowThreads)
     layer_norm_kernel(RowShape shape, const T* x, const float* gamma, const float* beta, T* y,
-                      float* row_mean, float* row_rstd, float epsilon) {
+                      float* row_mean, float* row_rstd, float epsilon, bool centred) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
   const bool active = row < shape.rows;
   const int64_t begin = active ? row * shape.width : 0;
   const RowPart<T, kWide, kKept> part(x + begin, active ? shape.items : 0);
-  const RowMoments m = row_moments<kInWarp>(part, 1.0f / static_cast<float>(shape.width));
+  const RowMoments m = row_moments<kInWarp>(part, 1.0f / static_cast<float>(shape.width), centred);
   const float rstd = 1.0f / sqrtf(m.variance + epsilon), correction = -m.offset * rstd;
   if (active && threadIdx.x == 0) {
     row_mean[row] = m.centre - m.centre == 0 ? m.centre + m.offset : m.centre;
@@ -88,7 +92,7 @@ void run_wide(const NormSpec& spec, const T* x, const float* gamma, const float*
   for_row_shape(shape, [&](auto kept, auto in_warp) {
     launch(layer_norm_kernel<T, kWide, decltype(kept)::value, decltype(in_warp)::value>,
            dim3(static_cast<unsigned>(ceil_div(spec.rows, shape.groups))), shape.block(), 0, context, shape,
-           x, gamma, beta, y, row_mean, row_rstd, static_cast<float>(spec.epsilon));
+           x, gamma, beta, y, row_mean, row_rstd, static_cast<float>(spec.epsilon), spec.centred);
   });
 }
 

@@ -22,6 +22,7 @@ from fastconv.errors import CheckpointError, DatasetError, DeviceError, NonFinit
 __version__ = "0.1.0"
 
 _SUBMODULES = (
+    "activations",
     "attribution",
     "callbacks",
     "constraints",
@@ -50,6 +51,7 @@ _SUBMODULES = (
     "wrappers",
     "zoo",
 )
+_OF_EXTRAS = ("sklearn", "wrappers")  # which an `import *` need not find
 _NAMES = {
     "Input": "fastconv.layers",
     "Model": "fastconv.models",
@@ -71,7 +73,7 @@ __all__ = [
     "set_precision",
     "show_config",
     *_NAMES,
-    *_SUBMODULES,
+    *(name for name in _SUBMODULES if name not in _OF_EXTRAS),
 ]
 
 
@@ -84,4 +86,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_SUBMODULES})

@@ -10,12 +10,12 @@ import math
 import numbers
 import operator
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["boolean", "choice", "integer", "path", "real", "text", "unknown_keywords"]
+__all__ = ["array", "boolean", "choice", "function", "integer", "items", "path", "real", "text", "unknown_keywords"]
 
 
 def real(
@@ -55,13 +55,60 @@ def integer(op: str, name: str, value: Any, *, least: int | None = None, most: i
             f"[{op}] {name} must be an int: expected {relation}, got {name}={value!r} "
             f"({type(value).__name__}). Pass a whole number."
         )
-    number = operator.index(value)
+    try:
+        number = operator.index(value)
+    except TypeError:  # an array of several
+        raise TypeError(
+            f"[{op}] {name} must be one int: expected {relation}, got {type(value).__name__} {name}={value!r}. Pass one "
+            "whole number."
+        ) from None
     if not _within(number, None, least, None, most):
         raise ValueError(
             f"[{op}] {name} is out of range: expected {relation}, got {name}={number}. "
             f"Pass a whole number in that range."
         )
     return number
+
+
+def array(op: str, name: str, value: Any) -> np.ndarray:
+    """``value`` as an array of numbers or bools: anything of which NumPy makes one."""
+    try:
+        found = np.asarray(value)
+    except Exception as error:  # of the caller's __array__, or NumPy's at ragged lists
+        raise TypeError(
+            f"[{op}] {name} must be numbers: expected an array or rectangular lists, got {type(value).__name__} ({error}). "
+            "Convert it with np.array."
+        ) from error
+    if found.dtype.kind not in "fiub":
+        raise TypeError(
+            f"[{op}] {name} must be numbers: expected a float, int or bool array, got {type(value).__name__} of dtype "
+            f"{found.dtype}. Encode text and categories first (utils.to_categorical)."
+        )
+    return found
+
+
+def items(op: str, name: str, value: Any) -> list[Any]:
+    """``value``, a list, a tuple or anything else with an end, as a list; a str is no list."""
+    if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__"):
+        raise TypeError(
+            f"[{op}] {name} must be a list: expected several values, got {name}={value!r} ({type(value).__name__}). "
+            "Pass a list or a tuple."
+        )
+    try:
+        return list(value)
+    except (TypeError, NotImplementedError) as error:  # an array without axes, a memoryview with several
+        raise TypeError(
+            f"[{op}] {name} must be a list: expected several values, got {name}={value!r} ({error}). Pass a list or a tuple."
+        ) from error
+
+
+def function(op: str, name: str, value: Any, expected: str) -> Callable[..., Any]:
+    """``value``, which can be called; a class is no function."""
+    if not callable(value) or isinstance(value, type):
+        raise TypeError(
+            f"[{op}] {name} must be a function: expected {expected}, got {name}={value!r} ({type(value).__name__}). Pass a function."
+        )
+    return value
 
 
 def boolean(op: str, name: str, value: Any) -> bool:
@@ -139,9 +186,9 @@ def unknown_keywords(where: str, unknown: dict[str, Any], known: Sequence[str]) 
     from difflib import get_close_matches
 
     name = next(iter(unknown))
-    near = get_close_matches(name, known, n=1)
+    near = get_close_matches(str(name), known, n=1)
     hint = f", did you mean `{near[0]}`" if near else ""
     raise TypeError(
-        f"[{where}] unexpected keyword `{name}`{hint}: expected one of {', '.join(known)}, got {name}={unknown[name]!r}. "
+        f"[{where}] unexpected keyword `{name}`{hint}: expected {'one of ' * bool(known)}{', '.join(known) or 'none'}, got {name}={unknown[name]!r}. "
         "Check its spelling."
     )

@@ -9,7 +9,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from inspect import Parameter, signature
 from typing import Any
+
+from fastconv._arguments import unknown_keywords
 
 __all__ = ["by_config", "by_name", "snake_case", "table", "to_config"]
 
@@ -49,16 +52,32 @@ def by_config(kind: str, config: Mapping[str, Any], known: Mapping[str, type]) -
     """The object that ``{"class_name": …, "config": {…}}`` describes; keys that Keras adds are ignored.
 
     Raises:
-        ValueError: if the class or one of its arguments is unknown, or a value breaks the class's rules.
-        TypeError: if the parts have the wrong types.
+        ValueError: if the class is unknown, or a value breaks the class's rules.
+        TypeError: if the parts have the wrong types, or the class has no such argument.
     """
+    if not isinstance(config, Mapping):
+        raise TypeError(
+            f"[{kind}] a config must be a dict: expected {{'class_name': str, 'config': dict}}, got {type(config).__name__}. "
+            "Use the dict that serialize() returns."
+        )
     name, arguments = config.get("class_name"), config.get("config", {})
     if not isinstance(name, str) or not isinstance(arguments, Mapping):
         raise TypeError(
             f"[{kind}] a config must name its class: expected {{'class_name': str, 'config': dict}}, "
             f"got {dict(config)!r}. Use the dict that serialize() returns."
         )
-    return by_name(kind, name, known).from_config(dict(arguments))  # type: ignore[attr-defined]  # all in `known` have it
+    cls = by_name(kind, name, known)
+    _check_names(cls, arguments)
+    return cls.from_config(dict(arguments))  # type: ignore[attr-defined]  # all in `known` have it
+
+
+def _check_names(cls: type, arguments: Mapping[Any, Any]) -> None:
+    """TypeError for arguments that a class does not have."""
+    # Of a class without __init__ of its own, `inspect` would compile text to tell the signature of object's.
+    known = signature(cls).parameters if any("__init__" in vars(base) for base in cls.__mro__[:-1]) else {}
+    others = any(p.kind is Parameter.VAR_KEYWORD for p in known.values())  # which the class itself looks at
+    unknown = {n: v for n, v in arguments.items() if not isinstance(n, str) or not (others or n in known)}
+    unknown_keywords(cls.__name__, unknown, [n for n, p in known.items() if p.kind is not Parameter.VAR_KEYWORD])
 
 
 def to_config(kind: str, instance: Any, known: Mapping[str, type]) -> dict[str, Any]:

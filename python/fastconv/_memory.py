@@ -42,6 +42,16 @@ def lasting(op: str, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarra
     return np.frombuffer(pages, dtype).reshape(shape)
 
 
+def take_rows(array: np.ndarray, which: Any) -> Any:
+    """``array[which]`` along its first axis: a view for a slice, a copy for indices.
+
+    Where memory runs out, indexing with an array raises SystemError (NumPy 2.4 sets no error); ``take`` a MemoryError. But
+    ``take`` copies the whole of an array whose rows are not in one piece.
+    """
+    takes = isinstance(which, np.ndarray) and array.flags.c_contiguous
+    return array.take(which, 0) if takes else array[which]
+
+
 def check_free(op: str, name: str, shape: tuple[int, ...], size: int) -> None:
     """MemoryError unless ``size`` bytes leave room for others."""
     if size < _ASK_FROM_BYTES:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fastconv import _arguments
+
 __all__ = ["grad_cam", "saliency"]
 
 
@@ -29,6 +31,7 @@ def saliency(model: Any, x: Any, classes: Any = None) -> np.ndarray:
     Source:
         Simonyan, Vedaldi, Zisserman 2014, arXiv:1312.6034, section 3.
     """
+    _check_model("saliency", model)
     x = _images("saliency", x)
     dx = model.input_gradients(x, _one_hot("saliency", model, x, classes), logits=True)
     return np.abs(dx).max(axis=-1) if dx.ndim == 4 else np.abs(dx)
@@ -53,12 +56,13 @@ def grad_cam(model: Any, x: Any, classes: Any = None, layer: str | None = None) 
     Source:
         Selvaraju et al. 2017, arXiv:1610.02391, equations 1 and 2.
     """
+    _check_model("grad_cam", model)
     x = _images("grad_cam", x)
     outputs = {name: value for name, value in model.activations(x).items() if not isinstance(value, list)}
     maps = [name for name, value in outputs.items() if value.ndim == 4]
     if layer is None and maps:
         layer = maps[-1]
-    if layer not in maps:
+    if not isinstance(layer, str) or layer not in maps:
         raise ValueError(
             f"[grad_cam] layer must give feature maps (N, P, Q, K): expected one of {maps}, got layer={layer!r}. "
             "See summary()."
@@ -68,8 +72,16 @@ def grad_cam(model: Any, x: Any, classes: Any = None, layer: str | None = None) 
     return np.maximum((weights * outputs[layer]).sum(axis=-1), 0)
 
 
+def _check_model(where: str, model: Any) -> None:
+    if not hasattr(model, "input_gradients"):
+        raise TypeError(
+            f"[{where}] model must be a model: expected one of fastconv.models, got {type(model).__name__}. Pass the classifier "
+            "first, then the images."
+        )
+
+
 def _images(where: str, x: Any) -> np.ndarray:
-    x = np.asarray(x)
+    x = _arguments.array(where, "x", x)
     if x.ndim not in (3, 4) or not x.size:
         raise ValueError(
             f"[{where}] x must hold images: expected (N, H, W) or (N, H, W, C) with N >= 1, got x.shape={x.shape}. "
@@ -86,7 +98,7 @@ def _one_hot(where: str, model: Any, x: np.ndarray, classes: Any) -> np.ndarray:
     count = max(scores.shape[1], 2)
     if classes is None:
         classes = scores.argmax(-1) if scores.shape[1] > 1 else scores[:, 0] > 0.5
-    wanted = np.asarray(classes)
+    wanted = _arguments.array(where, "classes", classes)
     if wanted.dtype.kind not in "iub" or wanted.shape not in ((), (len(x),)):
         raise ValueError(
             f"[{where}] classes must be class numbers: expected an int or {len(x)} ints, got shape {wanted.shape} of "

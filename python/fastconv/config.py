@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import platform
 from typing import Any
 
 import numpy as np
 
-from fastconv import _cpu, _gpu, dtype_policies
+from fastconv import _arguments, _cpu, _gpu, dtype_policies
 from fastconv.dtype_policies import DTypePolicy
 from fastconv.errors import DeviceError
 
@@ -42,11 +41,7 @@ def set_num_threads(n: int) -> None:
     Raises:
         TypeError: if ``n`` is not an int. ValueError: unless 1 <= n <= 1024.
     """
-    if isinstance(n, (bool, np.bool_)) or not hasattr(n, "__index__"):
-        raise TypeError(
-            f"[set_num_threads] n must be an int: expected int >= 1, got n={n!r} ({type(n).__name__}). Pass a whole number."
-        )
-    number = operator.index(n)
+    number = _arguments.integer("set_num_threads", "n", n)
     _cpu.set_num_threads(min(max(number, -1), 2**31))
 
 

@@ -22,6 +22,12 @@ class Constraint:
 
     def __call__(self, w: Any) -> np.ndarray:
         """What a step makes of a float32 or float64 array, as a new array."""
+        where = type(self).__name__
+        w = _arguments.array(where, "w", w)
+        if w.dtype.name not in ("float32", "float64"):
+            raise TypeError(
+                f"[{where}] w must be a weight: expected float32 or float64, got w.dtype={w.dtype}. Convert it with w.astype."
+            )
         result = np.array(w, order="C")
         kernel, spec = self.lowered(result.dtype.name, result.shape)
         _cpu.run(kernel, spec, [result])
@@ -130,9 +136,16 @@ class UnitNorm(MinMaxNorm):
 
 def _axis(op: str, axis: Any) -> int | list[int] | None:
     if isinstance(axis, (list, tuple)):
-        return [_arguments.integer(op, "axis", one) for one in axis]
-    return None if axis is None else _arguments.integer(op, "axis", axis)
+        return [_one_axis(op, one) for one in axis]
+    return None if axis is None else _one_axis(op, axis)
 
+
+def _one_axis(op: str, axis: Any) -> int:
+    return _arguments.integer(op, "axis", axis, least=-64, most=63)  # NumPy's arrays have no more
+
+
+# Keras's other names of the same classes.
+max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNorm
 
 _KNOWN = _lookup.table([MaxNorm, MinMaxNorm, NonNeg, UnitNorm])
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import ops
-from fastconv._arguments import choice
+from fastconv._arguments import boolean, choice
 from fastconv.utils._checks import as_array
 
 __all__ = [
@@ -62,7 +62,13 @@ KERNELS = {
 }
 
 # SciPy's names for what is beyond the border, and NumPy's; "valid" asks for nothing beyond it.
-_BORDERS = {"reflect": "symmetric", "constant": "constant", "nearest": "edge", "mirror": "reflect", "wrap": "wrap"}
+_BORDERS: dict[str, Any] = {
+    "reflect": "symmetric",
+    "constant": "constant",
+    "nearest": "edge",
+    "mirror": "reflect",
+    "wrap": "wrap",
+}
 
 
 def apply(image: Any, kernel: Any, border: str = "reflect", flip: bool = False) -> np.ndarray:
@@ -100,6 +106,7 @@ def apply(image: Any, kernel: Any, border: str = "reflect", flip: bool = False) 
             f"[{op}] image must be a picture: expected shape (H, W), (H, W, C) or (N, H, W, C) with cells, got "
             f"image.shape={given.shape}. Reshape it."
         )
+    flip = boolean(op, "flip", flip)
     x = given.astype(np.float64 if given.dtype == np.float64 else np.float32)
     x = x[None, :, :, None] if x.ndim == 2 else x[None] if x.ndim == 3 else x
     window = _as_window(op, kernel).astype(x.dtype)
@@ -109,7 +116,7 @@ def apply(image: Any, kernel: Any, border: str = "reflect", flip: bool = False) 
             (extent - flip) // 2 for extent in window.shape
         ]  # of an even one, a flipped window has its centre further up
         after = [extent - 1 - first for extent, first in zip(window.shape, before, strict=True)]
-        x = np.pad(x, ((0, 0), *zip(before, after, strict=True), (0, 0)), _BORDERS[border])  # type: ignore[call-overload]
+        x = np.pad(x, ((0, 0), *zip(before, after, strict=True), (0, 0)), _BORDERS[border])
     if flip:
         window = window[::-1, ::-1]
     channels = x.shape[-1]

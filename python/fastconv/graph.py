@@ -1,4 +1,4 @@
-"""What layers emit and plans consume: values, the nodes that make them, and nothing else. Holds no arrays."""
+"""What layers and optimizers emit and plans consume: values, the nodes that make them, the updates behind those."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 __all__ = [
     "Node",
     "Traced",
+    "Update",
     "Value",
     "is_symbolic",
     "is_tracing",
@@ -72,6 +73,26 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<Node {self.op.name} #{self.serial}>"
+
+
+class Update:
+    """A kernel call on variables that ends a step, e.g. an optimizer's: behind the nodes of a graph, and behind its guard.
+
+    ``tensors`` are values, arrays that a caller renews between runs, or None. A value that no node makes is memory for the
+    updates alone, from the first that has it to the last. ``guard`` is one of them, a scalar: when it is not finite after
+    the call, the updates that follow are not done.
+    """
+
+    def __init__(self, kernel: str, spec: Any, tensors: Sequence[Any], guard: Value | None = None) -> None:
+        self.kernel = kernel
+        self.spec = spec
+        self.tensors = tuple(tensors)
+        self.guard = guard
+
+    @property
+    def values(self) -> list[Value]:
+        """Those of its tensors that a plan gives a place."""
+        return [t for t in self.tensors if isinstance(t, Value)]
 
 
 def nodes_behind(values: Iterable[Value | None]) -> list[Node]:

@@ -6,10 +6,11 @@ state of a program is two integers, is saved in checkpoints, and does not depend
 
 from __future__ import annotations
 
-import operator
 import os
 
 import numpy as np
+
+from fastconv import _arguments
 
 __all__ = ["generator", "get_state", "next_seed", "seed", "set_state"]
 
@@ -44,11 +45,7 @@ def seed(n: int) -> None:
         >>> a == fastconv.random.next_seed()
         True
     """
-    if isinstance(n, (bool, np.bool_)) or not hasattr(n, "__index__"):
-        raise TypeError(
-            f"[random.seed] n must be an int: expected int, got n={n!r} ({type(n).__name__}). Pass a whole number."
-        )
-    _state[:] = [operator.index(n) & _MASK, 0]
+    _state[:] = [_arguments.integer("random.seed", "n", n) & _MASK, 0]
 
 
 def next_seed() -> int:
@@ -64,7 +61,7 @@ def seed_of(stream: int, number: int) -> int:
 
 def generator(from_seed: int | None = None) -> np.random.Generator:
     """A NumPy generator (Philox) seeded by ``from_seed``, or by the next seed of the global stream."""
-    key = next_seed() if from_seed is None else _mix(operator.index(from_seed) & _MASK)
+    key = next_seed() if from_seed is None else _mix(_arguments.integer("generator", "from_seed", from_seed) & _MASK)
     return np.random.Generator(np.random.Philox(key=key))
 
 
@@ -75,4 +72,10 @@ def get_state() -> tuple[int, int]:
 
 def set_state(state: tuple[int, int]) -> None:
     """Put the global stream back where :func:`get_state` found it."""
-    _state[:] = [int(state[0]) & _MASK, int(state[1])]
+    parts = _arguments.items("set_state", "state", state)
+    if len(parts) != 2:
+        raise ValueError(
+            f"[set_state] state must be a pair: expected (seed, counter), got {len(parts)} parts. Pass what get_state returned."
+        )
+    first, counter = (_arguments.integer("set_state", f"state[{i}]", part) for i, part in enumerate(parts))
+    _state[:] = [first & _MASK, counter & _MASK]

@@ -11,8 +11,11 @@ from typing import Any
 
 from fastconv import _arguments, _lookup, ops
 from fastconv.graph import Value
+from fastconv.ops import _arrays
 
-__all__ = ["L1", "L1L2", "L2", "Regularizer", "deserialize", "get", "serialize"]
+__all__ = ["L1", "L1L2", "L2", "OrthogonalRegularizer", "Regularizer", "deserialize", "get", "serialize"]
+
+_NO_LENGTH = 1e-30  # far below the square of a length that counts; it makes 0 / 0 a 0
 
 
 class Regularizer:
@@ -88,6 +91,50 @@ class L2(Regularizer):
         return {"l2": self.l2}
 
 
+class OrthogonalRegularizer(Regularizer):
+    """Draws the rows of a matrix, or its columns, apart: the mean cosine of their pairs, without signs, times ``factor``.
+
+    ::
+
+        factor * Σ_{i<j} |x_i · x_j| / (|x_i| |x_j|) / pairs             0 of a single row
+
+    Args:
+        factor: finite and >= 0.
+        mode: "rows" or "columns"; of a Dense kernel (inputs, units), what leads away from an input, or to a unit.
+
+    Raises:
+        ValueError: if what it is called with has not two axes.
+
+    Numerics: the products of all pairs come from one matrix product. Those of rows with themselves are part of it; what they
+        add is subtracted, and their gradient with it.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(OrthogonalRegularizer(factor=1.0)(np.array([[1.0, 0.0], [1.0, 1.0]]))), 6)
+        0.707107
+    """
+
+    def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:
+        self.factor = _arguments.real("OrthogonalRegularizer", "factor", factor, least=0)
+        self.mode = _arguments.choice("OrthogonalRegularizer", "mode", mode, ("rows", "columns"))
+
+    def __call__(self, x: Any) -> Any:
+        rank = x.ndim if isinstance(x, Value) else _arrays.as_array("OrthogonalRegularizer", "x", x).ndim
+        if rank != 2:
+            raise ValueError(
+                f"[OrthogonalRegularizer] x must be a matrix: expected 2 axes, got x.shape={tuple(x.shape)}. Use it for kernels of "
+                "Dense layers."
+            )
+        rows = ops.rms_norm(x if self.mode == "rows" else ops.transpose(x), epsilon=_NO_LENGTH)
+        count, length = rows.shape  # of a row, squared: its mean square is 1
+        mean = self.factor / (count * (count - 1) * length) if count > 1 else 0.0
+        cosines = ops.penalty(ops.dense(rows, ops.transpose(rows)), l1=mean)
+        return _scalar(ops.subtract(cosines, ops.penalty(rows, l2=mean)))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"factor": self.factor, "mode": self.mode}
+
+
 def _factor(op: str, name: str, value: Any, default: float) -> float:
     return default if value is None else _arguments.real(op, name, value, least=0)
 
@@ -96,14 +143,17 @@ def _scalar(total: Any) -> Any:
     return total if isinstance(total, Value) else total[0]
 
 
-_KNOWN = _lookup.table([L1, L2, L1L2])
+# Keras's other names of the same classes.
+l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
+
+_KNOWN = _lookup.table([L1, L2, L1L2, OrthogonalRegularizer])
 
 
 def get(identifier: Any) -> Any:
     """The regularizer that ``identifier`` means.
 
     Args:
-        identifier: a name ("l1", "l2", "l1l2"), a config dict, a regularizer or its class, a function of ``fastconv.ops``
+        identifier: a name ("l1", "l2", "l1l2", "orthogonal_regularizer"), a config dict, a regularizer or its class, a function of ``fastconv.ops``
             that gives a penalty of shape (1,), or None, which stays None.
 
     Raises:

@@ -90,7 +90,7 @@ def find_learning_rate(
         model: built and compiled, with an optimizer whose learning rate is a number.
         x, y, batch_size, sample_weight: as for ``fit``; samples are shuffled, and used again where they are too few.
         min_rate, max_rate: 0 < min_rate < max_rate.
-        steps: >= 2, all of them; fewer are made if the loss grows too much.
+        steps: 2 to a million, all of them; fewer are made if the loss grows too much.
         smoothing: share of the older losses in the smoothed one, 0 <= smoothing < 1.
         stop_factor: > 1: the sweep ends when the smoothed loss is that many times the lowest, or not finite.
 
@@ -112,11 +112,11 @@ def find_learning_rate(
     op = "find_learning_rate"
     low = _arguments.real(op, "min_rate", min_rate, above=0)
     high = _arguments.real(op, "max_rate", max_rate, above=low)
-    steps = _arguments.integer(op, "steps", steps, least=2)
+    steps = _arguments.integer(op, "steps", steps, least=2, most=1_000_000)
     smoothing = _arguments.real(op, "smoothing", smoothing, least=0, below=1)
     stop_factor = _arguments.real(op, "stop_factor", stop_factor, above=1)
-    batches = _batches(model, x, y, sample_weight, batch_size)
     _check_ready(model)
+    batches = _batches(model, x, y, sample_weight, batch_size)
     before = snapshot(model)
     made: list[tuple[float, float, float]] = []
     mean = 0.0
@@ -142,6 +142,11 @@ def find_learning_rate(
 
 
 def _check_ready(model: Any) -> None:
+    if not hasattr(model, "train_on_batch"):
+        raise TypeError(
+            f"[find_learning_rate] model must be a model: expected one of fastconv.models, got {type(model).__name__}. Pass the "
+            "model first, then its data."
+        )
     if not model.compiled or not model.built:
         raise RuntimeError(
             "[find_learning_rate] the model must be built and compiled: expected layers.Input and compile() first, got a model "

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from typing import Any
 
 from fastconv import _arguments, random
 from fastconv.callbacks.base import Callback, Logs, announce
 from fastconv.errors import CheckpointError
-from fastconv.models.fitting import ResumePoint
+from fastconv.models.position import ResumePoint
 
 __all__ = ["BackupAndRestore"]
 
@@ -18,10 +17,17 @@ class BackupAndRestore(Callback):
     """Keep a backup of the training, and go on from it when ``fit`` is called again after a crash: same bits as without
     the interruption.
 
-    The backup is one file that is replaced atomically: weights, the optimizer's state and learning rate, random numbers,
-    epoch and batch. Build, compile and call ``fit`` as before; ``initial_epoch`` is then the backup's. Within an epoch
-    (``save_freq`` an int) its remaining batches follow, and its logs are means over those. A callback that counts
-    epochs, such as ``EarlyStopping``, begins anew, as in Keras; so does an iterable of batches that gives other batches each time.
+    The backup is one file that is replaced atomically, with a checksum: weights, the optimizer's state and learning rate, random
+    numbers, epoch and batch, the sums behind the logs, the history, what callbacks such as ``EarlyStopping`` remember
+    (:meth:`Callback.get_state`), and the place in a ``Dataset``. Build, compile and call ``fit`` as before, on any number of
+    threads: ``initial_epoch`` is then the backup's, and the history is that of the whole training. (Keras's begins anew, as do
+    its callbacks.)
+
+    Of other iterables, batches that were taken from a pass which was not over are asked for again and passed over: an endless
+    generator goes on where it was if it gives the same batches each time. One with ``get_state()`` and ``set_state(state)``
+    says itself where it is.
+
+    The hooks are called after those of all other callbacks. While ``fit`` runs, a lock in the folder keeps others out.
 
     Args:
         backup_dir: folder of the backup, for this training alone; made if missing.
@@ -31,8 +37,10 @@ class BackupAndRestore(Callback):
 
     Raises:
         CheckpointError: when training begins, for a backup of another model, or one that is damaged (and no other is kept).
-        OSError: if the backup cannot be written.
+        RuntimeError: if another training uses the folder. OSError: if the backup cannot be written; the last one is intact.
     """
+
+    runs_last = True  # what the others have done is in it
 
     def __init__(
         self,
@@ -45,7 +53,11 @@ class BackupAndRestore(Callback):
         op = "BackupAndRestore"
         self.backup_dir = _arguments.path(op, "backup_dir", backup_dir)
         self.save_freq = save_freq
-        self._every = None if save_freq == "epoch" else _arguments.integer(op, "save_freq", save_freq, least=1)
+        self._every = (
+            None
+            if isinstance(save_freq, str) and save_freq == "epoch"
+            else _arguments.integer(op, "save_freq", save_freq, least=1)
+        )
         self.async_safe = self._every is None  # then it looks at the model between epochs only
         self.double_checkpoint = _arguments.boolean(op, "double_checkpoint", double_checkpoint)
         self.delete_checkpoint = _arguments.boolean(op, "delete_checkpoint", delete_checkpoint)
@@ -54,23 +66,38 @@ class BackupAndRestore(Callback):
         self._epoch = 0
         self._batches = 0
         self._epoch_random: tuple[int, int] | None = None
+        self._lock: Any = None
 
     def on_train_begin(self, logs: Logs = None) -> None:
+        from fastconv.saving.lock import FolderLock  # not at the top: saving imports models, which import this package
+
+        os.makedirs(self.backup_dir, exist_ok=True)
+        self._lock = FolderLock(self.backup_dir)
         self._batches = 0
         self._epoch_random = None
-        progress = self._restored()
-        if progress is None:
-            return
-        epoch, batch = progress["at"]
-        point = ResumePoint(epoch, batch, random.get_state())
-        if point.batch:
-            self._epoch_random = tuple(progress["epoch_random"])
-            random.set_state(self._epoch_random)  # the samples of that epoch are drawn again
+        archive = self._archive()
+        if archive is not None:
+            self._go_on(archive)
+
+    def _go_on(self, archive: Any) -> None:
+        from fastconv.saving.training_state import going_on, restore
+
+        _checked(archive.progress or {}, self._path)
+        restore(self.model, archive)
+        with going_on(archive) as progress:
+            epoch, batch = progress["at"]
+            position = progress["position"]
+            self.model.position.set_state(position)
+            if position["stopped"] and not batch:
+                epoch = max(epoch, self.params["epochs"])  # nothing is left to do
+            point = ResumePoint(epoch, batch, random.get_state(), position["meters"])
+            if point.batch:
+                self._epoch_random = tuple(progress["epoch_random"])
+                random.set_state(self._epoch_random)  # the samples of that epoch are drawn again
         self.model.resume_from = point
 
-    def _restored(self) -> dict[str, Any] | None:
-        from fastconv.saving import load_archive  # not at the top: saving imports models, which import this package
-        from fastconv.saving.training_state import restore
+    def _archive(self) -> Any:
+        from fastconv.saving import load_archive
 
         kept = [path for path in (self._path, self._previous) if os.path.exists(path)]
         if not kept:
@@ -81,14 +108,14 @@ class BackupAndRestore(Callback):
                 "layers.Input."
             )
         try:
-            archive = load_archive(kept[0])
+            return load_archive(kept[0])
         except CheckpointError:
             if len(kept) == 1:
                 raise
-            announce(f"{kept[0]} is damaged: going on from {kept[1]}")
             archive = load_archive(kept[1])
-        restore(self.model, archive)
-        return archive.progress
+            announce(f"{kept[0]} is damaged: going on from {kept[1]}")
+            os.remove(kept[0])  # or it would take the other's place
+            return archive
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self._epoch = epoch
@@ -109,17 +136,33 @@ class BackupAndRestore(Callback):
         from fastconv.saving import save_archive
         from fastconv.saving.training_state import snapshot
 
-        os.makedirs(self.backup_dir, exist_ok=True)
         if self.double_checkpoint and os.path.exists(self._path):
-            shutil.copyfile(self._path, self._previous)
+            os.replace(self._path, self._previous)
         assert self._epoch_random is not None
-        save_archive(self._path, snapshot(self.model, at=[epoch, batch], epoch_random=list(self._epoch_random)))
+        position = self.model.position.get_state(within_epoch=batch > 0)
+        at = {"at": [epoch, batch], "epoch_random": list(self._epoch_random), "position": position}
+        save_archive(self._path, snapshot(self.model, **at))
 
     def on_train_end(self, logs: Logs = None) -> None:
-        if not self.delete_checkpoint:
-            return
-        for path in (self._path, self._previous):
-            if os.path.exists(path):
-                os.remove(path)
+        if self.delete_checkpoint:
+            for path in (self._path, self._previous):
+                if os.path.exists(path):
+                    os.remove(path)
+
+    def release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
         if os.path.isdir(self.backup_dir) and not os.listdir(self.backup_dir):
             os.rmdir(self.backup_dir)  # what else is there was not put there by this callback
+
+
+def _checked(progress: dict[str, Any], path: str) -> None:
+    """CheckpointError unless the place in the training is what ``_save`` wrote."""
+    for name, holds in (("at", "epoch and batch"), ("epoch_random", "a state of the random numbers")):
+        pair = progress.get(name)
+        if not (isinstance(pair, list) and len(pair) == 2 and all(type(n) is int and n >= 0 for n in pair)):
+            raise CheckpointError(
+                f"[BackupAndRestore] a backup must say where the training was: expected {name}=[int, int], {holds}, got "
+                f"{str(pair)[:80]} (path={path!r}). Delete the backup."
+            )

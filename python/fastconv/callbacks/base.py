@@ -21,6 +21,7 @@ class Callback:
     Attributes:
         async_safe: whether the batch hooks look at nothing but ``logs``. On a GPU ``fit`` has the next batch under way
             when it calls them; for callbacks that may look at the model it waits.
+        runs_last: whether its hooks are called after those of the others, wherever it is in the list.
 
     Example:
         >>> class Shout(Callback):
@@ -31,6 +32,7 @@ class Callback:
     """
 
     async_safe = False
+    runs_last = False
 
     def __init__(self) -> None:
         self.model: Any = None
@@ -44,11 +46,21 @@ class Callback:
         """Called once, before training, evaluation or prediction begins."""
         self.params = dict(params)
 
+    def get_state(self) -> dict[str, Any]:
+        """What it remembers from batch to batch and epoch to epoch, for a checkpoint: JSON types and arrays."""
+        return {}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Goes on from :meth:`get_state`'s result; called after :meth:`on_train_begin` of a training that is resumed."""
+
     def on_train_begin(self, logs: Logs = None) -> None:
         """Before the first epoch."""
 
     def on_train_end(self, logs: Logs = None) -> None:
         """After the last epoch; logs are those of that epoch."""
+
+    def release(self) -> None:
+        """Gives back what it holds of the system; called when ``fit`` ends, in whatever way."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         """Before an epoch, counted from 0."""
@@ -125,7 +137,8 @@ class CallbackList(Callback):
         self.callbacks = _checked(callbacks)
         self.history = self._find_or_add("History", add_history)
         self._find_or_add("ProgressCallback", add_progbar, verbose=params.get("verbose", "auto"))
-        self._listeners = {hook: [c for c in self.callbacks if _overrides(c, hook)] for hook in HOOKS}
+        order = sorted(self.callbacks, key=lambda callback: callback.runs_last)
+        self._listeners = {hook: [c for c in order if _overrides(c, hook)] for hook in HOOKS}
         for callback in self.callbacks:
             callback.set_params(params)
             callback.set_model(model)

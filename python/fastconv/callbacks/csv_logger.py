@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ class CSVLogger(Callback):
 
     Raises:
         OSError: if the file cannot be written, when training begins.
-        ValueError: if a table to append to lacks a column.
+        ValueError: if a table to append to lacks a column, or is none.
     """
 
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False):
@@ -53,6 +54,22 @@ class CSVLogger(Callback):
                 f"[CSVLogger] cannot write the table ({error.strerror}). Make its folder or use another",
                 self.filename,
             ) from error
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise ValueError(
+                f"[CSVLogger] the file to append to must be a table: expected UTF-8 text, got {error} in filename="
+                f"{self.filename!r}. Start a new file with append=False."
+            ) from None
+
+    def get_state(self) -> dict[str, Any]:
+        with open(self.filename, "a+b") as file:  # makes it where somebody has removed it
+            file.seek(0)
+            return {"table": np.frombuffer(file.read(), np.uint8), "columns": self._columns}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """The table is what it was then: no row twice, none of an epoch that is trained again."""
+        with open(self.filename, "wb") as file:
+            file.write(state["table"].tobytes())
+        self._columns = list(state["columns"])
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         row = {"epoch": epoch, **{name: _cell(value) for name, value in (logs or {}).items()}}

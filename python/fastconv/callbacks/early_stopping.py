@@ -48,6 +48,8 @@ class EarlyStopping(MonitorCallback):
         self.verbose = verbose
         super().__init__(monitor, mode, baseline, min_delta)
 
+    _remembered = ("best", "best_weights", "best_epoch", "stopped_epoch", "wait")
+
     def _restart(self) -> None:
         super()._restart()
         self.best_weights: Any = None

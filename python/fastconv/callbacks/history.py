@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from fastconv.callbacks.base import Callback, Logs
 
@@ -39,6 +42,16 @@ class History(Callback):
     def steps_per_epoch(self) -> int | None:
         """Batches in an epoch: ceil(samples / batch_size); None if the data did not tell."""
         return self.params.get("steps")
+
+    def get_state(self) -> dict[str, Any]:
+        # As arrays: in JSON, a hundred thousand epochs would be more than a reader takes.
+        history = {name: np.array(v) if all(type(x) is float for x in v) else v for name, v in self.history.items()}
+        return {"history": history, "epoch": np.array(self.epoch, np.int64), "steps": self.steps}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        saved = state["history"].items()
+        self.history = {name: v.tolist() if isinstance(v, np.ndarray) else list(v) for name, v in saved}
+        self.epoch, self.steps = state["epoch"].tolist(), int(state["steps"])
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._restart()

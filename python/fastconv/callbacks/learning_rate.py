@@ -23,13 +23,8 @@ class LearningRateScheduler(Callback):
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0):
         super().__init__()
-        if not callable(schedule):
-            raise TypeError(
-                f"[LearningRateScheduler] schedule must be a function: expected schedule(epoch, rate), "
-                f"got schedule={schedule!r} ({type(schedule).__name__}). Pass a function."
-            )
-        self.schedule = schedule
-        self.verbose = verbose
+        self.schedule = _arguments.function("LearningRateScheduler", "schedule", schedule, "schedule(epoch, rate)")
+        self.verbose = _arguments.integer("LearningRateScheduler", "verbose", verbose, least=0)
         self._takes_rate = _takes_two(schedule)
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
@@ -77,6 +72,8 @@ class ReduceLROnPlateau(MonitorCallback):
         self.min_lr = _arguments.real(op, "min_lr", min_lr, least=0)
         self.verbose = verbose
         super().__init__(monitor, mode, min_delta=min_delta)
+
+    _remembered = ("best", "wait", "_cooling")
 
     def _restart(self) -> None:
         super()._restart()

@@ -45,7 +45,11 @@ class ModelCheckpoint(MonitorCallback):
         self.save_best_only = _arguments.boolean(op, "save_best_only", save_best_only)
         self.save_weights_only = _arguments.boolean(op, "save_weights_only", save_weights_only)
         self.save_freq = save_freq
-        self._every = None if save_freq == "epoch" else _arguments.integer(op, "save_freq", save_freq, least=1)
+        self._every = (
+            None
+            if isinstance(save_freq, str) and save_freq == "epoch"
+            else _arguments.integer(op, "save_freq", save_freq, least=1)
+        )
         self.async_safe = self._every is None  # then it saves between epochs only
         self.verbose = verbose
         super().__init__(monitor, mode, initial_value_threshold)
@@ -53,6 +57,8 @@ class ModelCheckpoint(MonitorCallback):
         self._epoch = 0
         self._batches = 0
         self._check_template()
+
+    _remembered = ("best", "_batches")
 
     def on_train_begin(self, logs: Logs = None) -> None:
         """Keeps the best value, unlike the other monitors: a second fit must not replace a better file."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -40,6 +42,15 @@ class MonitorCallback(Callback):
     def _restart(self) -> None:
         self.best: float | None = None
         self._warned = False
+
+    _remembered: ClassVar[tuple[str, ...]] = ("best",)
+
+    def get_state(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self._remembered}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        for name in self._remembered:
+            setattr(self, name, state[name])
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._restart()

@@ -27,7 +27,7 @@ class Freeze(Callback):
 
     def __init__(self, layers: str | Iterable[str], epoch: int):
         super().__init__()
-        names = [layers] if isinstance(layers, str) else list(layers)
+        names = [layers] if isinstance(layers, str) else _arguments.items("Freeze", "layers", layers)
         self.layers = [_arguments.text("Freeze", f"layers[{i}]", name) for i, name in enumerate(names)]
         self.epoch = _arguments.integer("Freeze", "epoch", epoch, least=0)
 

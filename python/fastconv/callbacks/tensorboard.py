@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -57,9 +57,9 @@ class TensorBoard(Callback):
         self.histogram_freq = _arguments.integer(op, "histogram_freq", histogram_freq, least=0)
         self.write_graph = _arguments.boolean(op, "write_graph", write_graph)
         self.write_steps_per_second = _arguments.boolean(op, "write_steps_per_second", write_steps_per_second)
-        self.update_freq = 1 if update_freq == "batch" else update_freq
-        if update_freq not in ("batch", "epoch"):
-            self.update_freq = _arguments.integer(op, "update_freq", update_freq, least=1)
+        self.update_freq: int | str = 1 if isinstance(update_freq, str) and update_freq == "batch" else update_freq
+        if not isinstance(self.update_freq, str) or self.update_freq != "epoch":
+            self.update_freq = _arguments.integer(op, "update_freq", self.update_freq, least=1)
         unsupported = {
             "write_images": write_images,
             "profile_batch": profile_batch,
@@ -76,6 +76,12 @@ class TensorBoard(Callback):
         self._batch = 0
         self._epoch_began = self._batch_began = 0.0
         self._epoch_first = 0
+
+    def get_state(self) -> dict[str, Any]:
+        return {"batch": self._batch}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        self._batch = int(state["batch"])
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._batch = 0

@@ -12,7 +12,10 @@ from typing import Any
 
 __all__ = ["add_config", "with_config"]
 
-_WRITTEN_BY_TRAIN = ("class_names",)  # in run.json beside the options: so that an earlier training's file serves too
+_WRITTEN_BY_TRAIN = (
+    "class_names",
+    "finished",
+)  # in run.json beside the options: so that an earlier training's file serves too
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

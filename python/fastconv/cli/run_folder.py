@@ -36,6 +36,11 @@ class RunFolder:
         with atomic_write(self.settings) as file:
             file.write((json.dumps(settings, indent=2) + "\n").encode())
 
+    def forget_training(self) -> None:
+        """Removes the model and its history."""
+        for path in (self.model, self.history):
+            path.unlink(missing_ok=True)
+
     def read_settings(self) -> dict[str, Any]:
         """What :meth:`write_settings` wrote; empty if the folder has no run.json (a model from elsewhere).
 
@@ -43,21 +48,33 @@ class RunFolder:
             CheckpointError: if the file is damaged.
         """
         try:
-            settings = json.loads(self.settings.read_bytes())
+            settings = json.loads(self.settings.read_bytes().decode("utf-8"))
         except FileNotFoundError:
             return {}
-        except (ValueError, RecursionError):  # bytes that are no UTF-8 are ValueErrors too
+        except (ValueError, RecursionError):  # bytes that are no UTF-8, too
             settings = None
         if not isinstance(settings, dict):
             raise CheckpointError(f"[run] {self.settings} must be the JSON that 'fastconv train' wrote. Train again.")
         return settings
 
     def read_history(self) -> dict[str, list[float]]:
-        """The columns of history.csv by name, without the epoch's number."""
-        with open(self.history, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        names = [name for name in (rows[0] if rows else {}) if name != "epoch"]
-        return {name: [float(row[name]) for row in rows] for name in names}
+        """The columns of history.csv by name, without the epoch's number.
+
+        Raises:
+            CheckpointError: if the table is damaged.
+        """
+        try:
+            with open(self.history, newline="", encoding="utf-8") as file:
+                names, *rows = list(csv.reader(file)) or [[]]
+            columns = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}
+            missing = ("NA",) * len(rows)  # what CSVLogger writes where there was no validation
+            values = {name: [float(v) for v in column] for name, column in columns.items() if column != missing}
+        except (ValueError, csv.Error) as error:  # no number, rows of unequal lengths, no UTF-8
+            raise CheckpointError(
+                f"[run] {self.history} must be the table that 'fastconv train' wrote: got {error}. Delete it, or train again."
+            ) from None
+        values.pop("epoch", None)
+        return values
 
     def cut_history(self, epochs: int) -> None:
         """Drops rows of epochs after the last saved model: a run may end between the table and the model."""

@@ -80,6 +80,8 @@ def run(args: argparse.Namespace) -> None:
     settings["class_names"] = list(images.class_names)
     say = _silent if args.quiet else print
     _announce(settings, images, say)
+    if not args.resume:
+        folder.forget_training()  # an older one's, which is not to be resumed with these settings
     folder.write_settings(settings)
     rate = _train(folder, settings, images, args.resume, 0 if args.quiet else "auto", say)
     model = load_model(folder.model, compile=False)
@@ -89,6 +91,7 @@ def run(args: argparse.Namespace) -> None:
     if args.report:
         _report(folder, settings, images, model, rate)
         written.append(folder.report.name)
+    folder.write_settings({**settings, "finished": True})
     say(f"Wrote {folder.path}: {', '.join(written)}")
 
 
@@ -113,22 +116,42 @@ def _new(args: argparse.Namespace) -> dict[str, Any]:
 
 def _resumed(args: argparse.Namespace, folder: RunFolder) -> dict[str, Any]:
     settings = folder.read_settings()
-    if not folder.model.exists() or not settings:
-        raise ValueError(
-            f"[train] there is nothing to resume: expected {folder.model} and run.json. Train without --resume."
-        )
+    if not settings:
+        raise ValueError(f"[train] there is nothing to resume: expected {folder.settings}. Train without --resume.")
     for name in ("epochs", *_FIXED):
         given = getattr(args, name)
-        if name not in settings:
-            raise ValueError(f"[train] {folder.settings} must hold {name!r}. Train without --resume.")
+        if name not in settings or not _fits(name, settings[name]):
+            raise ValueError(
+                f"[train] {folder.settings} must hold {name!r} as --{name.replace('_', '-')} takes it: got "
+                f"{str(settings.get(name))[:80]!a}. Train without --resume."
+            )
         if name != "epochs" and given is not None and given != settings[name]:
             raise ValueError(
                 f"[train] a training resumes with its own settings: expected --{name.replace('_', '-')} {settings[name]}, "
                 f"got {given}. Leave it out, or train anew without --resume."
             )
+    done = settings["epochs"] if settings.pop("finished", False) else 0
     if args.epochs is not None:
         settings["epochs"] = args.epochs
+    if done >= settings["epochs"]:
+        raise _nothing_left(folder, settings, done)
     return settings
+
+
+def _nothing_left(folder: RunFolder, settings: dict[str, Any], done: int) -> ValueError:
+    return ValueError(
+        f"[train] there is nothing left to train: {folder.path} has {done} of {settings['epochs']} epochs. Raise --epochs."
+    )
+
+
+def _fits(name: str, value: Any) -> bool:
+    """Whether a training may have written this: a file that says otherwise is damaged."""
+    if value is None:
+        return name in ("image_size", "learning_rate")
+    if name in ("dataset", "model", "optimizer"):
+        return isinstance(value, str) and bool(value)
+    least = 0 if name == "seed" else 1
+    return value > 0 if name == "learning_rate" and type(value) is float else type(value) is int and value >= least
 
 
 def _announce(settings: dict[str, Any], images: data.Images, say: Any) -> None:
@@ -153,14 +176,13 @@ def _train(
     shares = (1 - _VALIDATION_SHARE, _VALIDATION_SHARE, 0)
     train, validation, _ = train_val_test_split(x, y, shares, stratify=True, seed=0)
     steps = -(-len(train[0]) // settings["batch_size"])
-    if resume:
+    if resume and folder.model.exists():
         model = load_model(folder.model)
         done = _epochs_done(model, folder, settings, steps)
         folder.cut_history(done)
     else:
         random.seed(settings["seed"])
         model, done = _compiled(settings, images), 0
-        folder.model.unlink(missing_ok=True)  # an older training's: not to be resumed with these settings
     start = time.perf_counter()
     try:
         model.fit(
@@ -170,12 +192,10 @@ def _train(
             initial_epoch=done,
             verbose=verbose,
             validation_data=validation if len(validation[0]) else None,
-            callbacks=[CSVLogger(folder.history, append=resume), ModelCheckpoint(folder.model)],
+            callbacks=[CSVLogger(folder.history, append=done > 0), ModelCheckpoint(folder.model)],
         )
     except KeyboardInterrupt:
-        if folder.model.exists():
-            raise KeyboardInterrupt(f"continue with: fastconv train --resume --output {folder.path}") from None
-        raise
+        raise KeyboardInterrupt(f"continue with: fastconv train --resume --output {folder.path}") from None
     seconds = time.perf_counter() - start
     say(f"Trained in {seconds:.1f} s")
     return len(train[0]) * (settings["epochs"] - done) / max(seconds, 1e-9)
@@ -194,11 +214,8 @@ def _epochs_done(model: Any, folder: RunFolder, settings: dict[str, Any], steps:
     if not model.compiled:
         raise ValueError(f"[train] {folder.model} must hold the optimizer's state. Train without --resume.")
     done = model.optimizer.steps // steps
-    if done >= settings["epochs"]:
-        raise ValueError(
-            f"[train] there is nothing left to train: {folder.path} has {done} of {settings['epochs']} epochs. "
-            "Raise --epochs."
-        )
+    if done > settings["epochs"]:
+        raise _nothing_left(folder, settings, done)
     return done
 
 

@@ -166,7 +166,7 @@ class CifarSet:
                 raise DatasetError(f"[{self.name}] {path} must hold <= {_MAX_MEMBERS} members.")
             place = PurePosixPath(member.name)
             if member.isreg() and not member.issparse() and place.name in known and len(place.parts) <= 2:
-                source = f"{path}: {member.name}"
+                source = f"{path}: {place.name}"  # one of ours: it can be printed
                 yield (
                     *known[place.name],
                     source,

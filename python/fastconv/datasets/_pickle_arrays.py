@@ -48,7 +48,7 @@ class _Array:
 
 
 def _uint8_array(data: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
-    whole = isinstance(shape, tuple) and all(type(n) is int and n >= 0 for n in shape)
+    whole = isinstance(shape, tuple) and all(type(n) is int and 0 <= n < 2**31 for n in shape)
     if not whole or not isinstance(dtype, _Dtype) or not isinstance(data, (bytes, bytearray)):
         raise _Refused("an array that is not of type uint8")
     if order not in ("C", "F") or len(shape) > 8 or math.prod(shape) != len(data):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
 from .. import _html, random
+from .._arguments import function
+from .._memory import take_rows
 from ..utils._checks import as_array, as_int, same_rows
 from ._prefetch import prefetched
 
@@ -20,10 +22,10 @@ class _Augmented:
     """A function of x and of random numbers that belong to one element of one pass."""
 
     def __init__(self, fn: Callable[..., Any], seed: int) -> None:
-        self._fn, self._seed = fn, seed
+        self._fn, self.seed = fn, seed
 
     def __call__(self, x: Any, epoch: int, number: int) -> Any:
-        return self._fn(x, random.generator(random.seed_of(self._seed + epoch * _STEP, number)))
+        return self._fn(x, random.generator(random.seed_of(self.seed + epoch * _STEP, number)))
 
 
 class Dataset:
@@ -40,7 +42,7 @@ class Dataset:
     Attributes:
         class_names: names of the classes, where they are known, as of a folder of pictures; else None.
         epoch: how many passes were begun; each pass of a shuffled Dataset has its own order, which depends on
-            the seed and this number only. Set it to resume.
+            the seed and this number only. Set it to resume; ``fit`` with BackupAndRestore does.
 
     Example:
         >>> import numpy as np
@@ -90,9 +92,7 @@ class Dataset:
 
     def map(self, fn: Callable[..., Any]) -> Dataset:
         """Replace each element by ``fn(x, y)`` (or ``fn(x)`` without y); it returns a pair (or x) again."""
-        if not callable(fn):
-            raise TypeError(f"[Dataset.map] fn must be a function, got {type(fn).__name__}. Pass fn(x, y).")
-        return self._with(_functions=(*self._functions, fn))
+        return self._with(_functions=(*self._functions, function("Dataset.map", "fn", fn, "fn(x, y)")))
 
     def augment(self, fn: Callable[..., Any], seed: int | None = None) -> Dataset:
         """Replace x by ``fn(x, rng)``, y stays; ``rng`` is a NumPy generator of the element's own.
@@ -101,8 +101,7 @@ class Dataset:
         :meth:`prefetch` runs, and another one on every pass. Layers such as ``RandomFlip`` belong in the model instead, where
         they run only in training.
         """
-        if not callable(fn):
-            raise TypeError(f"[Dataset.augment] fn must be a function, got {type(fn).__name__}. Pass fn(x, rng).")
+        function("Dataset.augment", "fn", fn, "fn(x, rng)")
         number = random.next_seed() if seed is None else as_int("Dataset.augment", "seed", seed)
         return self._with(_functions=(*self._functions, _Augmented(fn, number)))
 
@@ -126,6 +125,29 @@ class Dataset:
     def prefetch(self, buffer_size: int = 2) -> Dataset:
         """Prepare up to ``buffer_size`` elements ahead in a background thread; values and order stay."""
         return self._with(_depth=as_int("Dataset.prefetch", "buffer_size", buffer_size, low=1))
+
+    def get_state(self) -> dict[str, Any]:
+        """Which pass comes next, for a checkpoint: its number, and the seeds that were given or drawn."""
+        seeds = [fn.seed for fn in self._functions if isinstance(fn, _Augmented)]
+        return {"epoch": self.epoch, "seeds": [self._seed, *seeds]}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Goes on with that pass; also in a Dataset that was made again by the same code.
+
+        Raises:
+            ValueError: for the state of a Dataset that was made by other calls.
+        """
+        augmented = [fn for fn in self._functions if isinstance(fn, _Augmented)]
+        shuffle, *seeds = state["seeds"]
+        if len(seeds) != len(augmented) or (shuffle is None) != (self._seed is None):
+            raise ValueError(
+                f"[Dataset.set_state] the Dataset must be made by the same calls: expected {len(augmented)} augment and "
+                f"{'no' if self._seed is None else 'a'} shuffle, got a state of {len(seeds)} and "
+                f"{'no' if shuffle is None else 'a'} shuffle. Make it as before."
+            )
+        self.epoch, self._seed = int(state["epoch"]), shuffle
+        for fn, seed in zip(augmented, seeds, strict=True):
+            fn.seed = seed
 
     def _repr_html_(self) -> str:
         """The arrays and what happens to them, for notebooks."""
@@ -153,11 +175,11 @@ class Dataset:
         order = None if self._seed is None else random.generator(self._seed + epoch * _STEP).permutation(n)
         for i in self._numbers():
             if size is None:
-                rows: Any = i if order is None else order[i]
-            else:  # a slice is a view, an array of indices a copy
-                rows = slice(i * size, (i + 1) * size)
-                rows = rows if order is None else order[rows]
-            element = tuple(array[rows] for array in self._arrays)
+                which: Any = i if order is None else order[i]
+            else:
+                which = slice(i * size, (i + 1) * size)
+                which = which if order is None else order[which]
+            element = tuple(take_rows(array, which) for array in self._arrays)
             for fn in self._functions:
                 if isinstance(fn, _Augmented):
                     element = (fn(element[0], epoch, i), *element[1:])

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import items
 from ..utils._checks import as_array, same_rows
 
 __all__ = ["Description", "describe"]
@@ -81,6 +82,7 @@ def describe(x: Any, y: Any = None, class_names: Sequence[str] | None = None) ->
         y = as_array("describe", "y", y, "biufUS", "labels or targets")
         same_rows("describe", x, y)
         labels = y.reshape(-1) if y.size == len(x) and y.dtype.kind in "biuUS" else None
+    names = None if class_names is None else [str(name) for name in items("describe", "class_names", class_names)]
     low, high, total, finite, nan, infinite = np.inf, -np.inf, 0.0, 0, 0, 0
     seen: dict[bytes, Any] = {}
     duplicates = conflicts = 0
@@ -99,7 +101,7 @@ def describe(x: Any, y: Any = None, class_names: Sequence[str] | None = None) ->
         if len(seen) < i + 1 - duplicates:
             duplicates += 1
             conflicts += first != label
-    classes = {} if labels is None else _classes(labels, class_names)
+    classes = {} if labels is None else _classes(labels, names)
     if not finite:
         low = high = float("nan")
     hints = _hints(x, low, high, nan + infinite, duplicates, conflicts, classes)

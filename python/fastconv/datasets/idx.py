@@ -17,6 +17,7 @@ __all__ = ["read_idx", "sha256_idx"]
 
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _MAX_DIMS = 8
+_INT64_MAX = 2**63 - 1
 
 
 def read_idx(path: Any, max_bytes: int = 1 << 32) -> np.ndarray:
@@ -56,7 +57,8 @@ def _read(path: Path, max_bytes: int) -> tuple[np.ndarray, bytes, bytearray]:
         sizes = bytes(read_exactly(stream, 4 * ndim, path))
         shape = struct.unpack(f">{ndim}I", sizes)
         size = math.prod(shape) * np.dtype(dtype).itemsize
-        if size > max_bytes:
+        # Zeros are left out of the second product because NumPy also refuses (0, 2**32, 2**32).
+        if size > max_bytes or math.prod(n for n in shape if n) * np.dtype(dtype).itemsize > _INT64_MAX:
             raise DatasetError(f"[read_idx] {path} is too large: expected <= {max_bytes} bytes, got shape={shape}.")
         data = read_exactly(stream, size, path)
         if stream.read(1):

@@ -11,7 +11,7 @@ from typing import Any
 
 from fastconv import _lookup
 from fastconv.initializers.base import FunctionInitializer, Initializer
-from fastconv.initializers.constant import Constant, Identity, Ones, Zeros
+from fastconv.initializers.constants import Constant, Identity, Ones, Zeros
 from fastconv.initializers.dirac import Dirac
 from fastconv.initializers.random import Orthogonal, RandomNormal, RandomUniform, TruncatedNormal
 from fastconv.initializers.scaling import (
@@ -49,7 +49,21 @@ __all__ = [
     "serialize",
 ]
 
-_ALIASES = {"zero": Zeros, "one": Ones, "normal": RandomNormal, "uniform": RandomUniform}
+# Keras's other names of the same classes.
+constant, identity, ones, orthogonal, zeros = Constant, Identity, Ones, Orthogonal, Zeros
+IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
+random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, TruncatedNormal
+glorot_normal, glorot_uniform, he_normal, he_uniform = GlorotNormal, GlorotUniform, HeNormal, HeUniform
+lecun_normal, lecun_uniform, variance_scaling = LecunNormal, LecunUniform, VarianceScaling
+
+_ALIASES = {
+    "zero": Zeros,
+    "one": Ones,
+    "normal": RandomNormal,
+    "uniform": RandomUniform,
+    "IdentityInitializer": Identity,
+    "OrthogonalInitializer": Orthogonal,
+}
 _KNOWN = _lookup.table(
     [
         Zeros,
@@ -96,7 +110,7 @@ def get(identifier: Any) -> Any:
         return _lookup.by_config("initializer", identifier, _KNOWN)
     if isinstance(identifier, type) and issubclass(identifier, Initializer):
         return identifier()
-    if callable(identifier):
+    if callable(identifier) and not isinstance(identifier, type):
         return FunctionInitializer(identifier)
     raise TypeError(
         f"[initializer] cannot make an initializer: expected a name, config, Initializer or function, "

@@ -63,7 +63,8 @@ class FunctionInitializer(Initializer):
         self.function = function
 
     def _values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        values = np.asarray(self.function(shape, dtype=dtype.name))
+        made = self.function(shape, dtype=dtype.name)
+        values = _arguments.array("initializer", "the function's result", made)
         if values.shape != shape or values.dtype.kind not in "fiu":
             raise ValueError(
                 f"[initializer] the function must return numbers of the weight's shape: expected {shape}, "
@@ -87,9 +88,8 @@ def _float_dtype(op: str, dtype: Any) -> np.dtype:
 
 
 def _checked_shape(op: str, shape: Sequence[int], dtype: np.dtype) -> tuple[int, ...]:
-    if isinstance(shape, (str, bytes)) or not hasattr(shape, "__iter__"):
-        raise TypeError(f"[{op}] shape must be a sequence of ints: got shape={shape!r}. Pass a tuple.")
-    checked = tuple(_arguments.integer(op, f"shape[{i}]", extent, least=0) for i, extent in enumerate(shape))
+    extents = _arguments.items(op, "shape", shape)
+    checked = tuple(_arguments.integer(op, f"shape[{i}]", extent, least=0) for i, extent in enumerate(extents))
     size = math.prod(checked) * dtype.itemsize
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if size > memory:

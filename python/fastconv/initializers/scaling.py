@@ -156,7 +156,18 @@ def compute_fans(
         >>> compute_fans((3, 3, 16, 32))
         (144, 288)
     """
+    op = "compute_fans"
+    shape = [
+        _arguments.integer(op, f"shape[{i}]", n, least=0) for i, n in enumerate(_arguments.items(op, "shape", shape))
+    ]
     if input_axes is not None and output_axes is not None:
+        input_axes, output_axes = (
+            [
+                _arguments.integer(op, name, a, least=-len(shape), most=len(shape) - 1)
+                for a in _arguments.items(op, name, axes)
+            ]
+            for name, axes in (("input_axes", input_axes), ("output_axes", output_axes))
+        )
         return math.prod(shape[a] for a in input_axes), math.prod(shape[a] for a in output_axes)
     if len(shape) == 0:
         return 1, 1

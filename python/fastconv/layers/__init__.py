@@ -1,5 +1,7 @@
 """Layers, with Keras's names and arguments."""
 
+from typing import Any
+
 from fastconv.layers.activations import ELU, GELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from fastconv.layers.activity import ActivityRegularization
 from fastconv.layers.augmentation import RandomCrop, RandomFlip, RandomTranslation
@@ -10,7 +12,26 @@ from fastconv.layers.convolution1d import Conv1D, Conv1DTranspose, DepthwiseConv
 from fastconv.layers.convolution3d import Conv3D, Conv3DTranspose
 from fastconv.layers.core import Dense, Dropout, Flatten, Input, InputLayer, Rescaling, Reshape
 from fastconv.layers.embedding import Embedding, RepeatVector
-from fastconv.layers.merging import Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract
+from fastconv.layers.lengths import RMSNormalization, UnitNormalization
+from fastconv.layers.merging import (
+    Add,
+    Average,
+    Concatenate,
+    Dot,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
+from fastconv.layers.missing import explain as _explain
 from fastconv.layers.noise import (
     AlphaDropout,
     GaussianDropout,
@@ -34,8 +55,9 @@ from fastconv.layers.random_color import RandomBrightness, RandomContrast
 from fastconv.layers.random_geometry import RandomRotation, RandomShear, RandomZoom
 from fastconv.layers.rearranging import Identity, Lambda, Permute, UpSampling3D
 from fastconv.layers.recurrent import GRU, LSTM, SimpleRNN
-from fastconv.layers.resizing import CenterCrop, Resizing, UpSampling1D, UpSampling2D
+from fastconv.layers.resizing import CenterCrop, Resampling2D, Resizing, UpSampling1D, UpSampling2D
 from fastconv.layers.separable import SeparableConv2D
+from fastconv.layers.spectral import SpectralNormalization
 from fastconv.layers.standardization import Normalization
 from fastconv.layers.symbolic import SymbolicTensor
 from fastconv.layers.wrappers import Bidirectional, TimeDistributed
@@ -112,6 +134,7 @@ __all__ = [
     "Normalization",
     "PReLU",
     "Permute",
+    "RMSNormalization",
     "RandomBrightness",
     "RandomContrast",
     "RandomCrop",
@@ -122,6 +145,7 @@ __all__ = [
     "RandomZoom",
     "ReLU",
     "RepeatVector",
+    "Resampling2D",
     "Rescaling",
     "Reshape",
     "Resizing",
@@ -132,15 +156,29 @@ __all__ = [
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "SpectralNormalization",
     "Subtract",
     "SumPooling2D",
     "SymbolicTensor",
     "TimeDistributed",
+    "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",
     "ZeroPadding1D",
     "ZeroPadding2D",
     "ZeroPadding3D",
+    "add",
+    "average",
+    "concatenate",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
     "sizes_only",
+    "subtract",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(_explain(name))

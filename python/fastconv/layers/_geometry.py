@@ -10,9 +10,11 @@ from fastconv.ops import _numbers
 __all__ = [
     "as_row",
     "as_sequence",
+    "channels_of",
     "check_data_format",
     "check_images",
     "check_sequences",
+    "check_single",
     "check_volumes",
     "one_count",
     "three_counts",
@@ -26,6 +28,25 @@ def check_data_format(name: str, data_format: Any) -> None:
         raise ValueError(
             f"[{name}] channels come last: expected data_format='channels_last', got {data_format!r}. Transpose the data."
         )
+
+
+def check_single(name: str, inputs: Any) -> None:
+    """TypeError for a list of inputs, or of their shapes."""
+    if isinstance(inputs, list):
+        raise TypeError(
+            f"[{name}] inputs must be one array: expected (N, ...), got a list of {len(inputs)}. Concatenate them, or use "
+            "np.array for nested lists."
+        )
+
+
+def channels_of(name: str, shape: Any) -> int:
+    """C of a shape (N, ..., C)."""
+    check_single(name, shape)
+    if len(shape) < 2:
+        raise ValueError(
+            f"[{name}] inputs must have channels: expected (N, ..., C), got rank {len(shape)}. Add an axis, e.g. x[None]."
+        )
+    return shape[-1]
 
 
 def check_images(name: str, shape: Any) -> None:
@@ -77,6 +98,7 @@ def one_count(name: str, argument: str, value: Any, least: int = 1) -> int:
 
 def as_row(x: Any) -> Any:
     """(N, T, C) as images (N, 1, T, C) of one row; the same memory."""
+    check_single("as_row", x)
     n, steps, channels = x.shape
     return ops.reshape(x, (n, 1, steps, channels))
 

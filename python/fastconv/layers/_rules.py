@@ -19,7 +19,7 @@ __all__ = ["Ruled", "WeightRules", "rule_keywords"]
 
 Ruled = tuple[str | tuple[str, str], ...]
 
-_KINDS = {"regularizer": regularizers, "constraint": constraints}
+_KINDS: dict[str, Any] = {"regularizer": regularizers, "constraint": constraints}
 
 
 def _pairs(ruled_weights: Ruled) -> list[tuple[str, str]]:
@@ -45,8 +45,7 @@ class WeightRules:
 
     def __init__(self, ruled_weights: Ruled, keywords: dict[str, Any]) -> None:
         self.given = {
-            name: _KINDS[name.rpartition("_")[2]].get(keywords.pop(name, None))  # type: ignore[attr-defined]  # both have it
-            for name in rule_keywords(ruled_weights)
+            name: _KINDS[name.rpartition("_")[2]].get(keywords.pop(name, None)) for name in rule_keywords(ruled_weights)
         }
         self._prefixes = {weight: prefix for prefix, weight in _pairs(ruled_weights)}
 
@@ -57,6 +56,6 @@ class WeightRules:
     def config(self) -> dict[str, Any]:
         """As JSON types."""
         return {
-            name: None if rule is None else _KINDS[name.rpartition("_")[2]].serialize(rule)  # type: ignore[attr-defined]
+            name: None if rule is None else _KINDS[name.rpartition("_")[2]].serialize(rule)
             for name, rule in self.given.items()
         }

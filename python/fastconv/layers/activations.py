@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastconv import initializers, ops
@@ -27,8 +27,8 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sigmoid": ops.sigmoid,
     "tanh": ops.tanh,
     "softplus": ops.softplus,
-    "softmax": ops.softmax,
-    "log_softmax": ops.log_softmax,
+    "softmax": functions.softmax,
+    "log_softmax": functions.log_softmax,
     "threshold": ops.threshold,
     "step": ops.threshold,  # 1 above 0, else 0: the perceptron's
     "celu": functions.celu,
@@ -42,6 +42,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "softsign": ops.softsign,
     "sparse_plus": ops.sparse_plus,
     "sparse_sigmoid": functions.sparse_sigmoid,
+    "sparsemax": functions.sparsemax,
     "squareplus": ops.squareplus,
     "tanh_shrink": functions.tanh_shrink,
 }
@@ -49,9 +50,11 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 def get(owner: str, activation: Any) -> Callable[[Any], Any] | None:
     """The function for ``activation=``: a name, any callable on ops' values, or None ("linear")."""
-    if activation is None or activation == "linear":
+    if activation is None:
         return None
     if isinstance(activation, str):
+        if activation == "linear":
+            return None
         if activation not in _FUNCTIONS:
             raise ValueError(
                 f"[{owner}] activation is not known: expected one of linear, {', '.join(_FUNCTIONS)}, got "
@@ -189,27 +192,22 @@ class GELU(Layer):
 
 
 class Softmax(Layer):
-    """Softmax over one axis.
+    """Softmax over one axis, or over several together.
 
     Args:
-        axis: which one, not the batch's; the last is the fastest, others are moved there and back.
+        axis: which, not the batch's; the last is the fastest, others are moved there and back.
     """
 
-    def __init__(self, axis: int = -1, **keywords: Any) -> None:
+    def __init__(self, axis: int | Sequence[int] = -1, **keywords: Any) -> None:
         super().__init__(**keywords)
-        single = axis[0] if isinstance(axis, (list, tuple)) and len(axis) == 1 else axis
-        self.axis = _numbers.as_int(self.name, "axis", single)
+        numbers = [_numbers.as_int(self.name, "axis", a) for a in (axis if isinstance(axis, (list, tuple)) else [axis])]
+        self.axis: Any = numbers[0] if len(numbers) == 1 else numbers
 
     def build(self, input_shape: Any) -> None:
-        rank = len(input_shape)
-        if not -rank < self.axis < rank or self.axis == 0:
-            raise ValueError(
-                f"[{self.name}] axis must be one of a sample's: expected 1 to {rank - 1}, or negative, got axis={self.axis}. "
-                "Use one of them."
-            )
+        functions.sample_axes(self.name, self.axis, len(input_shape))
 
     def call(self, inputs: Any) -> Any:
-        return functions.softmax_along(inputs, self.axis)
+        return functions.softmax(inputs, self.axis)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}
@@ -231,7 +229,15 @@ class PReLU(Layer):
     def __init__(self, alpha_initializer: Any = "zeros", shared_axes: Any = None, **keywords: Any) -> None:
         super().__init__(**keywords)
         self.alpha_initializer = initializers.get(alpha_initializer)
-        self.shared_axes = [_numbers.as_int(self.name, "shared_axes", axis) for axis in shared_axes or ()]
+        self.shared_axes = [_numbers.as_int(self.name, "shared_axes", axis) for axis in self._axes(shared_axes)]
+
+    def _axes(self, shared_axes: Any) -> list[Any]:
+        if isinstance(shared_axes, (list, tuple)) or shared_axes is None:
+            return list(shared_axes or ())
+        raise TypeError(
+            f"[{self.name}] shared_axes must be a list: expected axes, got shared_axes={shared_axes!r} "
+            f"({type(shared_axes).__name__}). Pass [1, 2] for images."
+        )
 
     def build(self, input_shape: Any) -> None:
         if self.shared_axes != list(range(1, len(self.shared_axes) + 1)) or len(self.shared_axes) >= len(input_shape):

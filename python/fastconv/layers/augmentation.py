@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import ops
-from fastconv.layers._geometry import check_data_format
+from fastconv.layers._geometry import check_data_format, check_single
 from fastconv.layers.base import Layer
 from fastconv.ops import _numbers
 from fastconv.variables import EpochSeed, Seed
@@ -167,6 +167,7 @@ class RandomCrop(Augmentation):
         self._shift_seed = self.add_seed(Seed(self.seed))
 
     def call(self, inputs: Any, training: bool = False) -> Any:
+        check_single(self.name, inputs)
         rows, columns = (
             self._starts(axis, extent, size, training)
             for axis, extent, size in (

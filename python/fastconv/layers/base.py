@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastconv import config, constraints, dtype_policies, initializers, ops, regularizers, variables
-from fastconv._arguments import unknown_keywords
+from fastconv._arguments import boolean, unknown_keywords
 from fastconv._lookup import snake_case
 from fastconv.graph import Value, record_loss, tracing
 from fastconv.layers._rules import Ruled, WeightRules, rule_keywords
@@ -171,7 +171,7 @@ class Layer:
         Raises:
             MemoryError: if the weight cannot be held (checked before anything is allocated).
         """
-        extents = tuple(int(extent) for extent in shape)
+        extents = tuple(_numbers.as_int(self.name, f"shape of {name}", extent) for extent in shape)
         if variables.are_sizes_only():
             variable: Variable = variables.SizeOnly(extents, self.dtype, name, trainable)
         else:
@@ -273,7 +273,8 @@ class Layer:
         ready = self._as_computed if any(isinstance(x, Value) for x in leaves) else self._as_array
         inputs = [ready(x) for x in leaves] if isinstance(inputs, (list, tuple)) else ready(inputs)
         self.ensure_built(_open_shapes(inputs))
-        outputs = self.call(inputs, training=bool(training)) if self.takes_training() else self.call(inputs)
+        train = training is not None and boolean(self.name, "training", training)
+        outputs = self.call(inputs, training=train) if self.takes_training() else self.call(inputs)
         if self.activity_regularizer is not None:
             self._penalize(outputs)
         return outputs

@@ -43,7 +43,7 @@ class Conv1D(_Convolution):
         use_bias: bool = True,
         **keywords: Any,
     ) -> None:
-        self.causal = padding == "causal"
+        self.causal = isinstance(padding, str) and padding == "causal"
         super().__init__(
             (1, 1), activation=activation, use_bias=use_bias, data_format=data_format, padding="valid", **keywords
         )

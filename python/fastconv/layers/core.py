@@ -8,7 +8,7 @@ from typing import Any
 
 from fastconv import initializers, ops
 from fastconv.layers import activations
-from fastconv.layers._geometry import check_data_format
+from fastconv.layers._geometry import check_data_format, check_single
 from fastconv.layers.base import Layer
 from fastconv.layers.symbolic import LayerCall, SymbolicTensor, as_batch_shape
 from fastconv.ops import _numbers
@@ -147,6 +147,7 @@ class Reshape(Layer):
             )
 
     def call(self, inputs: Any) -> Any:
+        check_single(self.name, inputs)
         cells = math.prod(inputs.shape[1:])
         known = math.prod(extent for extent in self.target_shape if extent != -1)
         shape = tuple(cells // max(known, 1) if extent == -1 else extent for extent in self.target_shape)

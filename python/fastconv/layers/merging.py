@@ -9,7 +9,24 @@ from fastconv import ops
 from fastconv.layers.base import Layer
 from fastconv.ops import _numbers
 
-__all__ = ["Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"]
+__all__ = [
+    "Add",
+    "Average",
+    "Concatenate",
+    "Dot",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Subtract",
+    "add",
+    "average",
+    "concatenate",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
+    "subtract",
+]
 
 
 class _Merge(Layer):
@@ -128,3 +145,43 @@ class Concatenate(_Merge):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}
+
+
+def add(inputs: Any, **keywords: Any) -> Any:
+    """``Add(**keywords)(inputs)``."""
+    return Add(**keywords)(inputs)
+
+
+def subtract(inputs: Any, **keywords: Any) -> Any:
+    """``Subtract(**keywords)(inputs)``."""
+    return Subtract(**keywords)(inputs)
+
+
+def multiply(inputs: Any, **keywords: Any) -> Any:
+    """``Multiply(**keywords)(inputs)``."""
+    return Multiply(**keywords)(inputs)
+
+
+def average(inputs: Any, **keywords: Any) -> Any:
+    """``Average(**keywords)(inputs)``."""
+    return Average(**keywords)(inputs)
+
+
+def maximum(inputs: Any, **keywords: Any) -> Any:
+    """``Maximum(**keywords)(inputs)``."""
+    return Maximum(**keywords)(inputs)
+
+
+def minimum(inputs: Any, **keywords: Any) -> Any:
+    """``Minimum(**keywords)(inputs)``."""
+    return Minimum(**keywords)(inputs)
+
+
+def dot(inputs: Any, axes: Any = -1, **keywords: Any) -> Any:
+    """``Dot(axes, **keywords)(inputs)``."""
+    return Dot(axes, **keywords)(inputs)
+
+
+def concatenate(inputs: Any, axis: int = -1, **keywords: Any) -> Any:
+    """``Concatenate(axis, **keywords)(inputs)``."""
+    return Concatenate(axis, **keywords)(inputs)

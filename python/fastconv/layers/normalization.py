@@ -6,6 +6,7 @@ from typing import Any
 
 from fastconv import initializers, ops
 from fastconv.graph import Value, record_update
+from fastconv.layers._geometry import channels_of
 from fastconv.layers.base import Layer
 from fastconv.ops import _numbers
 from fastconv.variables import Variable
@@ -29,7 +30,7 @@ class _Normalization(Layer):
         **keywords: Any,
     ) -> None:
         super().__init__(**keywords)
-        if axis != -1:
+        if _numbers.as_int(self.name, "axis", axis) != -1:
             raise ValueError(
                 f"[{self.name}] axis must be the last one: expected axis=-1, got axis={axis!r}. Transpose the data."
             )
@@ -42,7 +43,7 @@ class _Normalization(Layer):
         self.beta: Variable | None = None
 
     def build(self, input_shape: Any) -> None:
-        shape = (input_shape[-1],)
+        shape = (channels_of(self.name, input_shape),)
         if self.scale:
             self.gamma = self.add_weight(shape, self.gamma_initializer, "gamma")
         if self.center:
@@ -165,10 +166,12 @@ class GroupNormalization(_Normalization):
         **keywords: Any,
     ) -> None:
         super().__init__(axis, epsilon, center, scale, beta_initializer, gamma_initializer, **keywords)
-        self.groups = -1 if groups == -1 else _numbers.as_count(self.name, "groups", groups)
+        self.groups = _numbers.as_int(self.name, "groups", groups)
+        if self.groups != -1:
+            _numbers.as_count(self.name, "groups", groups)
 
     def build(self, input_shape: Any) -> None:
-        channels = input_shape[-1]
+        channels = channels_of(self.name, input_shape)
         if channels % self.groups:
             raise ValueError(
                 f"[{self.name}] groups must divide the channels: expected C % groups == 0, got C={channels}, "

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from inspect import signature
 from typing import Any
 
-from fastconv import ops
+from fastconv import _arguments, ops
 from fastconv.layers import _geometry
 from fastconv.layers.base import Layer
 from fastconv.ops import _numbers
@@ -28,7 +28,9 @@ class Permute(Layer):
 
     def __init__(self, dims: Any, **keywords: Any) -> None:
         super().__init__(**keywords)
-        self.dims = tuple(_numbers.as_int(self.name, "dims", axis) for axis in dims)
+        self.dims = tuple(
+            _numbers.as_int(self.name, "dims", axis) for axis in _arguments.items(self.name, "dims", dims)
+        )
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
             raise ValueError(
                 f"[{self.name}] dims must name every axis of a sample once: expected a permutation of 1 to {len(self.dims)}, "

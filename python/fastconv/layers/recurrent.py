@@ -128,7 +128,7 @@ class Recurrent(Layer):
         return ops.dropout(ops.scale(first, 0.0, 1.0), self.dropout, seed=self.seed)
 
     def _run(self, x: Any, states: list[Any], aligned: bool) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError(f"[{self.name}] a recurrent layer must define _run: its kernel over all steps.")
 
     def _flags(self, aligned: bool) -> dict[str, bool]:
         return {

@@ -8,10 +8,12 @@ from fastconv import ops
 from fastconv.layers import _geometry
 from fastconv.layers.base import Layer
 from fastconv.ops import _numbers
+from fastconv.ops.resize import COORDINATES, ROUNDINGS
 
-__all__ = ["CenterCrop", "Resizing", "UpSampling1D", "UpSampling2D"]
+__all__ = ["CenterCrop", "Resampling2D", "Resizing", "UpSampling1D", "UpSampling2D"]
 
 _UPSAMPLINGS = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
+_RESAMPLINGS = _UPSAMPLINGS[:3]
 _RESIZINGS = (*_UPSAMPLINGS, "area")
 
 
@@ -137,6 +139,64 @@ class Resizing(Layer):
             "fill_value": self.fill_value,
             "antialias": self.antialias,
         }
+
+
+class Resampling2D(Layer):
+    """Images in a given size, with every choice that ONNX and PyTorch have; Keras lacks it.
+
+    Args:
+        height, width: of the results.
+        interpolation: "bilinear", "nearest" or "bicubic".
+        antialias, coordinates, rounding, cubic_coeff_a, exclude_outside, scales: as of ``fastconv.ops.resize2d``. PyTorch's
+            ``align_corners=True`` is ``coordinates="align_corners"``, its bicubic ``cubic_coeff_a=-0.75, exclude_outside=False``.
+
+    Input shape: (N, H, W, C). Output shape: (N, height, width, C).
+    """
+
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        interpolation: str = "bilinear",
+        antialias: bool = False,
+        coordinates: str = "half_pixel",
+        rounding: str = "round_prefer_ceil",
+        cubic_coeff_a: float = -0.5,
+        exclude_outside: bool = True,
+        scales: Any = None,
+        **keywords: Any,
+    ) -> None:
+        super().__init__(**keywords)
+        self.height = _numbers.as_count(self.name, "height", height)
+        self.width = _numbers.as_count(self.name, "width", width)
+        self.interpolation = _numbers.as_one_of(self.name, "interpolation", interpolation, _RESAMPLINGS)
+        self.antialias = _numbers.as_bool(self.name, "antialias", antialias)
+        self.coordinates = _numbers.as_one_of(self.name, "coordinates", coordinates, COORDINATES)
+        self.rounding = _numbers.as_one_of(self.name, "rounding", rounding, ROUNDINGS)
+        self.cubic_coeff_a = _numbers.as_float(self.name, "cubic_coeff_a", cubic_coeff_a)
+        self.exclude_outside = _numbers.as_bool(self.name, "exclude_outside", exclude_outside)
+        self.scales = scales
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "interpolation": self.interpolation,
+            "antialias": self.antialias,
+            "coordinates": self.coordinates,
+            "rounding": self.rounding,
+            "cubic_coeff_a": self.cubic_coeff_a,
+            "exclude_outside": self.exclude_outside,
+            "scales": self.scales,
+        }
+
+    def build(self, input_shape: Any) -> None:
+        _geometry.check_images(self.name, input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        return ops.resize2d(inputs, (self.height, self.width), **self._settings)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "height": self.height, "width": self.width, **self._settings}
 
 
 class CenterCrop(Layer):

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import ops
+from fastconv import _arguments, ops
+from fastconv.layers._geometry import check_single
 from fastconv.layers.base import Layer
 from fastconv.ops import _arrays, _numbers
 from fastconv.variables import Variable
@@ -62,7 +63,7 @@ class Normalization(Layer):
             )
 
     def _statistic(self, name: str, value: Any) -> np.ndarray:
-        array = _arrays.as_numbers(self.name, name, np.asarray(value)).astype(np.float64)
+        array = _arguments.array(self.name, name, value).astype(np.float64)
         if not np.isfinite(array).all() or (name == "variance" and (array < 0).any()):
             raise ValueError(
                 f"[{self.name}] {name} must be finite, a variance at least 0: expected such numbers, got {name}={value!r}. "
@@ -136,6 +137,7 @@ class Normalization(Layer):
 
     def call(self, inputs: Any) -> Any:
         cells = math.prod(self._kept)
+        check_single(self.name, inputs)
         n, *extents = inputs.shape
         if self._kept == inputs.shape[-1:]:
             rows = inputs

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import ops
+from fastconv._arguments import choice
 from fastconv.layers.base import Layer
 from fastconv.layers.core import Dense
 from fastconv.layers.recurrent import Recurrent
@@ -14,16 +15,18 @@ __all__ = ["Bidirectional", "TimeDistributed"]
 _MERGE_MODES = ("concat", "sum", "mul", "ave", None)
 
 
-def _described(layer: Layer) -> dict[str, Any]:
+def described(layer: Layer) -> dict[str, Any]:
+    """What a config says of a layer inside."""
     return {"class": type(layer).__name__, "config": layer.get_config()}
 
 
-def _layer(where: str, argument: str, value: Any) -> Layer:
+def inner_layer(where: str, argument: str, value: Any) -> Layer:
     """A layer, or the layer of this library that a config describes."""
     if isinstance(value, dict):
         import fastconv.layers as known
 
-        cls = getattr(known, str(value.get("class")), None) if value.get("class") in known.__all__ else None
+        name = value.get("class")
+        cls = getattr(known, name, None) if isinstance(name, str) and name in known.__all__ else None
         if isinstance(cls, type) and issubclass(cls, Layer) and isinstance(value.get("config"), dict):
             return cls.from_config(value["config"])
     if not isinstance(value, Layer):
@@ -49,20 +52,15 @@ class Bidirectional(Layer):
         self, layer: Any, merge_mode: str | None = "concat", backward_layer: Any = None, **keywords: Any
     ) -> None:
         super().__init__(**keywords)
-        given = _layer(self.name, "layer", layer)
-        other = None if backward_layer is None else _layer(self.name, "backward_layer", backward_layer)
+        given = inner_layer(self.name, "layer", layer)
+        other = None if backward_layer is None else inner_layer(self.name, "backward_layer", backward_layer)
         for name, value in (("layer", given), ("backward_layer", given if other is None else other)):
             if not isinstance(value, Recurrent):
                 raise TypeError(
                     f"[{self.name}] {name} must be recurrent: expected a SimpleRNN, LSTM or GRU, got {type(value).__name__}. Use one "
                     "of these."
                 )
-        if merge_mode not in _MERGE_MODES:
-            raise ValueError(
-                f"[{self.name}] merge_mode is not known: expected one of {_MERGE_MODES}, got merge_mode={merge_mode!r}. Use one of "
-                "these."
-            )
-        self.merge_mode = merge_mode
+        self.merge_mode = choice(self.name, "merge_mode", merge_mode, _MERGE_MODES)
         self.forward_layer = self._renamed(given, "forward_")
         go_backwards = not self.forward_layer.go_backwards
         self.backward_layer: Any = other or self._renamed(given, "backward_", go_backwards=go_backwards)
@@ -118,8 +116,8 @@ class Bidirectional(Layer):
         return ops.add(a, b) if self.merge_mode == "sum" else ops.scale(ops.add(a, b), 0.5)
 
     def get_config(self) -> dict[str, Any]:
-        config = {**super().get_config(), "layer": _described(self.forward_layer), "merge_mode": self.merge_mode}
-        return {**config, "backward_layer": _described(self.backward_layer)}
+        config = {**super().get_config(), "layer": described(self.forward_layer), "merge_mode": self.merge_mode}
+        return {**config, "backward_layer": described(self.backward_layer)}
 
 
 class TimeDistributed(Layer):
@@ -134,7 +132,7 @@ class TimeDistributed(Layer):
 
     def __init__(self, layer: Any, **keywords: Any) -> None:
         super().__init__(**keywords)
-        self.layer = _layer(self.name, "layer", layer)
+        self.layer = inner_layer(self.name, "layer", layer)
 
     def build(self, input_shape: Any) -> None:
         if len(input_shape) < 3:
@@ -152,4 +150,4 @@ class TimeDistributed(Layer):
         return ops.reshape(y, (n, steps, *y.shape[1:]))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "layer": _described(self.layer)}
+        return {**super().get_config(), "layer": described(self.layer)}

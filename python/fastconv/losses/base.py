@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv import _arguments
 from fastconv.ops import _arrays
 
 __all__ = ["FunctionLoss", "Loss"]
@@ -28,7 +29,8 @@ class Loss:
     takes_labels = False  # integer class labels instead of an array like y_pred
 
     def __init__(self, name: str, reduction: str | None = "sum_over_batch_size") -> None:
-        if reduction not in _REDUCTIONS:
+        name = _arguments.text(type(self).__name__, "name", name)
+        if not (reduction is None or isinstance(reduction, str)) or reduction not in _REDUCTIONS:
             raise ValueError(
                 f"[{name}] reduction is not known: expected one of {_REDUCTIONS}, got reduction={reduction!r}. "
                 "Use one of these."
@@ -57,10 +59,20 @@ class Loss:
         targets = np.ascontiguousarray(targets, np.int64 if self.takes_labels else prediction.dtype)
         values = self.call(targets, prediction)
         if sample_weight is not None:
-            values = values * np.asarray(sample_weight, values.dtype).reshape(-1, *(1,) * (values.ndim - 1))
+            values = values * self._factors(sample_weight, values)
         if self.reduction in (None, "none"):
             return values
         return float(values.sum() if self.reduction == "sum" else values.mean())
+
+    def _factors(self, sample_weight: Any, values: np.ndarray) -> np.ndarray:
+        """One per sample, in the shape that spreads over ``values``."""
+        given = _arguments.array(self.name, "sample_weight", sample_weight)
+        if given.size not in (1, len(values)):
+            raise ValueError(
+                f"[{self.name}] sample_weight must weigh the samples: expected {len(values)} factors, got "
+                f"sample_weight.shape={given.shape}. Pass one weight per sample."
+            )
+        return given.astype(values.dtype).reshape(-1, *(1,) * (values.ndim - 1))
 
     def prepare(self, name: str, targets: np.ndarray, sample_shape: tuple[int, ...]) -> np.ndarray:
         """Targets of a whole data set, aligned to predictions of ``sample_shape`` each, and checked.

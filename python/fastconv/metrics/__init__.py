@@ -199,7 +199,7 @@ def get(identifier: Any) -> Metric:
         return _lookup.by_config("metric", identifier, _KNOWN)
     if isinstance(identifier, type) and issubclass(identifier, Metric):
         return identifier()
-    if callable(identifier):
+    if callable(identifier) and not isinstance(identifier, type):
         return MeanMetricWrapper(identifier)
     raise TypeError(
         f"[metric] cannot make a metric: expected a name, config, Metric or function, "

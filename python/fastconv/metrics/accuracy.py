@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from fastconv import _arguments
+from fastconv._arguments import array
 from fastconv.metrics.base import Metric, PerSample
 from fastconv.metrics.targets import aligned, check_one_hot, checked_range, class_labels
 
@@ -135,7 +137,8 @@ class InferredAccuracy(Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         if self.metric is None:
-            self.metric = accuracy_for(np.shape(y_true), np.shape(y_pred))(self.name, self.dtype)
+            shapes = (array("InferredAccuracy", name, y).shape for name, y in (("y_true", y_true), ("y_pred", y_pred)))
+            self.metric = accuracy_for(*shapes)(self.name, self.dtype)
         self.metric.update_state(y_true, y_pred, sample_weight)
 
     def result(self) -> float:
@@ -144,6 +147,15 @@ class InferredAccuracy(Metric):
     def reset_state(self) -> None:
         if self.metric is not None:
             self.metric.reset_state()
+
+    def get_state(self) -> dict[str, Any]:
+        return {} if self.metric is None else {"kind": type(self.metric).__name__, "state": self.metric.get_state()}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        if state:
+            kinds = {kind.__name__: kind for kind in (BinaryAccuracy, SparseCategoricalAccuracy, CategoricalAccuracy)}
+            self.metric = kinds[state["kind"]](self.name, self.dtype)
+            self.metric.set_state(state["state"])
 
 
 def accuracy_for(true_shape: tuple[int, ...], pred_shape: tuple[int, ...]) -> type[Metric]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from fastconv import _arguments
+from fastconv._arguments import array
 from fastconv.metrics.base import broadcast_weight
-from fastconv.metrics.confusion import ThresholdCounts, binary_targets, divide
+from fastconv.metrics.confusion import ThresholdCounts, binary_targets, divide, threshold_count
 
 __all__ = ["AUC"]
 
@@ -59,7 +60,7 @@ class AUC(ThresholdCounts):
         label_weights: Sequence[float] | None = None,
         from_logits: bool = False,
     ):
-        self.num_thresholds = _arguments.integer("AUC", "num_thresholds", num_thresholds, least=2)
+        self.num_thresholds = threshold_count("AUC", num_thresholds, least=2)
         self.curve = _arguments.choice("AUC", "curve", curve, ("ROC", "PR"))
         self.summation_method = _arguments.choice(
             "AUC", "summation_method", summation_method, ("interpolation", "minoring", "majoring")
@@ -70,20 +71,22 @@ class AUC(ThresholdCounts):
         self.label_weights = label_weights
         if label_weights is not None:
             self.label_weights = [
-                _arguments.real("AUC", f"label_weights[{i}]", w, least=0) for i, w in enumerate(label_weights)
+                _arguments.real("AUC", f"label_weights[{i}]", w, least=0)
+                for i, w in enumerate(_arguments.items("AUC", "label_weights", label_weights))
             ]
         self.thresholds = None
         inner = np.arange(1, self.num_thresholds - 1) / (self.num_thresholds - 1)
         if thresholds is not None:
             self.thresholds = sorted(
-                _arguments.real("AUC", f"thresholds[{i}]", t, least=0, most=1) for i, t in enumerate(thresholds)
+                _arguments.real("AUC", f"thresholds[{i}]", t, least=0, most=1)
+                for i, t in enumerate(_arguments.items("AUC", "thresholds", thresholds))
             )
             inner = np.array(self.thresholds)
             self.num_thresholds = len(inner) + 2
         super().__init__(np.concatenate([[-_EPSILON], inner, [1 + _EPSILON]]), name, dtype)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        truth, score = binary_targets("AUC", np.asarray(y_true), np.asarray(y_pred))
+        truth, score = binary_targets("AUC", array("AUC", "y_true", y_true), array("AUC", "y_pred", y_pred))
         if self.from_logits:
             with np.errstate(under="ignore"):
                 score = 0.5 * (1 + np.tanh(0.5 * score))
@@ -122,6 +125,15 @@ class AUC(ThresholdCounts):
     def reset_state(self) -> None:
         super().reset_state()
         self._columns = []
+
+    def get_state(self) -> dict[str, Any]:
+        return {**super().get_state(), "columns": [column.get_state() for column in self._columns]}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        super().set_state(state)
+        self._columns = [ThresholdCounts(self._thresholds, "column") for _ in state["columns"]]
+        for column, kept in zip(self._columns, state["columns"], strict=True):
+            column.set_state(kept)
 
     def result(self) -> float:
         if not self.multi_label:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastconv import _arguments
+from fastconv._arguments import array
 
 __all__ = ["Mean", "MeanMetricWrapper", "Metric", "PerSample", "Sum", "broadcast_weight"]
 
@@ -59,6 +60,25 @@ class Metric:
         """Forget all samples."""
         raise NotImplementedError(f"[{type(self).__name__}] a metric must define reset_state.")
 
+    def get_state(self) -> dict[str, Any]:
+        """What the samples so far have left, for a checkpoint in the middle of an epoch: the attributes that are numbers and
+        arrays. A subclass that keeps other things overrides this and :meth:`set_state`."""
+        own = vars(self).items()
+        return {name: _copied(value) for name, value in own if isinstance(value, (int, float, np.ndarray))}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Goes on from :meth:`get_state`'s result.
+
+        Raises:
+            ValueError: for anything else.
+        """
+        if set(state) != set(self.get_state()):
+            raise ValueError(
+                f"[{type(self).__name__}] the state must be this metric's: expected {', '.join(self.get_state())}, got "
+                f"{', '.join(state)}. Load that of the same metric."
+            )
+        vars(self).update((name, _copied(value)) for name, value in state.items() if name in vars(self))
+
     def __call__(self, *batch: Any, **keywords: Any) -> Any:
         """``update_state(...)``, then ``result()``."""
         self.update_state(*batch, **keywords)
@@ -72,6 +92,11 @@ class Metric:
     def from_config(cls, config: Mapping[str, Any]) -> Metric:
         """The metric with those arguments."""
         return cls(**config)
+
+
+def _copied(value: Any) -> Any:
+    """Arrays are changed in place by some metrics."""
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 class Mean(Metric):
@@ -88,7 +113,8 @@ class Mean(Metric):
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:  # type: ignore[override]  # one array, no pair
         """Add values (N, …) with weights (N,) or of a longer leading part of their shape."""
-        total, weight = _weighted_sum(type(self).__name__, np.atleast_1d(values), sample_weight)
+        op = type(self).__name__
+        total, weight = _weighted_sum(op, np.atleast_1d(array(op, "values", values)), sample_weight)
         self.total += total
         self.count += weight
 
@@ -114,11 +140,11 @@ class Sum(Metric):
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:  # type: ignore[override]  # one array, no pair
         """Add values (N, …) with weights (N,) or of a longer leading part of their shape."""
-        array = np.atleast_1d(values).astype(np.float64)
+        values = np.atleast_1d(array(type(self).__name__, "values", values)).astype(np.float64)
         if sample_weight is not None:
-            weight = broadcast_weight(type(self).__name__, sample_weight, array.shape)
-            array = array * weight.reshape(weight.shape + (1,) * (array.ndim - weight.ndim))
-        self.total += float(array.sum())
+            weight = broadcast_weight(type(self).__name__, sample_weight, values.shape)
+            values = values * weight.reshape(weight.shape + (1,) * (values.ndim - weight.ndim))
+        self.total += float(values.sum())
 
     def result(self) -> float:
         return self.total
@@ -140,11 +166,7 @@ class MeanMetricWrapper(Mean):
     direction = "down"  # an unknown function is taken for an error or a loss
 
     def __init__(self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **keywords: Any):
-        if not callable(fn):
-            raise TypeError(
-                f"[MeanMetricWrapper] fn must be a function: expected fn(y_true, y_pred), got fn={fn!r} "
-                f"({type(fn).__name__}). Pass a function."
-            )
+        _arguments.function("MeanMetricWrapper", "fn", fn, "fn(y_true, y_pred)")
         super().__init__(getattr(fn, "__name__", type(fn).__name__) if name is None else name, dtype)
         self.fn = fn
         self.keywords = keywords
@@ -152,7 +174,9 @@ class MeanMetricWrapper(Mean):
     def update_state(  # type: ignore[override]  # the pair again
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> None:
-        values = self.fn(np.asarray(y_true), np.asarray(y_pred), **self.keywords)
+        values = self.fn(
+            array(type(self).__name__, "y_true", y_true), array(type(self).__name__, "y_pred", y_pred), **self.keywords
+        )
         super().update_state(values, sample_weight)
 
 
@@ -163,7 +187,9 @@ class PerSample(Mean):
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> None:
         with np.errstate(all="ignore"):  # an infinite or NaN score is a result, whatever the caller's settings
-            values = self._values(np.asarray(y_true), np.asarray(y_pred))
+            values = self._values(
+                array(type(self).__name__, "y_true", y_true), array(type(self).__name__, "y_pred", y_pred)
+            )
         super().update_state(values, sample_weight)
 
     def _values(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
@@ -185,12 +211,12 @@ def _weighted_sum(op: str, values: np.ndarray, sample_weight: Any) -> tuple[floa
 
 def broadcast_weight(op: str, sample_weight: Any, shape: tuple[int, ...]) -> np.ndarray:
     """The weights as float64 with a leading part of ``shape``; a further last axis of extent 1 is dropped."""
-    weight = np.asarray(sample_weight, dtype=np.float64)
+    weight = array(op, "sample_weight", sample_weight).astype(np.float64)
     if weight.ndim > 1 and weight.shape[-1] == 1 and weight.shape != shape[: weight.ndim]:
         weight = weight[..., 0]
     if weight.ndim and weight.shape == shape[: weight.ndim]:
         return weight
     raise ValueError(
         f"[{op}] sample_weight must weigh the samples: expected shape {shape[:1]} or another leading part of "
-        f"{shape}, got sample_weight.shape={np.shape(sample_weight)}. Pass one weight per sample."
+        f"{shape}, got sample_weight.shape={weight.shape}. Pass one weight per sample."
     )

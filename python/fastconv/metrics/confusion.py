@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import _arguments
+from fastconv._arguments import array
 from fastconv.metrics.base import Metric, broadcast_weight
 from fastconv.metrics.targets import aligned, checked_range, class_labels
 
@@ -48,7 +49,11 @@ class ThresholdCounts(Metric):
         self._false = np.zeros(len(self._thresholds) + 1)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        truth, score = binary_targets(type(self).__name__, np.asarray(y_true), np.asarray(y_pred))
+        truth, score = binary_targets(
+            type(self).__name__,
+            array(type(self).__name__, "y_true", y_true),
+            array(type(self).__name__, "y_pred", y_pred),
+        )
         self._count(truth, score, sample_weight)
 
     def _count(self, truth: np.ndarray, score: np.ndarray, sample_weight: Any) -> None:
@@ -84,7 +89,9 @@ class _AtThresholds(ThresholdCounts):
         default: float = 0.5,
     ):
         self.thresholds = _checked_thresholds(type(self).__name__, thresholds)
-        super().__init__(_listed(self.thresholds, default), name, dtype)
+        super().__init__(
+            _listed(self.thresholds, _arguments.real(type(self).__name__, "default", default)), name, dtype
+        )
 
     def result(self) -> Any:
         values = self._results(*self._counts())
@@ -153,7 +160,7 @@ class _Share(_AtThresholds):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         op = type(self).__name__
-        truth, score = binary_targets(op, np.asarray(y_true), np.asarray(y_pred))
+        truth, score = binary_targets(op, array(op, "y_true", y_true), array(op, "y_pred", y_pred))
         classes = score.shape[-1] if score.ndim else 0
         if self.top_k is not None:
             _check_fits(op, "top_k", self.top_k, classes, score)
@@ -218,7 +225,7 @@ def confusion_matrix(y_true: Any, y_pred: Any, num_classes: int | None = None) -
         [[1, 0], [1, 1]]
     """
     op = "confusion_matrix"
-    true, pred = np.asarray(y_true), np.asarray(y_pred)
+    true, pred = array(op, "y_true", y_true), array(op, "y_pred", y_pred)
     if pred.ndim == 2 and pred.shape[1] > 1:
         num_classes = pred.shape[1] if num_classes is None else num_classes
         true, pred = class_labels(op, true, pred), pred.argmax(axis=1)
@@ -275,11 +282,17 @@ def _listed(thresholds: float | list[float] | None, default: float) -> list[floa
     return thresholds if isinstance(thresholds, list) else [thresholds]
 
 
+def threshold_count(op: str, value: Any, least: int) -> int:
+    """How many thresholds: more than these float32 cannot tell apart in 0..1."""
+    return _arguments.integer(op, "num_thresholds", value, least=least, most=10_000_000)
+
+
 def _checked_thresholds(op: str, thresholds: Any) -> float | list[float] | None:
     if thresholds is None:
         return None
     if not isinstance(thresholds, (list, tuple, np.ndarray)):
         return _arguments.real(op, "thresholds", thresholds, least=0, most=1)
-    if len(thresholds) == 0:
+    several = _arguments.items(op, "thresholds", thresholds)
+    if not several:
         raise ValueError(f"[{op}] thresholds must not be empty: expected numbers, got []. Pass at least one.")
-    return [_arguments.real(op, f"thresholds[{i}]", t, least=0, most=1) for i, t in enumerate(thresholds)]
+    return [_arguments.real(op, f"thresholds[{i}]", t, least=0, most=1) for i, t in enumerate(several)]

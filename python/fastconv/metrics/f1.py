@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import _arguments
+from fastconv._arguments import array
 from fastconv.metrics.base import Metric, broadcast_weight
 from fastconv.metrics.confusion import binary_targets, divide
 
@@ -50,7 +51,11 @@ class FBetaScore(Metric):
         self._tp = self._found = self._true = np.zeros(0)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        truth, score = binary_targets(type(self).__name__, np.asarray(y_true), np.asarray(y_pred))
+        truth, score = binary_targets(
+            type(self).__name__,
+            array(type(self).__name__, "y_true", y_true),
+            array(type(self).__name__, "y_pred", y_pred),
+        )
         if score.ndim == 1:
             truth, score = truth[:, None], score[:, None]
         if score.ndim != 2 or self._tp.size not in (0, score.shape[1]):

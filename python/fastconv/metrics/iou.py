@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import _arguments
+from fastconv import _arguments, _memory
+from fastconv._arguments import array
 from fastconv.metrics.base import Metric, broadcast_weight
 from fastconv.metrics.targets import aligned, checked_range
 
@@ -46,10 +47,11 @@ class IoU(Metric):
         axis: int = -1,
     ):
         op = type(self).__name__
-        self.num_classes = _arguments.integer(op, "num_classes", num_classes, least=1)
+        n = self.num_classes = _arguments.integer(op, "num_classes", num_classes, least=1)
+        _memory.check_free(op, "confusion", (n, n), 8 * n * n)
         self.target_class_ids = [
             _arguments.integer(op, f"target_class_ids[{i}]", c, least=0, most=self.num_classes - 1)
-            for i, c in enumerate(target_class_ids)
+            for i, c in enumerate(_arguments.items(op, "target_class_ids", target_class_ids))
         ]
         self.ignore_class = None if ignore_class is None else _arguments.integer(op, "ignore_class", ignore_class)
         self.sparse_y_true = _arguments.boolean(op, "sparse_y_true", sparse_y_true)
@@ -57,16 +59,24 @@ class IoU(Metric):
         self.axis = _arguments.integer(op, "axis", axis)
         super().__init__(name, dtype)
 
+    def _class_axis(self, op: str, scores: np.ndarray) -> int:
+        if not -scores.ndim <= self.axis < scores.ndim or scores.shape[self.axis] == 0:
+            raise ValueError(
+                f"[{op}] axis must be that of the classes: expected an axis with cells of an array of shape {scores.shape}, got "
+                f"axis={self.axis}. Pass the last one, -1."
+            )
+        return self.axis
+
     def reset_state(self) -> None:
         self._matrix = np.zeros((self.num_classes, self.num_classes))
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         op = type(self).__name__
-        true, pred = np.asarray(y_true), np.asarray(y_pred)
+        true, pred = array(op, "y_true", y_true), array(op, "y_pred", y_pred)
         if not self.sparse_y_true:
-            true = true.argmax(axis=self.axis)
+            true = true.argmax(axis=self._class_axis(op, true))
         if not self.sparse_y_pred:
-            pred = pred.argmax(axis=self.axis)
+            pred = pred.argmax(axis=self._class_axis(op, pred))
         true, pred = aligned(op, true, pred)
         weight = np.ones(true.shape)
         if sample_weight is not None:
@@ -122,7 +132,9 @@ class BinaryIoU(IoU):
         super().__init__(2, target_class_ids, name, dtype)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        super().update_state(y_true, (np.asarray(y_pred) >= self.threshold).astype(np.intp), sample_weight)
+        super().update_state(
+            y_true, (array("BinaryIoU", "y_pred", y_pred) >= self.threshold).astype(np.intp), sample_weight
+        )
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

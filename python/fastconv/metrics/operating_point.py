@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from fastconv import _arguments
-from fastconv.metrics.confusion import ThresholdCounts, binary_targets, divide, of_class
+from fastconv._arguments import array
+from fastconv.metrics.confusion import ThresholdCounts, binary_targets, divide, of_class, threshold_count
 
 __all__ = ["PrecisionAtRecall", "RecallAtPrecision", "SensitivityAtSpecificity", "SpecificityAtSensitivity"]
 
@@ -28,7 +29,7 @@ class _AtOperatingPoint(ThresholdCounts):
     def __init__(self, bound: float, num_thresholds: int, class_id: int | None, name: str | None, dtype: Any):
         op = type(self).__name__
         self._bound = _arguments.real(op, self._bound_name, bound, least=0, most=1)
-        self.num_thresholds = _arguments.integer(op, "num_thresholds", num_thresholds, least=1)
+        self.num_thresholds = threshold_count(op, num_thresholds, least=1)
         self.class_id = None if class_id is None else _arguments.integer(op, "class_id", class_id, least=0)
         thresholds = np.linspace(0, 1, self.num_thresholds) if self.num_thresholds > 1 else np.array([0.5])
         thresholds[thresholds == 0] = _BELOW_ZERO
@@ -36,7 +37,7 @@ class _AtOperatingPoint(ThresholdCounts):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         op = type(self).__name__
-        pair = binary_targets(op, np.asarray(y_true), np.asarray(y_pred))
+        pair = binary_targets(op, array(op, "y_true", y_true), array(op, "y_pred", y_pred))
         self._count(*of_class(op, self.class_id, *pair), sample_weight)
 
     def result(self) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import _arguments
+from fastconv._arguments import array
 from fastconv.metrics.base import Metric, broadcast_weight
 from fastconv.metrics.regression import float_pair
 
@@ -55,7 +56,7 @@ class R2Score(Metric):
         self._elements = 0
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        truth, guess = float_pair("R2Score", np.asarray(y_true), np.asarray(y_pred))
+        truth, guess = float_pair("R2Score", array("R2Score", "y_true", y_true), array("R2Score", "y_pred", y_pred))
         if truth.ndim == 1:
             truth, guess = truth[:, None], guess[:, None]
         if truth.ndim != 2 or self._sum.size not in (0, truth.shape[1]):

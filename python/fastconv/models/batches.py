@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from fastconv import config
+from fastconv._memory import take_rows
 from fastconv.models.plans import as_list
 from fastconv.ops import _arrays, _devices, _numbers
 
 __all__ = [
     "ArrayBatches",
-    "Repeating",
     "as_data",
     "at_least",
     "batch_of",
@@ -45,9 +45,15 @@ def as_data(where: str, name: str, value: Any) -> np.ndarray:
 
 def on_host(where: str, name: str, value: Any) -> Any:
     """Targets or weights that are on the GPU where the model runs, copied, since they are looked at; else ``value``."""
+    if config.device() == "cpu":
+        return value
     if isinstance(value, (list, tuple)):
-        return type(value)(on_host(where, name, part) for part in value)
-    if not is_on_gpu(value) or config.device() == "cpu":
+        return type(value)(_copied(where, name, part) for part in value)
+    return _copied(where, name, value)
+
+
+def _copied(where: str, name: str, value: Any) -> Any:
+    if not is_on_gpu(value):
         return value
     return _devices.cuda(f"[{where}] {name} is on a GPU").as_array(where, name, value).get()
 
@@ -68,7 +74,7 @@ def as_stored(where: str, name: str, value: Any, dtype: str) -> Any:
 def is_iterable_of_batches(x: Any) -> bool:
     """A generator, a Dataset or a loader, rather than arrays."""
     if (
-        isinstance(x, (np.ndarray, list, tuple, dict, str, bytes))
+        isinstance(x, (np.ndarray, list, tuple, dict, str, bytes, bytearray, memoryview))
         or hasattr(x, "__array_interface__")
         or hasattr(x, "__dlpack__")
         or is_on_gpu(x)
@@ -129,11 +135,15 @@ class ArrayBatches:
     def batches(self, order: np.ndarray | None = None) -> Iterator[Batch]:
         """Every batch once, of the samples in ``order`` (indices) or as they stand."""
         for start in range(0, len(self) * self.batch_size, self.batch_size):
-            rows: Any = slice(start, min(start + self.batch_size, self.samples))
+            which: Any = slice(start, min(start + self.batch_size, self.samples))
             if order is not None:
-                rows = order[rows]
-            y = None if self.y is None else [array[rows] for array in self.y]
-            yield [array[rows] for array in self.x], y, None if self.weights is None else self.weights[rows]
+                which = order[which]
+            y = None if self.y is None else [take_rows(array, which) for array in self.y]
+            yield (
+                [take_rows(array, which) for array in self.x],
+                y,
+                None if self.weights is None else take_rows(self.weights, which),
+            )
 
     def split(self, fraction: float) -> tuple[ArrayBatches, ArrayBatches]:
         """The first samples, and the last ``fraction`` of them for validation (before any shuffle, as Keras)."""
@@ -261,37 +271,3 @@ def class_factors(where: str, targets: np.ndarray, class_weight: Any) -> np.ndar
             )
         factors[labels == label] = number
     return factors
-
-
-class Repeating:
-    """An iterable of batches, an epoch at a time: all of it, or ``steps`` batches, starting over when it runs out."""
-
-    def __init__(self, source: Any, steps: int | None) -> None:
-        self._source = source
-        self._steps = steps
-        self._iterator: Iterator[Any] | None = None
-
-    def epoch(self) -> Iterator[Any]:
-        if self._steps is None:
-            count = 0
-            for item in self._source:
-                count += 1
-                yield item
-            if count == 0:
-                raise ValueError(
-                    "[fit] the iterable must give batches: expected at least 1, got none. Check its source."
-                )
-            return
-        for _ in range(self._steps):
-            if self._iterator is None:
-                self._iterator = iter(self._source)
-            item = next(self._iterator, self)
-            if item is self:
-                self._iterator = iter(self._source)
-                item = next(self._iterator, self)
-            if item is self:
-                raise ValueError(
-                    f"[fit] the iterable ran out of batches: expected {self._steps} steps per epoch, got fewer. Use fewer steps, "
-                    "or an iterable that starts again."
-                )
-            yield item

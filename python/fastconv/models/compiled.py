@@ -11,7 +11,7 @@ import numpy as np
 
 from fastconv import losses as loss_module
 from fastconv import optimizers
-from fastconv._arguments import choice, unknown_keywords
+from fastconv._arguments import boolean, choice, integer, unknown_keywords
 from fastconv.layers.base import Layer
 from fastconv.models import plans
 from fastconv.models.batches import (
@@ -124,13 +124,14 @@ class Compiled(Layer):
             weighted_metrics: the same, and sample weights and class weights count.
             run_eagerly, steps_per_execution: refused unless they are False and 1. jit_compile: either way a model is one program.
             auto_scale_loss: with layers whose policy is mixed_float16, wrap the optimizer in a
-                :class:`~fastconv.optimizers.LossScaleOptimizer`, unless it is one.
+                :class:`~fastconv.optimizers.LossScaleOptimizer`, unless it has a loss scale.
 
         Raises:
             ValueError, TypeError: for what is not known.
         """
         unknown_keywords("compile", unknown, list(inspect.signature(Compiled.compile).parameters)[1:-1])
-        if run_eagerly or steps_per_execution != 1:
+        eager = boolean("compile", "run_eagerly", run_eagerly)
+        if eager or integer("compile", "steps_per_execution", steps_per_execution) != 1:
             raise ValueError(
                 f"[compile] a step is one compiled program: expected run_eagerly=False, steps_per_execution=1, got "
                 f"{run_eagerly}, {steps_per_execution}. Leave them out; model.activations(x) shows what is inside."
@@ -161,7 +162,7 @@ class Compiled(Layer):
         scales = _numbers.as_bool("compile", "auto_scale_loss", auto_scale_loss) and plans.is_mixed(
             self, "mixed_float16"
         )
-        if scales and not isinstance(chosen, optimizers.LossScaleOptimizer):
+        if scales and chosen.loss_scale is None:
             chosen = optimizers.LossScaleOptimizer(chosen)
         self.optimizer = chosen
         self._losses = found

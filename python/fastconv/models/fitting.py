@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
@@ -10,11 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastconv import random
-from fastconv._arguments import unknown_keywords
+from fastconv._arguments import boolean, unknown_keywords
 from fastconv.errors import NonFiniteLossError
 from fastconv.models.batches import (
     ArrayBatches,
-    Repeating,
     at_least,
     class_factors,
     is_iterable_of_batches,
@@ -23,25 +23,13 @@ from fastconv.models.compiled import already_training
 from fastconv.models.device_data import plan_key
 from fastconv.models.pipeline import Finished, Pipeline, UpdateCount
 from fastconv.models.plans import ModelPlan, StepArrays
+from fastconv.models.position import Position, ResumePoint
 from fastconv.models.raw_pixels import warn_of_raw_pixels
+from fastconv.models.repeating import Repeating
 from fastconv.models.scoring import Scoring, as_result
 from fastconv.ops import _numbers
 
 __all__ = ["Fitting", "ResumePoint"]
-
-
-class ResumePoint(NamedTuple):
-    """Where an interrupted training goes on.
-
-    Attributes:
-        epoch: counted from 0.
-        batch: of that epoch, counted from 0; those before it are skipped.
-        random_state: of :mod:`fastconv.random` from that batch on.
-    """
-
-    epoch: int
-    batch: int
-    random_state: tuple[int, int]
 
 
 class _Step(NamedTuple):
@@ -56,6 +44,7 @@ class _Step(NamedTuple):
 class Fitting(Scoring):
     """What changes a model's weights."""
 
+    position: Position | None = None  # of the fit that is under way
     resume_from: ResumePoint | None = None  # set by a callback's on_train_begin, for one fit
 
     def fit(
@@ -205,24 +194,30 @@ class Fitting(Scoring):
         self.history = hooks.history
         self.stop_training = False
         self.resume_from = None
-        hooks.on_train_begin()
-        first = how["initial_epoch"] if self.resume_from is None else self.resume_from.epoch
         iterator = None if isinstance(data, ArrayBatches) else Repeating(data, how["steps"])
-        logs: dict[str, float] = {}
-        for epoch in range(first, how["epochs"]):
-            hooks.on_epoch_begin(epoch)
-            batches = self._epoch_batches(data, iterator, how["shuffle"])
-            logs = self._train_epoch(batches, epoch, hooks, self._skip(batches))
-            if validation is not None and (epoch + 1) % how["validation_freq"] == 0:
-                scores = self._evaluate(validation, how["validation_steps"], hooks)
-                logs.update({f"val_{name}": value for name, value in scores.items()})
-            hooks.on_epoch_end(epoch, logs)
-            if self.stop_training:
-                break
-        assert self._optimizer_state is not None
-        self._optimizer_state.finish()
-        hooks.on_train_end(logs)
-        return self.history
+        self.position = Position(self, hooks.callbacks, iterator, validation)
+        try:
+            hooks.on_train_begin()
+            first = how["initial_epoch"] if self.resume_from is None else self.resume_from.epoch
+            logs: dict[str, float] = {}
+            for epoch in range(first, how["epochs"]):
+                hooks.on_epoch_begin(epoch)
+                batches = self._epoch_batches(data, iterator, how["shuffle"])
+                logs = self._train_epoch(batches, epoch, hooks)
+                if validation is not None and (epoch + 1) % how["validation_freq"] == 0:
+                    scores = self._evaluate(validation, how["validation_steps"], hooks)
+                    logs.update({f"val_{name}": value for name, value in scores.items()})
+                hooks.on_epoch_end(epoch, logs)
+                if self.stop_training:
+                    break
+            assert self._optimizer_state is not None
+            self._optimizer_state.finish()
+            hooks.on_train_end(logs)
+            return self.history
+        finally:
+            self.position = None
+            for callback in hooks.callbacks:
+                callback.release()
 
     def _epoch_batches(self, data: Any, iterator: Any, shuffle: bool) -> Iterator[Any]:
         if iterator is not None:
@@ -230,21 +225,27 @@ class Fitting(Scoring):
         order = random.generator().permutation(data.samples) if shuffle else None
         return data.batches(order)
 
-    def _skip(self, batches: Iterator[Any]) -> int:
-        """Passes over the batches of an epoch that were trained on before an interruption, and says how many."""
+    def _skip(self, batches: Iterator[Any]) -> tuple[int, dict[str, float]]:
+        """Passes over the batches of an epoch that were trained on before an interruption: how many, and their logs."""
         point, self.resume_from = self.resume_from, None
         if point is None or not point.batch:
-            return 0
+            return 0, {}
+        assert self._meters is not None
         for _ in range(point.batch):
             next(batches, None)
         random.set_state(point.random_state)
-        return point.batch
+        if point.meters is None:
+            return point.batch, {}
+        self._meters.set_state(point.meters)
+        return point.batch, dict(point.meters["results"])
 
-    def _train_epoch(self, batches: Iterator[Any], epoch: int, hooks: Any, first: int) -> dict[str, float]:
+    def _train_epoch(self, batches: Iterator[Any], epoch: int, hooks: Any) -> dict[str, float]:
         assert self._meters is not None
         self._meters.reset()
         self._epoch = epoch
-        logs: dict[str, float] = {}
+        first, logs = self._skip(batches)
+        if first and self.stop_training:  # by the last batch before the interruption
+            batches = iter(())
         with closing(self._epoch_steps(batches, hooks, first)) as steps:
             for done in steps:
                 step: _Step = done.note
@@ -267,6 +268,11 @@ class Fitting(Scoring):
         assert arrays.total is not None and self._optimizer_state is not None
         loss = float(arrays.total[0])
         if not self._optimizer_state.settle_step(taken, loss):
+            if math.isfinite(loss):
+                raise NonFiniteLossError(
+                    f"[fit] gradients of the scaled loss must stay finite: expected numbers, got overflow at loss={loss}{where}, with "
+                    f"loss_scale_factor={self.optimizer.loss_scale}. Use a smaller one, or LossScaleOptimizer, which finds it."
+                )
             raise NonFiniteLossError(
                 f"[fit] the loss must stay finite: expected a number, got loss={loss}{where}. The weights are those before that "
                 "step. Lower the learning rate, scale the inputs, or look for NaN in the data."
@@ -314,6 +320,7 @@ class Fitting(Scoring):
         Returns:
             The loss and metrics of this batch: a list, a single number where there are no metrics, or a dict.
         """
+        boolean("train_on_batch", "return_dict", return_dict)
         if self._fitting:
             raise already_training("train_on_batch")
         with self._lock:

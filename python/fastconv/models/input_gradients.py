@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from fastconv import autodiff
-from fastconv._arguments import boolean
+from fastconv._arguments import array, boolean
 from fastconv.graph import Value, tracing
 from fastconv.models.plans import as_list
-from fastconv.ops import _arrays, activation, norm
+from fastconv.ops import _arrays, activation, distribution
 from fastconv.plan import Plan
 from fastconv.plan.fuse import widened
 
@@ -50,20 +50,24 @@ def _before_activation(value: Value) -> Value:
     if node is None:
         return value
     sigmoid = node.op is activation.FORWARD and node.attrs["activation"][0] == "sigmoid"
-    before = node.inputs[0] if node.op is norm.SOFTMAX or sigmoid else None
+    before = node.inputs[0] if node.op is distribution.SOFTMAX or sigmoid else None
     return value if before is None else before
 
 
 def _recorded(record: dict[str, Any], layer: str) -> Any:
-    if layer not in record:
-        raise ValueError(
+    if not isinstance(layer, str) or layer not in record:
+        raise (ValueError if isinstance(layer, str) else TypeError)(
             f"[input_gradients] no layer has this name: expected one of {list(record)}, got layer={layer!r}. See summary()."
         )
     return record[layer]
 
 
 def _cotangents(dy: Any, outputs: list[Value]) -> list[np.ndarray]:
-    given = [np.ones(v.shape, v.dtype) for v in outputs] if dy is None else [np.asarray(d) for d in as_list(dy)]
+    given = (
+        [np.ones(v.shape, v.dtype) for v in outputs]
+        if dy is None
+        else [array("input_gradients", "dy", d) for d in as_list(dy)]
+    )
     shapes = [v.shape for v in outputs]
     if [d.shape for d in given] != shapes:
         raise ValueError(

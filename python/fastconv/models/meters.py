@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,8 +32,33 @@ class Meters:
         """Starts a new epoch."""
         self._loss_sums = [0.0] * (len(self._losses) + 1)
         self._samples = 0
+        self._waiting: list[Any] | None = None  # states for metrics, until a batch has said which they are
         for metric in self.made():
             metric.reset_state()
+
+    def get_state(self) -> dict[str, Any]:
+        """What the epoch so far has left, for a checkpoint in the middle of it."""
+        return {
+            "losses": list(self._loss_sums),
+            "samples": self._samples,
+            "metrics": [metric.get_state() for metric in self.made()],
+            "results": self.results(),
+        }
+
+    def check_state(self, state: Mapping[str, Any]) -> None:
+        """ValueError for the state of other losses or metrics, as far as that shows before a batch has run."""
+        expected = len(self._losses), self.plain.count() + self.weighted.count()
+        given = len(state["losses"]) - 1, len(state["metrics"])
+        if given != expected:
+            raise ValueError(
+                f"[fit] losses and metrics must be as before: expected {expected[0]} and {expected[1]} of them, got {given[0]} and "
+                f"{given[1]}. Compile the model as before."
+            )
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Goes on from :meth:`get_state`'s result, of a model with the same losses and metrics."""
+        self._loss_sums, self._samples = list(state["losses"]), int(state["samples"])
+        self._waiting = state["metrics"]
 
     def made(self) -> list[Any]:
         """The metrics, once a batch has said which "accuracy" means."""
@@ -46,8 +71,14 @@ class Meters:
         assert plan.total is not None
         for i, loss in enumerate([plan.total, *plan.losses]):
             self._loss_sums[i] += float(loss[0]) * n
-        self.plain.update(self._losses, plan, None)
-        self.weighted.update(self._losses, plan, weights)
+        for part in (self.plain, self.weighted):
+            part.make(self._losses, plan)
+        if self._waiting is not None:
+            for metric, state in zip(self.made(), self._waiting, strict=True):
+                metric.set_state(state)
+            self._waiting = None
+        self.plain.update(plan, None)
+        self.weighted.update(plan, weights)
 
     def results(self) -> dict[str, float]:
         """Name to value: "loss", the parts of it where there are several outputs, then the metrics. Of two that have one
@@ -88,17 +119,24 @@ class _PerOutput:
             for i, group in enumerate(self._identifiers)
         ]
 
+    def count(self) -> int:
+        """How many there are, of all outputs."""
+        return sum(map(len, self._identifiers))
+
     def made(self) -> Iterator[tuple[int, Any]]:
         """The number of the output, and a metric."""
         return ((i, metric) for i, group in enumerate(self._made or ()) for metric in group)
 
-    def update(self, losses: Sequence[Any], plan: StepArrays, weights: np.ndarray | None) -> None:
-        if self._made is None:  # "accuracy" means another metric for each kind of output
+    def make(self, losses: Sequence[Any], plan: StepArrays) -> None:
+        """Decides what names mean, when the first batch has run: "accuracy" is another metric for each kind of output."""
+        if self._made is None:
             self._made = [
                 [metric_module.resolve(m, loss, output.shape) for m in group]
                 for group, loss, output in zip(self._identifiers, losses, plan.outputs, strict=False)
             ]
-        for group, target, output in zip(self._made, plan.targets, plan.outputs, strict=False):
+
+    def update(self, plan: StepArrays, weights: np.ndarray | None) -> None:
+        for group, target, output in zip(self._made or (), plan.targets, plan.outputs, strict=False):
             for metric in group:
                 metric.update_state(target, output, weights)
 

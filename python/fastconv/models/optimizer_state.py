@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from fastconv import _cpu, ops
-from fastconv.graph import Value
+from fastconv.graph import Update, Value
 from fastconv.optimizers import LossScaleOptimizer
 from fastconv.optimizers.averaging import Averaging
-from fastconv.plan import Update
+from fastconv.optimizers.rule import Rule
 from fastconv.plan.runs import Run, runs_of
 from fastconv.variables import Buffer, Variable, gather
 
@@ -42,6 +42,7 @@ class OptimizerState:
         self._scales: dict[str, Variable] = {}  # by dtype
         self._paths = paths
         self._parts: dict[Variable, Any] = {}
+        self._rules: dict[Variable, Rule] = {}
         self._buffers: dict[tuple[Buffer, str], Buffer] = {}  # a slot of all that a buffer of variables holds
         self._hyper: dict[Any, np.ndarray] = {}  # the numbers of the next step, for each that declares some
         self._limits: dict[Any, np.ndarray] = {}  # clipvalue and clipnorm, infinite where there is none
@@ -49,10 +50,21 @@ class OptimizerState:
     # Which rule.
 
     def part_for(self, variable: Variable) -> Any:
-        """The optimizer whose rule changes a variable: the model's own, or one that it is made of."""
+        """The optimizer that changes a variable: the model's own, or one that it is made of."""
         if variable not in self._parts:
-            self._parts = {v: self.optimizer.part_for(path) for path, v in self._paths().items()}
+            self._look_up()
         return self._parts[variable]
+
+    def rule_for(self, variable: Variable) -> Rule:
+        """How it does."""
+        if variable not in self._rules:
+            self._look_up()
+        return self._rules[variable]
+
+    def _look_up(self) -> None:
+        paths = self._paths().items()
+        self._parts = {variable: self.optimizer.part_for(path) for path, variable in paths}
+        self._rules = {v: self._parts[v].rule_for(path, v.shape) for path, v in paths}
 
     def by_part(self, variables: Iterable[Variable]) -> dict[Any, list[Variable]]:
         """The variables of each optimizer."""
@@ -70,7 +82,7 @@ class OptimizerState:
         """What may be kept for a variable."""
         part, averaging = self.part_for(variable), self._averaging(variable)
         return [
-            *part.slots(),
+            *self.rule_for(variable).slots(),
             *([part.accumulation.slot] if part.accumulation else []),
             *([averaging.slot] if averaging else []),
         ]
@@ -89,7 +101,7 @@ class OptimizerState:
 
     def _place(self, variable: Variable, name: str) -> Variable:
         """Memory laid out like the variable's; a slot of another shape has some of its own."""
-        shape = self.part_for(variable).slot_shape(name, variable.shape)
+        shape = self.rule_for(variable).slot_shape(name, variable.shape)
         if shape != variable.shape:
             return Variable.at(Buffer(math.prod(shape), variable.dtype), 0, shape, name)
         gather([variable])
@@ -100,7 +112,7 @@ class OptimizerState:
         part = self.part_for(variable)
         if part.accumulation is not None and name == part.accumulation.slot:
             return 0.0
-        value = part.slots().get(name)  # averages have none
+        value = self.rule_for(variable).slots().get(name)  # averages have none
         return variable.array if value is None else value
 
     def _buffer(self, buffer: Buffer, name: str) -> Buffer:
@@ -123,13 +135,13 @@ class OptimizerState:
 
     def scaled(self, cotangents: Sequence[Value]) -> list[Value]:
         """The losses' cotangents times the loss scale, where there is one."""
-        if self.optimizer.dynamic_scale is None:
+        if self.optimizer.loss_scale is None:
             return list(cotangents)
         return [ops.multiply(cotangent, self._scale(cotangent.dtype)) for cotangent in cotangents]
 
     def _scale(self, dtype: str) -> Variable:
         if dtype not in self._scales:
-            scale = Variable(np.array([self.optimizer.dynamic_scale], dtype), "loss_scale", trainable=False)
+            scale = Variable(np.array([self.optimizer.loss_scale], dtype), "loss_scale", trainable=False)
             scale.renewed = True
             self._scales[dtype] = scale
         return self._scales[dtype]
@@ -151,24 +163,25 @@ class OptimizerState:
             updates += [update for run in own for update in self._clipping(part, run)]
             updates += self._global_clipping(part, own)
             for run in own:
-                updates += self._update(part, run)
+                updates += self._update(part, run, gradients)
                 updates += self._average(self.optimizer.averaging or part.averaging, run)
                 updates += [_constrained(v) for v in run.variables if v.constraint is not None]
             runs += own
-            self._copies += [(v, name) for v in variables for name, value in part.slots().items() if value is None]
+            self._copies += [
+                (v, name) for v in variables for name, value in self.rule_for(v).slots().items() if value is None
+            ]
         if self.optimizer.averaging is not None and self.optimizer.averaging.moving_statistics:
             updates += [update for run in statistics for update in self._average(self.optimizer.averaging, run)]
         return updates, runs
 
-    def _update(self, part: Any, run: Run) -> list[Update]:
-        """One call for the run, or for each of its variables where the rule looks at whole ones."""
-        kernel, names = part.kernel, list(part.slots())
-        missing = len(_cpu.signatures()[kernel].split("->")[1].split()) - 1 - len(names)
+    def _update(self, part: Any, run: Run, gradients: Mapping[Variable, Value]) -> list[Update]:
+        """The calls for the run, or for each of its variables where the rule looks at whole ones."""
         updates = []
-        for one in _single(run) if part.whole_variables else [run]:
-            spec = part.spec(one.value.dtype, one.value.shape, one.variables[0].shape)
-            tensors: list[Any] = [one.value, self._numbers(part), one.of(one.buffer), *self._slots_of(one, names)]
-            updates.append(Update(kernel, spec, [*tensors, *[None] * missing]))
+        for one in _single(run, gradients) if part.whole_variables else [run]:
+            first = one.variables[0]
+            rule = self.rule_for(first)
+            slots = self._slots_of(one, rule.slots())
+            updates += rule.updates(one.value, one.of(one.buffer), slots, first.shape, self._numbers)
         return updates
 
     def _accumulation(self, part: Any, run: Run) -> list[Update]:
@@ -187,7 +200,7 @@ class OptimizerState:
         return [Update("average_update", spec, [self._numbers(averaging), run.of(run.buffer), average])]
 
     def _unscaling(self, run: Run) -> list[Update]:
-        if self.optimizer.dynamic_scale is None:
+        if self.optimizer.loss_scale is None:
             return []
         spec = _cpu.VectorSpec.make(run.value.dtype, "unscale", run.value.shape)
         finite = Value((1,), run.value.dtype, name="finite")
@@ -245,7 +258,7 @@ class OptimizerState:
         step = self.optimizer.steps + 1
         for rule, array in self._hyper.items():
             array[:] = rule.hyper(step)
-        scale = self.optimizer.dynamic_scale
+        scale = self.optimizer.loss_scale
         if scale is not None:
             self.unscaling[0] = 1 / scale
             for variable in self._scales.values():
@@ -285,14 +298,9 @@ class OptimizerState:
             variable.array[...] = self.slot(variable, name).array
 
 
-def _single(run: Run) -> list[Run]:
+def _single(run: Run, gradients: Mapping[Variable, Value]) -> list[Run]:
     """The variables of a run, each as a run of its own."""
-    if not run.parts:
-        return [run]
-    return [
-        Run(run.buffer, variable.offset, variable.offset + variable.size, (variable,), value, {})
-        for variable, value in zip(run.variables, run.parts, strict=True)
-    ]
+    return [Run(run.buffer, v.offset, v.offset + v.size, (v,), gradients[v], {}) for v in run.variables]
 
 
 def _constrained(variable: Variable) -> Update:

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._arguments import unknown_keywords
+from fastconv._arguments import boolean, unknown_keywords
 from fastconv.models.batches import (
     ArrayBatches,
-    Repeating,
     at_least,
     batch_size_of,
     check_lengths,
@@ -23,6 +22,7 @@ from fastconv.models.batches import (
 from fastconv.models.compiled import Compiled
 from fastconv.models.device_data import plan_key
 from fastconv.models.pipeline import Finished, Pipeline
+from fastconv.models.repeating import Repeating
 from fastconv.ops import _arrays, _devices
 
 __all__ = ["Scoring"]
@@ -49,6 +49,7 @@ class Scoring(Compiled):
             ``[loss, metrics...]``, the loss alone where there are no metrics, or a dict.
         """
         unknown_keywords("evaluate", unknown, list(inspect.signature(Scoring.evaluate).parameters)[1:-1])
+        boolean("evaluate", "return_dict", return_dict)
         self._need_compile("evaluate")
         steps = None if steps is None else at_least("evaluate", "steps", steps, 1)
         with self._lock:
@@ -116,6 +117,7 @@ class Scoring(Compiled):
         Returns:
             As :meth:`evaluate`.
         """
+        boolean("test_on_batch", "return_dict", return_dict)
         self._need_compile("test_on_batch")
         with self._lock, self._meters_aside():
             data = self._array_batches("test_on_batch", x, y, sample_weight, None, None)
@@ -181,9 +183,7 @@ class Scoring(Compiled):
         steps = None if steps is None else at_least("predict", "steps", steps, 1)
         from fastconv.callbacks import CallbackList
 
-        hooks = CallbackList(
-            callbacks, add_progbar=verbose not in ("auto", 0), model=self, steps=steps, verbose=verbose
-        )
+        hooks = CallbackList(callbacks, add_progbar=_shows(verbose), model=self, steps=steps, verbose=verbose)
         with self._lock:
             hooks.on_predict_begin()
             if is_iterable_of_batches(x):
@@ -275,6 +275,11 @@ class Scoring(Compiled):
         """The most probable class of each sample: argmax, or ``> 0.5`` for a single output."""
         y = self.predict(x, batch_size)
         return (y[..., 0] > 0.5).astype(np.int64) if y.shape[-1] == 1 else y.argmax(-1)
+
+
+def _shows(verbose: Any) -> bool:
+    """Whether predict shows its progress; what is no setting is refused where it is shown."""
+    return not isinstance(verbose, (str, int)) or verbose not in ("auto", 0)
 
 
 def as_result(logs: dict[str, float], return_dict: bool) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastconv import ops
+from fastconv._arguments import function
 from fastconv.layers.base import Layer
 from fastconv.models import plans
 from fastconv.models.fitting import Fitting
@@ -22,6 +24,8 @@ __all__ = ["Trainable"]
 
 class Trainable(Fitting):
     """compile, fit, evaluate, predict, and looking inside; :class:`~fastconv.models.Model` adds the graph of layers."""
+
+    replay: Callable[..., Any]  # Model's: the layers one after another
 
     # Looking inside.
 
@@ -147,7 +151,7 @@ class Trainable(Fitting):
             record: dict[str, Any] = {}
             with tracing():
                 inputs = [Value(a.shape, self.dtype) for a in arrays]
-                self.replay(inputs if len(inputs) > 1 else inputs[0], False, record)  # type: ignore[attr-defined]  # Model has it
+                self.replay(inputs if len(inputs) > 1 else inputs[0], False, record)
                 record = {
                     name: [_float32(v) for v in entry] if isinstance(entry, list) else _float32(entry)
                     for name, entry in record.items()
@@ -213,7 +217,8 @@ class Trainable(Fitting):
         batch = _numbers.as_count("summary", "batch_size", batch_size)
         length = None if line_length is None else _numbers.as_count("summary", "line_length", line_length)
         text = summary_text(self, batch, length, expand_nested, show_trainable, layer_range)
-        (print if print_fn is None else print_fn)(text)
+        show = function("summary", "print_fn", print if print_fn is None else print_fn, "one that takes a text")
+        show(text)
 
     def _repr_html_(self) -> str:
         """The summary and the graph of layers, for notebooks."""

@@ -6,8 +6,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from fastconv.graph import Node, Value
 from fastconv.onnx.writer import FIRST, GraphWriter
+from fastconv.ops.registry import wide
 
 __all__ = ["EXPORTERS"]
 
@@ -121,9 +124,30 @@ def _over_channels(kind: str) -> Callable[[GraphWriter, Node], None]:
     return write
 
 
+def _sparsemax(writer: GraphWriter, node: Node) -> None:
+    """``max(x - t, 0)``, where t makes the sum of a row 1: of its largest cells, k with ``1 + k x_k > x_1 + ... + x_k``
+    (Martins, Astudillo 2016)."""
+    (x,) = node.inputs
+    assert x is not None
+    layout, count = writer.layout(x), x.shape[-1]
+    is_first = layout == FIRST and x.ndim > 2
+    axis, source = 1 if is_first else -1, writer.get(x, layout)
+    ranks = np.arange(1, count + 1, dtype=wide(x.dtype)).reshape(-1, *(1,) * (x.ndim - 2 if is_first else 0))
+    one, f = writer.scalar(1.0, x), _Formula(writer, x, "sparsemax")
+    (largest, _) = writer.emit_several("TopK", [source, writer.integers([count])], 2, "sparsemax/topk", axis=axis)
+    sums = f("CumSum", largest, writer.store("sparsemax/axis", np.asarray(axis, np.int64)))
+    reached = f("Add", f("Mul", largest, writer.store("sparsemax/ranks", ranks)), one)
+    support = f("Cast", f("Greater", reached, sums), to=writer.element_type(x))
+    axes = writer.integers([axis])
+    total = f("ReduceSum", f("Mul", largest, support), axes, keepdims=1)
+    level = f("Div", f("Sub", total, one), f("ReduceSum", support, axes, keepdims=1))
+    writer.bind(node.outputs[0], f("Relu", f("Sub", source, level)), layout)
+
+
 EXPORTERS: dict[str, Callable[[GraphWriter, Node], None]] = {
     "activation": _activation,
     "prelu": _prelu,
+    "sparsemax": _sparsemax,
     "softmax": _over_channels("Softmax"),
     "log_softmax": _over_channels("LogSoftmax"),
 }

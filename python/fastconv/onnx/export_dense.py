@@ -116,7 +116,14 @@ def _concatenate(writer: GraphWriter, node: Node) -> None:
     writer.bind(y, writer.emit("Concat", [writer.get(value, layout) for value in values], axis=axis), layout)
 
 
-_BINARY = {"add": "Add", "subtract": "Sub", "multiply": "Mul", "maximum": "Max", "minimum": "Min"}
+_BINARY = {
+    "add": "Add",
+    "divide": "Div",
+    "maximum": "Max",
+    "minimum": "Min",
+    "multiply": "Mul",
+    "subtract": "Sub",
+}
 
 
 def _binary(writer: GraphWriter, node: Node) -> None:

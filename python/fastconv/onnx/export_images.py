@@ -166,46 +166,6 @@ def _average(writer: GraphWriter, name: str, x: Value, y: Value, a: dict[str, An
     )
 
 
-def _resize2d(writer: GraphWriter, node: Node) -> None:
-    (x,), (y,) = node.inputs, node.outputs
-    a = node.attrs
-    assert x is not None
-    kind, factors = a["interpolation"], [out / n for out, n in zip(y.shape[1:3], x.shape[1:3], strict=True)]
-    if a["scales"] != (0.0, 0.0):
-        raise ValueError(f"sizes must not be rounded: got scales={a['scales']}")
-    name = writer.get(x, FIRST)
-    if kind == "area":
-        return writer.bind(y, _area(writer, name, factors), FIRST)
-    modes = {"nearest": "nearest", "bilinear": "linear", "bicubic": "cubic"}
-    if kind not in modes:
-        raise ValueError(f"ONNX has {', '.join(modes)}: got interpolation={kind!r}")
-    if a["antialias"] and writer.opset < 18:
-        raise ValueError(f"antialiasing needs a newer opset: expected opset >= 18, got opset={writer.opset}")
-    repeats = kind == "nearest" and a["coordinates"] == "half_pixel" and all(f.is_integer() for f in factors)
-    attributes = {
-        "mode": modes[kind],
-        # Whole factors are exact in float32 too when nothing is added to them.
-        "coordinate_transformation_mode": "asymmetric" if repeats else a["coordinates"],
-        "nearest_mode": "floor" if repeats else a["rounding"] if kind == "nearest" else None,
-        "cubic_coeff_a": a["cubic_coeff_a"] if kind == "bicubic" else None,
-        "exclude_outside": 1 if a["exclude_outside"] and (kind == "bicubic" or a["antialias"]) else None,
-        "antialias": 1 if a["antialias"] else None,
-    }
-    shape = writer.emit("Shape", [name], "resize/shape")  # the batch is open
-    batch = writer.emit("Slice", [shape, *map(writer.integers, ([0], [1]))], "resize/batch")
-    sizes = writer.emit("Concat", [batch, writer.integers([y.shape[3], *y.shape[1:3]])], "resize/sizes", axis=0)
-    return writer.bind(y, writer.emit("Resize", [name, "", "", sizes], "resize", **attributes), FIRST)
-
-
-def _area(writer: GraphWriter, name: str, factors: list[float]) -> str:
-    """Means over whole cells: what pooling does."""
-    window = [1 / factor for factor in factors]
-    if not all(extent.is_integer() for extent in window):
-        raise ValueError(f"ONNX has areas of whole cells alone: got factors {factors}")
-    size = [int(extent) for extent in window]
-    return writer.emit("AveragePool", [name], "resize", kernel_shape=size, strides=size)
-
-
 def _batch_norm(writer: GraphWriter, node: Node) -> None:
     x, gamma, beta, mean, variance, _ = node.inputs
     assert x is not None and mean is not None and variance is not None
@@ -254,6 +214,27 @@ def _layer_norm(writer: GraphWriter, node: Node) -> None:
         if value is not None:
             name = part(kind, [name, writer.operand(value, x.ndim, layout)])
     return writer.bind(y, name, layout)
+
+
+def _rms_norm(writer: GraphWriter, node: Node) -> None:
+    """By its formula: opset 23 is the first with an operator for it."""
+    x, gamma = node.inputs
+    assert x is not None
+    owner, layout = writer.owner(node) or "rms_norm", writer.layout(x)
+    axis, source = 1 if layout == FIRST and x.ndim > 2 else -1, writer.get(x, layout)
+
+    def part(kind: str, inputs: list[str], **attributes: Any) -> str:
+        return writer.emit(kind, inputs, f"{owner}/{kind}", **attributes)
+
+    square = part("Mul", [source, source])
+    if writer.opset >= 18:
+        mean = part("ReduceMean", [square, writer.integers([axis])])
+    else:
+        mean = part("ReduceMean", [square], axes=[axis])
+    name = part("Div", [source, part("Sqrt", [part("Add", [mean, writer.scalar(node.attrs["epsilon"], x)])])])
+    if gamma is not None:
+        name = part("Mul", [name, writer.operand(gamma, x.ndim, layout)])
+    writer.bind(node.outputs[0], name, layout)
 
 
 def _pad(writer: GraphWriter, node: Node) -> None:
@@ -310,8 +291,8 @@ EXPORTERS: dict[str, Callable[[GraphWriter, Node], None]] = {
     "pool2d": _pool2d,
     "batch_norm_inference": _batch_norm,
     "layer_norm": _layer_norm,
+    "rms_norm": _rms_norm,
     "pad": _pad,
-    "resize2d": _resize2d,
     "crop": _crop,
     "augment2d": _augment,
 }

@@ -8,7 +8,14 @@ from typing import Any
 
 from fastconv import _arguments
 from fastconv.graph import Node
-from fastconv.onnx import export_activations, export_dense, export_images, export_sequences, export_volumes
+from fastconv.onnx import (
+    export_activations,
+    export_dense,
+    export_images,
+    export_resizing,
+    export_sequences,
+    export_volumes,
+)
 from fastconv.onnx._package import onnx_package
 from fastconv.onnx.trace import trace
 from fastconv.onnx.writer import FIRST, LAST, GraphWriter
@@ -24,6 +31,7 @@ _MOST_BYTES = 2**31 - 1  # of one protobuf message (protobuf.dev, "Proto Limitat
 # Operation of fastconv.ops -> the function that writes a traced node of it.
 EXPORTERS = {
     **export_images.EXPORTERS,
+    **export_resizing.EXPORTERS,
     **export_volumes.EXPORTERS,
     **export_dense.EXPORTERS,
     **export_activations.EXPORTERS,

@@ -32,37 +32,85 @@ def _named(name: str) -> Handler:
     return _activation(lambda importer, node: partial(layers.Activation, name))
 
 
-def _clip(importer: Importer, node: OnnxNode) -> Any:
+def _in_a_row(make: Callable[[Importer, OnnxNode], list[Any]]) -> Handler:
+    """Several such layers, one behind the other."""
+
+    def convert(importer: Importer, node: OnnxNode) -> Tensor:
+        tensor = importer.tensor(node)
+        for layer in make(importer, node):
+            tensor = tensor.like(importer.add(node, layer, tensor.symbol))
+        return tensor
+
+    return convert
+
+
+def _moved(offset: float, layer: Any) -> list[Any]:
+    """``layer`` of what lies at ``offset`` instead of 0."""
+    return [partial(layers.Rescaling, 1.0, -offset), layer, partial(layers.Rescaling, 1.0, offset)]
+
+
+def _stretched(factor: float, layer: Any) -> list[Any]:
+    """``factor * layer(x / factor)``."""
+    if not factor > 0:
+        raise Refused(f"the activation's number must be positive: got {factor}")
+    return [layer] if factor == 1 else [partial(layers.Rescaling, 1 / factor), layer, partial(layers.Rescaling, factor)]
+
+
+_NO_LIMIT = 3.4e38  # as float32 has it
+
+
+def _clip(importer: Importer, node: OnnxNode) -> list[Any]:
     bounds = []
-    for place, name in ((1, "min"), (2, "max")):
+    for place, (name, none) in enumerate((("min", -math.inf), ("max", math.inf)), 1):
         given = importer.optional(node, place, name)
-        bounds.append(node.attrs.get(name) if given is None else given.item())
+        number = node.attrs.get(name, none) if given is None else given.item()
+        bounds.append(number if abs(number) < _NO_LIMIT else none)
     low, high = bounds
     if (low, high) == (-1, 1):
-        return partial(layers.Activation, "hard_tanh")
-    if low != 0 or (high is not None and high < 0):
-        raise Refused(f"limits must be -1 and 1, or 0 and a number or none: got {bounds}")
-    return layers.ReLU if high is None or high >= 3.4e38 else partial(layers.ReLU, high)
+        return [partial(layers.Activation, "hard_tanh")]
+    if low > high:
+        raise Refused(f"limits must be in order: got {bounds}")
+    if low == -math.inf:  # the smaller one of two: the larger one of their opposites
+        negative = partial(layers.Rescaling, -1.0)
+        return [] if high == math.inf else [negative, *_moved(-high, layers.ReLU), negative]
+    cut = layers.ReLU if high == math.inf else partial(layers.ReLU, high - low)
+    return [cut] if low == 0 else _moved(low, cut)
 
 
-def _shrink(importer: Importer, node: OnnxNode) -> Any:
+def _shrink(importer: Importer, node: OnnxNode) -> list[Any]:
     width, bias = node.attrs.get("lambd", 0.5), node.attrs.get("bias", 0.0)
-    if width != 0.5 or bias not in (0.0, 0.5):
-        raise Refused(f"the activation has two forms here: expected lambd=0.5, bias 0 or 0.5, got {width}, {bias}")
-    return partial(layers.Activation, "soft_shrink" if bias else "hard_shrink")
+    if bias not in (0.0, width):
+        raise Refused(f"the activation has two forms here: expected bias 0 or lambd={width}, got {bias}")
+    return _stretched(2 * width, partial(layers.Activation, "soft_shrink" if bias else "hard_shrink"))
 
 
-def _celu(importer: Importer, node: OnnxNode) -> Any:
-    if node.attrs.get("alpha", 1.0) != 1:
-        raise Refused(f"the activation has one form here: got alpha={node.attrs['alpha']}")
-    return partial(layers.Activation, "celu")
+def _celu(importer: Importer, node: OnnxNode) -> list[Any]:
+    return _stretched(node.attrs.get("alpha", 1.0), partial(layers.Activation, "celu"))
 
 
-def _hard_sigmoid(importer: Importer, node: OnnxNode) -> Any:
+def _hard_sigmoid(importer: Importer, node: OnnxNode) -> list[Any]:
     alpha, beta = node.attrs.get("alpha", 0.2), node.attrs.get("beta", 0.5)
-    if not math.isclose(alpha, 1 / 6, rel_tol=1e-5) or beta != 0.5:
-        raise Refused(f"the activation has one form here: expected alpha=1/6, beta=0.5, got {alpha}, {beta}")
-    return partial(layers.Activation, "hard_sigmoid")
+    if math.isclose(alpha, 1 / 6, rel_tol=1e-5) and beta == 0.5:
+        return [partial(layers.Activation, "hard_sigmoid")]
+    return [partial(layers.Rescaling, alpha, beta), partial(layers.ReLU, 1.0)]
+
+
+def _abs(importer: Importer, node: OnnxNode) -> Tensor:
+    tensor = importer.tensor(node)
+    negative = importer.add(node, partial(layers.Rescaling, -1.0), tensor.symbol)
+    return tensor.like(importer.add(node, layers.Maximum, [tensor.symbol, negative]))
+
+
+_MOST_FACTORS = 8
+
+
+def _pow(importer: Importer, node: OnnxNode) -> Tensor:
+    tensor, exponent = importer.tensor(node), importer.constant(node, 1, "exponent")
+    if exponent.size != 1 or exponent.item() not in range(1, _MOST_FACTORS + 1):
+        raise Refused(f"the exponent must be a whole number from 1 to {_MOST_FACTORS}: got {exponent.tolist()}")
+    if exponent.item() == 1:
+        return tensor
+    return tensor.like(importer.add(node, layers.Multiply, [tensor.symbol] * int(exponent.item())))
 
 
 def _selu(importer: Importer, node: OnnxNode) -> Any:
@@ -129,28 +177,32 @@ def _over_channels(make: Any) -> Handler:
 
 
 HANDLERS: dict[str, Handler] = {
-    "Celu": _activation(_celu),
-    "Clip": _activation(_clip),
+    "Abs": _abs,
+    "Celu": _in_a_row(_celu),
+    "Clip": _in_a_row(_clip),
     "Dropout": _activation(_dropout),
     "Elu": _activation(lambda importer, node: partial(layers.ELU, node.attrs.get("alpha", 1.0))),
     "Exp": _named("exponential"),
     "Gelu": _activation(_gelu),
     "GeluTanh": _activation(lambda importer, node: partial(layers.GELU, approximate=True)),
-    "HardSigmoid": _activation(_hard_sigmoid),
+    "HardSigmoid": _in_a_row(_hard_sigmoid),
     "HardSwish": _named("hard_swish"),
     "LeakyRelu": _activation(lambda importer, node: partial(layers.LeakyReLU, node.attrs.get("alpha", 0.01))),
+    "LogSigmoid": _named("log_sigmoid"),
     "LogSoftmax": _over_channels(partial(layers.Activation, "log_softmax")),
     "Mish": _named("mish"),
     "Neg": _activation(lambda importer, node: partial(layers.Rescaling, -1.0)),
     "PRelu": _prelu,
+    "Pow": _pow,
     "Relu": _activation(lambda importer, node: layers.ReLU),
     "Selu": _activation(_selu),
-    "Shrink": _activation(_shrink),
+    "Shrink": _in_a_row(_shrink),
     "Sigmoid": _named("sigmoid"),
     "Silu": _named("silu"),
     "Softmax": _over_channels(layers.Softmax),
     "Softplus": _named("softplus"),
     "Softsign": _named("softsign"),
+    "Sparsemax": _over_channels(partial(layers.Activation, "sparsemax")),
     "Squareplus": _named("squareplus"),
     "Swish": _activation(_swish),
     "Tanh": _named("tanh"),

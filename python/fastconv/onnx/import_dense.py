@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import layers
-from fastconv.onnx.import_images import in_our_order
+from fastconv.onnx.import_norms import in_our_order
 from fastconv.onnx.importer import Importer, Refused, Tensor
 from fastconv.onnx.reading import OnnxNode
 from fastconv.onnx.writer import channels_first
@@ -21,7 +22,9 @@ Handler = Callable[[Importer, OnnxNode], Tensor]
 
 def _dense(importer: Importer, node: OnnxNode, kernel: np.ndarray, bias: np.ndarray | None) -> Tensor:
     tensor = importer.tensor(node)
-    x = tensor.symbol if tensor.rank == 2 else importer.plain(tensor)
+    if tensor.rank == 3 and tensor.order[-1] != 2:
+        tensor = Tensor(importer.plain(tensor), (0, 1, 2))
+    x = tensor.symbol
     if kernel.ndim != 2 or kernel.shape[0] != x.shape[-1] or tensor.rank not in (2, 3):
         raise Refused(f"the matrix must fit the vectors: got {list(kernel.shape)} for {x.shape}")
     if bias is not None and bias.ndim and bias.shape[-1] not in (1, kernel.shape[1]):
@@ -30,8 +33,7 @@ def _dense(importer: Importer, node: OnnxNode, kernel: np.ndarray, bias: np.ndar
     if bias is not None:
         weights.append(np.broadcast_to(bias.reshape(-1), kernel.shape[1:]))
     make = partial(layers.Dense, kernel.shape[1], use_bias=bias is not None)
-    y = importer.add(node, make, x, weights, tensor.cells)
-    return Tensor(y, tuple(range(tensor.rank)))
+    return Tensor(importer.add(node, make, x, weights, tensor.cells), tensor.order)
 
 
 def _gemm(importer: Importer, node: OnnxNode) -> Tensor:
@@ -58,20 +60,30 @@ def _affine(importer: Importer, node: OnnxNode, scale: np.ndarray, shift: np.nda
     if scale.size == shift.size == 1:
         make = partial(layers.Rescaling, scale.item(), shift.item())
         return tensor.like(importer.add(node, make, tensor.symbol))
-    if tensor.rank != 4:
-        raise Refused("constants must be numbers, or one per channel of images")
-    x = importer.image(tensor)
-    channels = x.shape[-1] or 0
-    per_channel = [_per_channel(constant, channels) for constant in (scale, shift)]
-    kernel = per_channel[0].reshape(1, 1, channels, 1)
-    y = importer.add(node, partial(layers.DepthwiseConv2D, 1), x, [kernel, per_channel[1]])
-    return Tensor(y, channels_first(4))
+    if tensor.cells is not None:
+        tensor = Tensor(importer.plain(tensor), (0, 1))
+    elif (
+        tensor.rank > 2 and tensor.order != channels_first(tensor.rank) and scale.shape[-1:] == shift.shape[-1:] == (1,)
+    ):
+        tensor = Tensor(
+            importer.image(tensor), channels_first(tensor.rank)
+        )  # one per channel, but of another order here
+    channels = tensor.symbol.shape[-1] or 0
+    factors, offsets = (_per_channel(tensor, constant, channels) for constant in (scale, shift))
+    shape = tuple(extent or 1 for extent in tensor.symbol.shape[1:])
+    pixels = importer.reshaped(tensor.symbol, (math.prod(shape[:-2]), *((1, *shape)[-2:])))
+    depthwise: Any = partial(layers.DepthwiseConv2D, 1)
+    y = importer.add(node, depthwise, pixels, [factors.reshape(1, 1, channels, 1), offsets])
+    return tensor.like(importer.reshaped(y, shape))
 
 
-def _per_channel(constant: np.ndarray, channels: int) -> np.ndarray:
-    shape = (1,) * (4 - constant.ndim) + constant.shape
-    if len(shape) != 4 or shape not in ((1, channels, 1, 1), (1, 1, 1, 1)):
-        raise Refused(f"constants must be numbers, or one per channel of images: got {list(constant.shape)}")
+def _per_channel(tensor: Tensor, constant: np.ndarray, channels: int) -> np.ndarray:
+    """A constant that has an extent along the channels alone, or none."""
+    rank = tensor.rank
+    shape = (1,) * (rank - constant.ndim) + constant.shape
+    ours = tuple(shape[axis] for axis in np.argsort(tensor.order)) if len(shape) == rank else ()
+    if ours not in ((*(1,) * (rank - 1), channels), (1,) * rank):
+        raise Refused(f"constants must be numbers, or one per channel: got {list(constant.shape)} for {tensor.shape}")
     return np.broadcast_to(constant.reshape(-1), (channels,))
 
 
@@ -129,8 +141,8 @@ def _all(layer: Any) -> Handler:
 def _concat(importer: Importer, node: OnnxNode) -> Tensor:
     tensors = [importer.tensor(node, i) for i in range(len(node.inputs))]
     axis = node.attrs.get("axis", 1) % tensors[0].rank
-    if axis == 0:
-        raise Refused("batches cannot be joined: got axis=0")
+    if tensors[0].order[axis] == 0:
+        raise Refused(f"batches cannot be joined: got axis={axis}")
     tensors = _aligned(importer, [t if t.cells is None else Tensor(importer.plain(t), (0, 1)) for t in tensors])
     return _joined(importer, node, partial(layers.Concatenate, tensors[0].order[axis]), tensors)
 

@@ -34,9 +34,8 @@ def _cast(importer: Importer, node: OnnxNode) -> Tensor:
 def _transpose(importer: Importer, node: OnnxNode) -> Tensor:
     tensor = importer.tensor(node)
     permutation = node.attrs.get("perm", list(range(tensor.rank))[::-1])
-    steps_first = tensor.rank == 3 and permutation == [1, 0, 2]  # and back, around recurrent operators
-    if sorted(permutation) != list(range(tensor.rank)) or (permutation[0] != 0 and not steps_first):
-        raise Refused(f"the batch must stay first: got perm={permutation} for {tensor.rank} axes")
+    if sorted(permutation) != list(range(tensor.rank)):
+        raise Refused(f"every axis must be there once: got perm={permutation} for {tensor.rank} axes")
     if tensor.cells is not None:
         return Tensor(importer.plain(tensor), tuple(permutation))
     return Tensor(tensor.symbol, tuple(tensor.order[axis] for axis in permutation))
@@ -90,6 +89,8 @@ def _reshape(importer: Importer, node: OnnxNode) -> Tensor:
         else extent
         for i, extent in enumerate(target)
     ]
+    if tensor.order[0] != 0:
+        return _behind_the_first(importer, tensor, extents)
     first, rest = extents[0] if extents else 0, extents[1:]
     known = math.prod(extent for extent in rest if extent != -1)
     if -1 in rest and known and cells % known == 0 and first != -1:
@@ -99,12 +100,33 @@ def _reshape(importer: Importer, node: OnnxNode) -> Tensor:
     return _to_shape(importer, node, tensor, tuple(rest))
 
 
+def _behind_the_first(importer: Importer, tensor: Tensor, target: list[int]) -> Tensor:
+    """Another shape of a tensor whose batch is not first, as around recurrent operators: what is before the batch stays."""
+    place = tensor.order.index(0)
+    others = [axis for axis in tensor.order if axis]
+    kept, batch, rest = target[:place], target[place : place + 1], target[place + 1 :]
+    cells = math.prod(e or 1 for e in tensor.shape[place + 1 :])
+    known = math.prod(extent for extent in rest if extent != -1)
+    rest = [cells // known if extent == -1 and known else extent for extent in rest]
+    stays = kept == list(tensor.shape[:place]) and batch and batch[0] in importer.batches
+    if others != sorted(others) or not stays or not rest or math.prod(rest) != cells:
+        raise Refused(f"samples must stay apart, and what is before them as it is: got {target} for {tensor.shape}")
+    return Tensor(
+        importer.reshaped(tensor.symbol, (*kept, *rest)), (*others[:place], 0, *range(place + 1, place + 1 + len(rest)))
+    )
+
+
 def _squeeze(importer: Importer, node: OnnxNode) -> Tensor:
     tensor = importer.tensor(node)
     axes = importer.integers(node, "axes")
     given = [i for i, e in enumerate(tensor.shape) if e == 1] if axes is None else [axis % tensor.rank for axis in axes]
     if any(tensor.shape[axis] != 1 for axis in given) or len(given) > tensor.rank - 2:
         raise Refused(f"axes must be of extent 1, and samples stay vectors: got axes={axes} of {tensor.shape}")
+    if tensor.order[0] != 0 and all(tensor.order[axis] for axis in given):
+        gone = {tensor.order[axis] for axis in given}
+        shape = tuple(e or 1 for i, e in enumerate(tensor.symbol.shape) if i and i not in gone)
+        order = tuple(o - sum(a < o for a in gone) for o in tensor.order if o not in gone)
+        return Tensor(importer.reshaped(tensor.symbol, shape), order)
     return _to_shape(importer, node, tensor, tuple(e or 1 for i, e in enumerate(tensor.shape) if i and i not in given))
 
 
@@ -112,8 +134,10 @@ def _unsqueeze(importer: Importer, node: OnnxNode) -> Tensor:
     tensor, axes = importer.tensor(node), importer.integers(node, "axes") or []
     rank = tensor.rank + len(axes)
     places = {axis % rank for axis in axes}
-    if 0 in places:
-        raise Refused("the batch must stay first: got axis 0")
+    if places == {0} and tensor.rank == 2 and tensor.cells is None:  # a state that a recurrent operator begins with
+        return Tensor(importer.reshaped(tensor.symbol, (1, tensor.shape[1])), (1, 0, 2))
+    if 0 in places or tensor.order[0] != 0:
+        raise Refused(f"the batch must stay first: got axes={axes}")
     rest = iter(tensor.shape)
     shape = [1 if i in places else next(rest) for i in range(rank)]
     return _to_shape(importer, node, tensor, tuple(e or 1 for e in shape[1:]))

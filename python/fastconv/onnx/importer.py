@@ -7,7 +7,7 @@ counts its axes; a Transpose changes that order and needs no layer. Weights are 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 
 from fastconv import initializers
 from fastconv.layers.base import Layer
+from fastconv.layers.borders import Cropping1D, Cropping2D, Cropping3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
 from fastconv.layers.core import Reshape
 from fastconv.layers.rearranging import Permute
 from fastconv.layers.symbolic import SymbolicTensor
@@ -28,6 +29,13 @@ __all__ = ["BATCH", "Importer", "Refused", "Tensor"]
 BATCH = 2_147_483_647
 
 Shape = tuple[int | None, ...]
+
+# The layers that change the borders of sequences, images and volumes, by that for images.
+_BORDERS: dict[tuple[type[Layer], int], Any] = {
+    (kinds[1], 1 + i): kind
+    for kinds in ((Cropping1D, Cropping2D, Cropping3D), (ZeroPadding1D, ZeroPadding2D, ZeroPadding3D))
+    for i, kind in enumerate(kinds)
+}
 
 
 class Refused(ValueError):
@@ -67,15 +75,23 @@ class Importer:
     """The layers made so far, and the tensors and constants of the file by name."""
 
     def __init__(
-        self, dtype: str, batches: set[int], constants: dict[str, np.ndarray], consumers: dict[str, list[OnnxNode]]
+        self,
+        dtype: str,
+        batches: set[int],
+        constants: dict[str, np.ndarray],
+        consumers: dict[str, list[OnnxNode]],
+        outputs: set[str],
     ) -> None:
         self.dtype = dtype
         self.batches = {-1, 1, BATCH, *batches}  # what a shape may give for the batch
         self.constants = constants
         self.tensors: dict[str, Tensor] = {}
         self.consumers = consumers
+        self.outputs = outputs
         self._shared: dict[Any, Layer] = {}
         self._names: set[str] = set()
+        self._before: dict[int, SymbolicTensor] = {}  # what reshaped() has made, by id, and of what
+        self._kept: list[SymbolicTensor] = []  # those, so that no other has their id
 
     # What handlers ask for.
 
@@ -100,6 +116,8 @@ class Importer:
             return None
         if name not in self.constants:
             raise Refused(f"the {what} must be a constant: got a tensor that the model computes")
+        if self.constants[name].dtype.kind == "c":
+            raise Refused(f"the {what} must be real numbers: got {self.constants[name].dtype}")
         return self.constants[name]
 
     def integers(self, node: OnnxNode, name: str, place: int = 1) -> list[int] | None:
@@ -107,7 +125,12 @@ class Importer:
         given = self.optional(node, place, name)
         if given is None:
             given = node.attrs.get(name)
-        return None if given is None else [int(i) for i in np.asarray(given).ravel()]
+        if given is None:
+            return None
+        numbers = np.asarray(given).ravel()
+        if numbers.size and numbers.dtype.kind not in "iu":
+            raise Refused(f"{name or f'input {place}'} must hold integers: got {numbers.dtype}")
+        return [int(i) for i in numbers]
 
     def image(self, tensor: Tensor) -> SymbolicTensor:
         """The tensor with its channels last, for a node that has them second."""
@@ -121,9 +144,9 @@ class Importer:
         """A symbolic tensor whose axis i is axis ``axes[i]`` of the file's: as it is, reshaped, or permuted."""
         if tensor.cells is not None:
             channels, *spatial = tensor.cells
-            image = self._reshaped(tensor.symbol, (*spatial, channels))
+            image = self.reshaped(tensor.symbol, (*spatial, channels))
             first = Tensor(image, channels_first(image.ndim))
-            return self._reshaped(self.plain(first), tensor.shape[1:])
+            return self.reshaped(self.plain(first), tensor.shape[1:])
         order = tuple(tensor.order[axis] for axis in axes)
         if order == tuple(range(tensor.rank)):
             return tensor.symbol
@@ -131,12 +154,40 @@ class Importer:
             raise Refused("the batch must be first but at recurrent operators")
         moved = [axis for axis in order if tensor.symbol.shape[axis] != 1]
         if moved == sorted(moved):
-            return self._reshaped(tensor.symbol, tuple(tensor.symbol.shape[axis] for axis in order[1:]))
+            return self.reshaped(tensor.symbol, tuple(tensor.symbol.shape[axis] for axis in order[1:]))
         return Permute(order[1:], name=self.unique("permute"), dtype=self.dtype)(tensor.symbol)
 
-    def _reshaped(self, symbol: SymbolicTensor, shape: Shape) -> SymbolicTensor:
+    def reshaped(self, symbol: SymbolicTensor, shape: Shape) -> SymbolicTensor:
+        """The cells of ``symbol`` in samples of another shape."""
+        source = self._before.get(id(symbol), symbol)
+        if source.shape[1:] == tuple(shape):
+            return source
         layer = Reshape(tuple(e or 1 for e in shape), name=self.unique("reshape"), dtype=self.dtype)
-        return layer(symbol)
+        reshaped = layer(source)
+        self._before[id(reshaped)] = source
+        self._kept.append(reshaped)
+        return reshaped
+
+    def bordered(self, symbol: SymbolicTensor, kind: type[Layer], widths: Sequence[tuple[int, int]]) -> SymbolicTensor:
+        """``symbol`` with cells added or removed by ZeroPadding or Cropping ``kind``, before and after every axis but the
+        batch. The layers leave the last axis alone: where it changes, it is the one before a last axis of one cell."""
+        if not any(map(any, widths)):
+            return symbol
+        shape = tuple(extent or 1 for extent in symbol.shape[1:])
+        whole = symbol if not any(widths[-1]) else self.reshaped(symbol, (*shape, 1))
+        sides = list(widths) if any(widths[-1]) else list(widths[:-1])
+        found = _BORDERS.get((kind, len(sides)))
+        if found is None:
+            raise Refused(f"no layer does this to {symbol.ndim} axes")
+        argument: Any = sides[0] if len(sides) == 1 else tuple(sides)
+        y = found(argument, name=self.unique(found.__name__.lower()), dtype=self.dtype)(whole)
+        return self.reshaped(y, y.shape[1:-1]) if any(widths[-1]) else y
+
+    def cut(self, symbol: SymbolicTensor, axis: int, start: int, stop: int) -> SymbolicTensor:
+        """``symbol`` from ``start`` to ``stop`` along one axis."""
+        widths = [(0, 0)] * (symbol.ndim - 1)
+        widths[axis - 1] = (start, (symbol.shape[axis] or 1) - stop)
+        return self.bordered(symbol, Cropping2D, widths)
 
     def add(
         self,

@@ -9,7 +9,17 @@ import numpy as np
 from fastconv import _arguments, layers
 from fastconv.layers._sizes import weights_within
 from fastconv.models.functional import Model
-from fastconv.onnx import import_activations, import_dense, import_images, import_sequences, import_shapes, resizing
+from fastconv.onnx import (
+    import_activations,
+    import_cells,
+    import_dense,
+    import_images,
+    import_norms,
+    import_reductions,
+    import_sequences,
+    import_shapes,
+    resizing,
+)
 from fastconv.onnx._package import onnx_package
 from fastconv.onnx.importer import BATCH, Importer, Refused, Tensor
 from fastconv.onnx.patterns import rewritten
@@ -21,14 +31,32 @@ from fastconv.saving.malformed import Malformed
 __all__ = ["HANDLERS", "load"]
 
 # ONNX operator, or a name of :mod:`fastconv.onnx.patterns` -> the function that makes a layer of a node.
-_PARTS = (import_images, import_dense, import_activations, import_sequences, import_shapes, resizing)
+_PARTS = (
+    import_images,
+    import_norms,
+    import_dense,
+    import_activations,
+    import_cells,
+    import_reductions,
+    import_shapes,
+    resizing,
+)
 HANDLERS = {op: handler for part in _PARTS for op, handler in part.HANDLERS.items()}
-OPERATORS = frozenset(HANDLERS) | frozenset(import_sequences.WHOLE)  # that become layers
+_SEVERAL = {**import_sequences.WHOLE, **import_cells.SEVERAL}  # that bind their results by themselves
+OPERATORS = frozenset(HANDLERS) | frozenset(_SEVERAL)  # that become layers
 
 # What a handler may run into with a node that is wrong or unusual; anything else is a bug of ours.
 _BAD_NODE = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
 
-_CHANNELS_SECOND = {"Conv", "MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool", "BatchNormalization"}
+_CHANNELS_SECOND = {
+    "Conv",
+    "ConvTranspose",
+    "MaxPool",
+    "AveragePool",
+    "GlobalMaxPool",
+    "GlobalAveragePool",
+    "BatchNormalization",
+}
 _CELL_BY_CELL = {"Affine", "Mul", "Add", "Sub", "Div", "Pad", "Relu", "Identity", "Dropout"}
 
 _FLOATS = ("float32", "float64")
@@ -82,7 +110,8 @@ class _Loading:
         self._refused: list[tuple[OnnxNode | str, str]] = []
         constants = dict(graph.weights)
         nodes = self._folded(graph.nodes, constants)
-        self._nodes = rewritten(nodes, constants, [endpoint.name for endpoint in graph.outputs])
+        rewritten_nodes = rewritten(nodes, constants, [endpoint.name for endpoint in graph.outputs])
+        self._nodes = import_sequences.paired(rewritten_nodes, constants)
         consumers: dict[str, list[OnnxNode]] = {}
         for node in self._nodes:
             for name in node.inputs:
@@ -90,7 +119,8 @@ class _Loading:
         dtypes = {endpoint.dtype for endpoint in graph.inputs}
         batches = {endpoint.shape[0] for endpoint in graph.inputs if endpoint.shape and endpoint.shape[0]}
         dtype = dtypes.pop() if len(dtypes) == 1 else "float32"
-        self._importer = Importer(dtype, batches, constants, consumers)
+        outputs = {endpoint.name for endpoint in graph.outputs}
+        self._importer = Importer(dtype, batches, constants, consumers, outputs)
         self._data_format = data_format
         if data_format is None and graph.producer == "fastconv":
             self._data_format = graph.properties.get("data_format")
@@ -159,7 +189,7 @@ class _Loading:
 
     def _input_order(self, endpoint: Endpoint) -> tuple[int, ...]:
         rank = len(endpoint.shape or ())
-        if rank == 3 and self._is_read_channels_first(endpoint.name):
+        if rank in (3, 5) and self._is_read_channels_first(endpoint.name):
             return channels_first(rank)
         if rank != 4:
             return tuple(range(rank))
@@ -178,7 +208,7 @@ class _Loading:
         )
 
     def _is_read_channels_first(self, name: str) -> bool:
-        """Whether sequences go into an operator that has channels second, maybe by way of others cell by cell."""
+        """Whether sequences or volumes go into an operator that has channels second, maybe by way of others cell by cell."""
         readers = self._importer.consumers.get(name, [])
         return any(
             node.op in _CHANNELS_SECOND or (node.op in _CELL_BY_CELL and self._is_read_channels_first(node.outputs[0]))
@@ -188,18 +218,18 @@ class _Loading:
     def _convert(self, node: OnnxNode) -> None:
         importer = self._importer
         try:
-            if node.op in ("Shape", "Size"):
+            if node.op in ("Shape", "Size") and node.inputs[0] not in importer.constants:
                 self._measure(node)
                 return
             if import_sequences.is_zero_state(importer, node):
-                importer.constants[node.outputs[0]] = np.zeros(1)  # of any batch
+                importer.constants[node.outputs[0]] = import_sequences.zero_state(importer, node)
                 return
             if all(name in importer.constants for name in node.inputs if name) and self._fold(node, importer.constants):
                 return
             if node.outputs[0] in importer.tensors:
                 return  # read with the node before it
-            if node.op in import_sequences.WHOLE:
-                import_sequences.WHOLE[node.op](importer, node)
+            if node.op in _SEVERAL:
+                _SEVERAL[node.op](importer, node)
                 return
             if node.op not in HANDLERS:
                 raise Refused("no layer computes this operator")
@@ -230,11 +260,16 @@ class _Loading:
                     (f"output {endpoint.name!r}", "it must depend on the model's input: got a constant")
                 )
             return None
-        wanted = self._importer.image if tensor.rank == 4 and not self._last else self._importer.plain
+        is_volume = tensor.rank == 5 and tensor.order == channels_first(5)
+        is_image = (tensor.rank == 4 or is_volume) and not self._last
+        wanted = self._importer.image if is_image else self._importer.plain
         try:
             return wanted(tensor)
         except Refused as error:
             if tensor.cells is None and tensor.order in (tuple(range(tensor.rank)), channels_first(tensor.rank)):
                 return tensor.symbol  # an image in the other order than the inputs; here all are channels last
             self._refused.append((f"output {endpoint.name!r}", str(error)))
+            return None
+        except _BAD_NODE as error:  # a layer beside it that its extents do not allow
+            self._refused.append((f"output {endpoint.name!r}", " ".join(str(error).split())))
             return None

@@ -87,6 +87,13 @@ def _layer_norm(square: Callable[[Any], Any]) -> list[Any]:
     return [("Add", scaled, "=shift"), ("Add", normal, "=shift"), scaled, normal]
 
 
+def _rms_norm() -> list[Any]:
+    square = ("Mul", "x", "x")
+    means = [("ReduceMean", square), ("ReduceMean", square, "=axes")]
+    normal = [("Div", "x", ("Sqrt", ("Add", mean, "=epsilon"))) for mean in means]
+    return [*(("Mul", each, "=scale") for each in normal), *normal]
+
+
 def _group_norm() -> list[Any]:
     rows = ("Reshape", "x", "=rows")
     normal = ("Reshape", ("InstanceNormalization", rows, "=one", "=zero"), "=whole")
@@ -97,6 +104,14 @@ def _group_norm() -> list[Any]:
 _CUBE = [("Mul", ("Mul", "x", "x"), "x"), ("Pow", "x", 3.0)]
 _TANH = [("Tanh", ("Mul", ("Add", "x", ("Mul", cube, 0.044715)), math.sqrt(2 / math.pi))) for cube in _CUBE]
 
+_LARGEST = ("TopK", "x", "=count")
+_SUPPORT = ("Cast", ("Greater", ("Add", ("Mul", _LARGEST, "=ranks"), 1.0), ("CumSum", _LARGEST, "=axis")))
+_LEVEL = (
+    "Div",
+    ("Sub", ("ReduceSum", ("Mul", _LARGEST, _SUPPORT), "=axes"), 1.0),
+    ("ReduceSum", _SUPPORT, "=axes"),
+)
+
 # New operator -> patterns, a further condition, and which leaves are its inputs; the longest patterns come first.
 _RULES: list[tuple[str, list[Any], Callable[[Bound], bool], list[str]]] = [
     (
@@ -105,12 +120,14 @@ _RULES: list[tuple[str, list[Any], Callable[[Bound], bool], list[str]]] = [
         _same_axis,
         ["x", "=epsilon", "=scale", "=shift"],
     ),
+    ("RmsNorm", _rms_norm(), _anything, ["x", "=epsilon", "=scale", "=axes"]),
     (
         "GroupNormFormula",
         _group_norm(),
         _anything,
         ["x", "=rows", "=one", "=zero", "=whole", "=scale", "=shift"],
     ),
+    ("Sparsemax", [("Relu", ("Sub", "x", _LEVEL))], _anything, ["x"]),
     (
         "Squareplus",
         [("Mul", ("Add", "x", ("Sqrt", ("Add", ("Mul", "x", "x"), 4.0))), 0.5)],
@@ -135,10 +152,13 @@ _RULES: list[tuple[str, list[Any], Callable[[Bound], bool], list[str]]] = [
         ["x"],
     ),
     ("Silu", [("Mul", "x", ("Sigmoid", "x"))], _anything, ["x"]),
+    ("LogSigmoid", [("Log", ("Sigmoid", "x"))], _anything, ["x"]),
+    ("Softsign", [("Div", "x", ("Add", ("Abs", "x"), 1.0))], _anything, ["x"]),
     ("Softplus", [("Where", ("Greater", "x", 20.0), "x", ("Softplus", "x"))], _anything, ["x"]),
     ("Threshold", [("Cast", ("Greater", "x", "=value"))], _anything, ["x", "=value"]),
     ("MinPool", [("Neg", ("MaxPool", ("Neg", "x")))], _anything, ["x"]),
     ("SumPool", [("Mul", ("AveragePool", "x"), "=cells")], _whole_sum, ["x", "=cells"]),
+    ("ResizeByMatrices", [("MatMul", ("MatMul", "=rows", "x"), "=columns")], _anything, ["=rows", "x", "=columns"]),
     ("Dense", [("Add", ("MatMul", "x", "=kernel"), "=bias")], _anything, ["x", "=kernel", "=bias"]),
     ("Affine", [("Add", ("Mul", "x", "=scale"), "=shift")], _anything, ["x", "=scale", "=shift"]),
 ]
@@ -147,6 +167,8 @@ _ATTRIBUTES_OF = {
     "ChannelNorm": "ReduceMean",
     "GroupNormFormula": "InstanceNormalization",
     "MinPool": "MaxPool",
+    "RmsNorm": "ReduceMean",
+    "Sparsemax": "TopK",
     "SumPool": "AveragePool",
     "Threshold": "Cast",
 }

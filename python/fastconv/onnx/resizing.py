@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from fastconv.onnx.importer import Importer, Refused, Tensor
 from fastconv.onnx.reading import OnnxNode
 from fastconv.onnx.writer import channels_first
 
-__all__ = ["HANDLERS", "KERNELS"]
+__all__ = ["HANDLERS", "KERNELS", "axis_weights"]
 
 _MODES = {"nearest": "nearest", "linear": "bilinear", "bilinear": "bilinear", "cubic": "bicubic"}
 _COORDINATES = ("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric")
@@ -86,6 +86,8 @@ def _resize(node: OnnxNode, inputs: list[Any]) -> np.ndarray:
     """Axis by axis, each as the height of images."""
     x = inputs[0]
     scales, sizes = (inputs[place] if place is not None and place < len(inputs) else None for place in _places(node))
+    if node.attrs.get("coordinate_transformation_mode") == "tf_crop_and_resize":
+        return _cropped_and_resized(node, x, inputs[1], scales, sizes)
     problem = _resizing(node, x.shape, scales, sizes)
     for axis in problem.changes(x.shape):
         before, after = math.prod(x.shape[:axis]), math.prod(x.shape[axis + 1 :])
@@ -93,6 +95,23 @@ def _resize(node: OnnxNode, inputs: list[Any]) -> np.ndarray:
         y = ops.resize2d(images, (problem.sizes[axis], 1), scales=(problem.scales[axis], 1.0), **problem.settings)
         x = y.reshape(*x.shape[:axis], problem.sizes[axis], *x.shape[axis + 1 :])
     return x
+
+
+def _cropped_and_resized(node: OnnxNode, x: np.ndarray, region: Any, scales: Any, sizes: Any) -> np.ndarray:
+    """A region, in shares of each axis, whose corners become those of the result; a number where it lies beyond ``x``."""
+    attrs = {**node.attrs, "coordinate_transformation_mode": "align_corners"}
+    problem = _resizing(replace(node, attrs=attrs), x.shape, scales, sizes)
+    if problem.settings["interpolation"] != "bilinear" or region is None:
+        raise ValueError(f"tf_crop_and_resize must be linear, of a region: got {node.attrs.get('mode')}, roi={region}")
+    axes = [axis % x.ndim for axis in node.attrs.get("axes", range(x.ndim))]
+    beyond, y = np.zeros((), bool), x
+    for axis, start, end in zip(axes, *np.split(np.asarray(region, np.float64), 2), strict=True):
+        last, size = x.shape[axis] - 1, problem.sizes[axis]
+        places = last * (np.linspace(start, end, size) if size > 1 else np.array([(start + end) / 2]))
+        weights = np.maximum(1 - abs(np.clip(places, 0, last) - np.arange(last + 1)[:, None]), 0)
+        y = np.moveaxis(ops.dense(np.moveaxis(y, axis, -1), weights.astype(x.dtype)), -1, axis)
+        beyond = beyond | ((places < 0) | (places > last)).reshape(-1, *(1,) * (x.ndim - 1 - axis))
+    return np.where(beyond, np.asarray(node.attrs.get("extrapolation_value", 0), x.dtype), y)
 
 
 def _as_layer(importer: Importer, node: OnnxNode) -> Tensor:
@@ -126,35 +145,54 @@ def _layer_of_volumes(problem: _Resizing, extents: Sequence[int]) -> Any:
 
 
 def _layer_for(problem: _Resizing, extents: Sequence[int]) -> Any:
-    """The layer whose weights are the node's."""
+    """The layer whose weights are the node's: one of Keras's, or else Resampling2D."""
     height, width = problem.sizes[2:]
-    if max(*extents[2:], height, width) > _MOST_COMPARED:
-        raise Refused(f"images must be at most {_MOST_COMPARED} cells high and wide: got {extents} to {problem.sizes}")
-    interpolation = problem.settings["interpolation"]
-    for antialias in (False, True):
+    interpolation, small = problem.settings["interpolation"], max(*extents[2:], height, width) <= _MOST_COMPARED
+    for antialias in (False, True) if small else ():
         ours = {"interpolation": interpolation, "antialias": antialias}
         if all(_same_weights(problem, extents[axis], axis, ours) for axis in (2, 3)):
             factors = (height / extents[2], width / extents[3])
             if all(factor.is_integer() for factor in factors):
                 return partial(layers.UpSampling2D, tuple(map(int, factors)), interpolation=interpolation)
             return partial(layers.Resizing, height, width, interpolation, antialias=antialias)
-    raise Refused(
-        "the weights must be those of the layer Resizing (half_pixel; of cubic, cubic_coeff_a=-0.5 and exclude_outside=1): got "
-        f"{problem.settings}"
-    )
+    settings = dict(problem.settings)
+    if any(abs(problem.scales[axis] * extents[axis] - problem.sizes[axis]) > 1e-6 for axis in (2, 3)):
+        settings["scales"] = problem.scales[2:]
+    return partial(layers.Resampling2D, height, width, **settings)
 
 
 def _same_weights(problem: _Resizing, extent: int, axis: int, ours: dict[str, Any]) -> bool:
     size = problem.sizes[axis]
-    theirs = _weights(extent, size, scales=(problem.scales[axis], 1.0), **problem.settings)
-    return bool(np.allclose(theirs, _weights(extent, size, **ours), rtol=0, atol=1e-6))
+    theirs = axis_weights(extent, size, scales=(problem.scales[axis], 1.0), **problem.settings)
+    return bool(np.allclose(theirs, axis_weights(extent, size, **ours), rtol=0, atol=1e-6))
 
 
-def _weights(extent: int, size: int, **settings: Any) -> np.ndarray:
-    """The matrix (extent, size) that resizes an axis: what becomes of each cell alone."""
+def axis_weights(extent: int, size: int, **settings: Any) -> np.ndarray:
+    """The matrix (size, extent) that resizes an axis: what becomes of each cell alone."""
     alone = np.eye(extent, dtype=np.float32)[:, :, None, None]
-    return ops.resize2d(alone, (size, 1), **settings)
+    return ops.resize2d(alone, (size, 1), **settings)[:, :, 0, 0].T
+
+
+def _by_matrices(importer: Importer, node: OnnxNode) -> Tensor:
+    """A resizing that the file spells out as rows (H', H) times images times columns (W, W')."""
+    rows, columns = importer.constant(node, 0, "matrix"), importer.constant(node, 2, "matrix").T
+    x = importer.image(importer.tensor(node, 1))
+    if x.ndim != 4 or rows.shape[1:] != x.shape[1:2] or columns.shape[1:] != x.shape[2:3]:
+        raise Refused(f"matrices must fit images: got {list(rows.shape)}, {list(columns.T.shape)} for {x.shape}")
+    (height, above), (width, before) = rows.shape, columns.shape
+    for interpolation in ("bilinear", "bicubic", "nearest", "area", "lanczos3", "lanczos5"):
+        for antialias in (False, True):
+            ours = {"interpolation": interpolation, "antialias": antialias}
+            found = (axis_weights(above, height, **ours), axis_weights(before, width, **ours))
+            if all(np.allclose(a, b, rtol=0, atol=1e-6) for a, b in zip(found, (rows, columns), strict=True)):
+                make = partial(layers.Resizing, height, width, interpolation, antialias=antialias)
+                return Tensor(importer.add(node, make, x), channels_first(4))
+    raise Refused("products of images with matrices on both sides must be those of a resizing")
 
 
 KERNELS: dict[str, Callable[[OnnxNode, list[Any]], Any]] = {"Resize": _resize, "Upsample": _resize}
-HANDLERS: dict[str, Callable[[Importer, OnnxNode], Tensor]] = {"Resize": _as_layer, "Upsample": _as_layer}
+HANDLERS: dict[str, Callable[[Importer, OnnxNode], Tensor]] = {
+    "Resize": _as_layer,
+    "ResizeByMatrices": _by_matrices,
+    "Upsample": _as_layer,
+}

@@ -116,7 +116,7 @@ def _cast_to(x: np.ndarray, dtype: Any) -> np.ndarray:
         return x.astype(dtype)
 
 
-_NUMBERS = {"float16", "float32", "float64", "bool"}
+_NUMBERS = {"bfloat16", "float16", "float32", "float64", "bool"}
 _NUMBERS |= {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 
 
@@ -127,13 +127,13 @@ def _cast(node: OnnxNode, inputs: Arrays) -> Any:
         wanted = getattr(onnx.TensorProto, wanted)
     dtype = onnx.helper.tensor_dtype_to_np_dtype(wanted)
     if dtype.name not in _NUMBERS or inputs[0].dtype.name not in _NUMBERS:
-        raise ValueError(f"dtypes must be NumPy's own: got {inputs[0].dtype} to {dtype}")
+        raise ValueError(f"dtypes must be NumPy's own, or bfloat16: got {inputs[0].dtype} to {dtype}")
     return _cast_to(inputs[0], dtype)
 
 
 def _cast_like(node: OnnxNode, inputs: Arrays) -> Any:
     if any(x.dtype.name not in _NUMBERS for x in inputs):
-        raise ValueError(f"dtypes must be NumPy's own: got {inputs[0].dtype} to {inputs[1].dtype}")
+        raise ValueError(f"dtypes must be NumPy's own, or bfloat16: got {inputs[0].dtype} to {inputs[1].dtype}")
     return _cast_to(inputs[0], inputs[1].dtype)
 
 

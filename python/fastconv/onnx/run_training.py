@@ -1,11 +1,11 @@
 """ONNX's optimizers of the domain ai.onnx.preview.training, computed by fastconv's kernels.
 
 A node updates several tensors: its inputs are R (the rate), T (steps so far), all tensors, all gradients, then their states.
-Adagrad is not among them: ONNX adds epsilon to the root, fastconv and Keras add it under the root.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -68,7 +68,24 @@ def _adam(node: OnnxNode, inputs: Arrays) -> tuple[np.ndarray, ...]:
     return _in_order([[x, *moments] for x, _, *moments in groups])
 
 
+def _adagrad(node: OnnxNode, inputs: Arrays) -> tuple[np.ndarray, ...]:
+    """Adam's kernel without memory of gradients: ONNX adds epsilon to the root, the kernel ``adagrad_update`` under it.
+
+    With beta_2 = 1/2 its average of squares is (h + g²) / 2, half of what Adagrad has then, and its root smaller by √2.
+    """
+    rate, steps, groups = _grouped(inputs, 1)
+    rate /= 1 + steps * node.attrs.get("decay_factor", 0.0)
+    decay, epsilon = node.attrs.get("norm_coefficient", 0.0), node.attrs.get("epsilon", 1e-6)
+    for x, gradient, squares in groups:
+        regular = ops.add(gradient, ops.scale(x, decay))
+        numbers = [rate / math.sqrt(2), 0.0, 0.5, epsilon / math.sqrt(2), 0.0, _NO_STEP_YET]
+        _update("adam_update", numbers, regular, [x, np.zeros_like(x), squares, None])
+        squares *= 2
+    return _in_order([[x, squares] for x, _, squares in groups])
+
+
 KERNELS: dict[str, Callable[[OnnxNode, Arrays], Any]] = {
+    "ai.onnx.preview.training.Adagrad": _adagrad,
     "ai.onnx.preview.training.Adam": _adam,
     "ai.onnx.preview.training.Momentum": _momentum,
 }

@@ -21,6 +21,8 @@ from fastconv.ops.dense import *
 from fastconv.ops.dense import __all__ as _dense
 from fastconv.ops.depth import *
 from fastconv.ops.depth import __all__ as _depth
+from fastconv.ops.distribution import *
+from fastconv.ops.distribution import __all__ as _distribution
 from fastconv.ops.dropout import *
 from fastconv.ops.dropout import __all__ as _dropout
 from fastconv.ops.elementwise import *
@@ -59,6 +61,7 @@ __all__ = [
     *_conv,
     *_dense,
     *_depth,
+    *_distribution,
     *_dropout,
     *_elementwise,
     *_group_norm,

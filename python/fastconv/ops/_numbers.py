@@ -4,6 +4,7 @@ numbers themselves are the C++ spec's business."""
 from __future__ import annotations
 
 import math
+import numbers
 import operator
 from typing import Any
 
@@ -113,12 +114,12 @@ def as_layer_padding(op: str, value: Any) -> str | tuple[tuple[int, int], tuple[
     return padding
 
 
-def _check_bounds(op: str, name: str, numbers: tuple[int, ...], least: int, given: Any) -> None:
-    if min(numbers) < least:
+def _check_bounds(op: str, name: str, bounded: tuple[int, ...], least: int, given: Any) -> None:
+    if min(bounded) < least:
         raise ValueError(
             f"[{op}] {name} must be at least {least}: expected {name} >= {least}, got {name}={given}. Use {least} or more."
         )
-    if max(numbers) > _MAX_WINDOW_NUMBER:
+    if max(bounded) > _MAX_WINDOW_NUMBER:
         raise ValueError(
             f"[{op}] {name} is too large: expected {name} <= {_MAX_WINDOW_NUMBER}, got {name}={given}. Use a smaller number."
         )
@@ -136,12 +137,15 @@ def as_bool(op: str, name: str, value: Any) -> bool:
 
 def as_float(op: str, name: str, value: Any) -> float:
     """A finite float from a real number (bool, str and arrays are refused)."""
-    if isinstance(value, (bool, np.bool_, str, bytes)) or np.ndim(value) != 0 or not hasattr(value, "__float__"):
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(
             f"[{op}] {name} must be a number: expected float, got {name}={value!r} ({type(value).__name__}). "
             "Pass an int or a float."
         )
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an int beyond all floats
+        number = math.inf
     if not math.isfinite(number):
         raise ValueError(
             f"[{op}] {name} must be finite: expected a finite number, got {name}={number}. Use another one."
@@ -172,8 +176,8 @@ def as_positive(op: str, name: str, value: Any) -> float:
 
 def as_one_of(op: str, name: str, value: Any, known: tuple[str, ...]) -> str:
     """``value``, one of a few words."""
-    if value not in known:
-        raise ValueError(
+    if not isinstance(value, str) or value not in known:
+        raise (ValueError if isinstance(value, str) else TypeError)(
             f"[{op}] {name} is not known: expected one of {', '.join(known)}, got {name}={value!r}. Use one of these."
         )
     return value

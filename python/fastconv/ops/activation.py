@@ -99,7 +99,11 @@ _FROM_OUTPUT = {
 def has_gradient_from_output(activation: ActivationTuple) -> bool:
     """Whether the derivative can be had from the activation's output."""
     kind, alpha, _ = activation
-    return kind in _FROM_OUTPUT or (kind == "leaky_relu" and alpha > 0)
+    if kind == "leaky_relu":
+        return alpha > 0
+    return kind in _FROM_OUTPUT and not (
+        kind == "elu" and alpha < 0
+    )  # a negative alpha folds both branches onto one side
 
 
 def parse_activation(op: str, activation: Any) -> ActivationTuple:

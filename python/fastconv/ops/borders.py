@@ -17,6 +17,7 @@ from fastconv.ops.registry import (
     backward,
     expect_shape,
     register,
+    shape_of,
 )
 from fastconv.ops.shaping import countable
 
@@ -83,7 +84,7 @@ CROP: OpDef = register(OpDef("crop", ("x",), _lower_crop, _crop_gradient))
 
 def _as_widths(op: str, name: str, x: Any, value: Any) -> Widths:
     if not isinstance(value, (tuple, list)):
-        value = (value,) * len(getattr(x, "shape", ()))
+        value = (value,) * len(shape_of(op, "x", x))
     return tuple(_numbers.as_pair(op, name, pair) for pair in value)
 
 

@@ -73,4 +73,4 @@ def cast(x: Any, dtype: Any, *, out: Any = None) -> Any:
 def cast_backward(dy: Any, x: Any, dtype: Any, *, needs: Any = None) -> tuple:
     """Gradient of :func:`cast`: ``(dx,)``, dy in x's type."""
     wanted = all_needs("cast", needs, ("x",), (True,))
-    return backward(CAST, dy, (x,), {"to": str(dtype)}, wanted)
+    return backward(CAST, dy, (x,), {"to": _checked(dtype, _FLOATS)}, wanted)

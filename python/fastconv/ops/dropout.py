@@ -88,7 +88,13 @@ def as_seed(op: str, name: str, x: Any, seed: Any) -> Any:
             f"[{op}] {name} must be an int: expected 0 <= {name} < 2**64, got {name}={seed!r} ({type(seed).__name__}). "
             "Pass a whole number."
         )
-    number = operator.index(seed)
+    try:
+        number = operator.index(seed)
+    except TypeError:  # a class, an array of several
+        raise TypeError(
+            f"[{op}] {name} must be one int: expected 0 <= {name} < 2**64, got {name}={seed!r} ({type(seed).__name__}). "
+            "Pass a whole number."
+        ) from None
     if not 0 <= number < 2**64:
         raise ValueError(
             f"[{op}] {name} must fit 64 bits: expected 0 <= {name} < 2**64, got {name}={number}. Reduce it."

@@ -1,4 +1,4 @@
-"""Sums, differences, products, maxima and minima with NumPy's broadcasting."""
+"""Sums, differences, products, quotients, maxima and minima with NumPy's broadcasting."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from fastconv.ops.registry import (
 __all__ = [
     "add",
     "add_backward",
+    "divide",
+    "divide_backward",
     "maximum",
     "maximum_backward",
     "minimum",
@@ -63,12 +65,22 @@ def _gradient_of_choice(g: Gradient) -> tuple[Any, ...]:
     return tuple(gradients)
 
 
+def _gradient_of_quotient(g: Gradient) -> tuple[Any, ...]:
+    """``dy / b`` and ``-(dy / b) y``, then summed as the gradients of a difference."""
+    (a, b), share = g.inputs, apply(FORWARD, g.dys[0], g.inputs[1], kind="divide")
+    da = apply(BACKWARD, share, a, b, kind="subtract", needs=(True, False)) if g.needs[0] else None
+    if not g.needs[1]:
+        return da, None
+    product = apply(FORWARD, share, g.outputs()[0], kind="multiply")
+    return da, apply(BACKWARD, product, a, b, kind="subtract", needs=(False, True))
+
+
 def _gradient(g: Gradient) -> tuple[Any, ...]:
     needs = (bool(g.needs[0]), bool(g.needs[1]))
-    if g.attrs["kind"] in ("maximum", "minimum"):
+    if g.attrs["kind"] in ("maximum", "minimum", "divide"):
         spec = _cpu.BinarySpec.make("float32", g.attrs["kind"], tuple(g.inputs[0].shape), tuple(g.inputs[1].shape))
         expect_shape(g.attrs["kind"], "dy", tuple(g.dys[0].shape), spec.shape("y"))
-        return _gradient_of_choice(g)
+        return _gradient_of_quotient(g) if g.attrs["kind"] == "divide" else _gradient_of_choice(g)
     if g.attrs["kind"] == "add" and is_symbolic(g.dys[0]) and g.inputs[0].shape == g.inputs[1].shape:
         return g.dys[0], g.dys[0]  # in a graph nothing is written twice, so both may be dy itself
     result = apply(BACKWARD, g.dys[0], *g.inputs, kind=g.attrs["kind"], needs=needs)
@@ -77,8 +89,8 @@ def _gradient(g: Gradient) -> tuple[Any, ...]:
     return (result, None) if needs[0] else (None, result)
 
 
-FORWARD = register(OpDef("binary", ("a", "b"), _lower_forward, _gradient, title="{kind}"))
-BACKWARD = register(OpDef("binary_backward", ("dy", "a", "b"), _lower_backward))
+FORWARD = register(OpDef("binary", ("a", "b"), _lower_forward, _gradient, title="{kind}", takes_empty=True))
+BACKWARD = register(OpDef("binary_backward", ("dy", "a", "b"), _lower_backward, takes_empty=True))
 
 
 def _binary(kind: str, formula: str) -> tuple[Any, Any]:
@@ -110,6 +122,7 @@ def _binary(kind: str, formula: str) -> tuple[Any, Any]:
 add, add_backward = _binary("add", "a + b")
 subtract, subtract_backward = _binary("subtract", "a - b")
 multiply, multiply_backward = _binary("multiply", "a * b")
+divide, divide_backward = _binary("divide", "a / b")
 # NaN where either operand is; of equal ones the gradient goes to a (PyTorch halves it). Where both are the same infinity,
 # it is NaN.
 maximum, maximum_backward = _binary("maximum", "max(a, b)")

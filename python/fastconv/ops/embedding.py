@@ -52,13 +52,15 @@ def _as_ids(ids: Any, table: Any) -> Any:
     device = _devices.of("embedding", ("ids", "table"), (ids, table))
     given = device.as_array("embedding", "ids", ids)
     rows = device.as_array("embedding", "table", getattr(table, "array", table))
+    device.check_dtype("embedding", "table", rows, device.floats)
     if given.dtype.kind not in "iuf":
         raise TypeError(
             f"[embedding] ids must be numbers of rows: expected an int array, got ids.dtype={given.dtype}. Convert it with "
             ".astype(np.int64)."
         )
-    check_ids(given, rows.shape[0] if rows.ndim else 0)
+    # First: what cannot be held is not searched.
     result = device.empty("embedding", "ids", given.shape, wide(device.dtype_name(rows)))
+    check_ids(given, rows.shape[0] if rows.ndim else 0)
     result[...] = given
     return result
 

@@ -35,8 +35,14 @@ __all__ = [
     "kl_divergence_backward",
     "mean_absolute_error",
     "mean_absolute_error_backward",
+    "mean_absolute_percentage_error",
+    "mean_absolute_percentage_error_backward",
     "mean_squared_error",
     "mean_squared_error_backward",
+    "mean_squared_logarithmic_error",
+    "mean_squared_logarithmic_error_backward",
+    "poisson",
+    "poisson_backward",
     "sparse_categorical_crossentropy",
     "sparse_categorical_crossentropy_backward",
 ]
@@ -197,6 +203,16 @@ hinge, hinge_backward = _plain_loss(
 )
 kl_divergence, kl_divergence_backward = _plain_loss(
     "kl_divergence", "``Σ y_true * log(y_true / y_pred)`` with both clipped to [1e-7, 1]."
+)
+
+poisson, poisson_backward = _plain_loss("poisson", "``mean(y_pred - y_true * log(y_pred + 1e-7))`` over the last axis.")
+mean_absolute_percentage_error, mean_absolute_percentage_error_backward = _plain_loss(
+    "mean_absolute_percentage_error",
+    "``100 mean(|y_pred - y_true| / max(|y_true|, 1e-7))`` over the last axis; the gradient where they are equal is 0.",
+)
+mean_squared_logarithmic_error, mean_squared_logarithmic_error_backward = _plain_loss(
+    "mean_squared_logarithmic_error",
+    "``mean((log(1 + y_pred) - log(1 + y_true))²)`` over the last axis; numbers below 1e-7 count as that, and have no gradient.",
 )
 
 

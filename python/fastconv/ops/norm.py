@@ -1,4 +1,4 @@
-"""Batch and layer normalisation, softmax."""
+"""Batch normalisation, and normalisation of rows: by mean and variance, or by the root of the mean square."""
 
 from __future__ import annotations
 
@@ -27,10 +27,8 @@ __all__ = [
     "batch_norm_backward",
     "layer_norm",
     "layer_norm_backward",
-    "log_softmax",
-    "log_softmax_backward",
-    "softmax",
-    "softmax_backward",
+    "rms_norm",
+    "rms_norm_backward",
 ]
 
 
@@ -42,7 +40,7 @@ def _spec(
     momentum: float = 0.0,
     activation: ActivationTuple = LINEAR,
 ) -> Any:
-    return _cpu.NormSpec.make(dtype, op, x, epsilon, momentum, activation)
+    return _cpu.NormSpec.make(dtype, op, x, epsilon, momentum, activation, op != "rms_norm")
 
 
 def _expect(op: str, spec: Any, **shapes: Shape | None) -> None:
@@ -240,46 +238,52 @@ def batch_norm_backward(
         "epsilon": _numbers.as_float("batch_norm", "epsilon", epsilon),
         "activation": LINEAR,
     }
+    keep = _numbers.as_float_in("batch_norm", "momentum", momentum, 0, 1)
     default = (True, gamma is not None, beta is not None, False, False)
     wanted = all_needs("batch_norm", needs, ("x", "gamma", "beta", "mean", "var"), default)
     op: OpDef = INFERENCE
     dys: tuple[Any, ...] = (dy,)
     if _numbers.as_bool("batch_norm", "training", training):
-        attrs["momentum"] = _numbers.as_float("batch_norm", "momentum", momentum)
+        attrs["momentum"] = keep
         op, dys = TRAINING, (dy, None, None, None, None)
     return backward(op, dys, (x, gamma, beta, mean, var, None), attrs, (*wanted, False))[:5]
 
 
-def _lower_layer_norm(dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float) -> Lowered:
-    x, gamma, beta = shapes
-    spec = _spec("layer_norm", dtype, x, epsilon)
-    _expect("layer_norm", spec, gamma=gamma, beta=beta)
-    tensors = (0, _register_of(1, gamma), _register_of(2, beta), 3, 4, 5)
-    outputs = _like_x(spec, dtype, ("y", "row_mean", "row_rstd"))
-    return Lowered(outputs, (Call("layer_norm_forward", spec, tensors),))
+def _row_norm_op(name: str) -> tuple[OpDef, OpDef]:
+    """The op and its gradient; without a centre there is no beta either."""
+    centred = name == "layer_norm"
+
+    def lower(dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float) -> Lowered:
+        x, gamma, beta = shapes if centred else (*shapes, None)
+        spec = _spec(name, dtype, x, epsilon)
+        _expect(name, spec, gamma=gamma, beta=beta)
+        first = len(shapes)
+        tensors = (0, _register_of(1, gamma), _register_of(2, beta), first, first + 1, first + 2)
+        outputs = _like_x(spec, dtype, ("y", "row_mean", "row_rstd"))
+        return Lowered(outputs, (Call("layer_norm_forward", spec, tensors),))
+
+    def lower_backward(dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float) -> Lowered:
+        dy, x, gamma, _, _ = shapes
+        spec = _spec(name, dtype, x, epsilon)
+        _expect(name, spec, dy=dy)
+        outputs = _like_x(spec, dtype, ("x", "gamma", "beta"))
+        tensors = (0, 1, _register_of(2, gamma), 3, 4, 5, 6, 7)
+        return Lowered(outputs, (Call("layer_norm_backward", spec, tensors),))
+
+    def gradient(g: Gradient) -> tuple[Any, ...]:
+        x, gamma = g.inputs[:2]
+        _, row_mean, row_rstd = g.outputs()
+        gradients = apply(gradient_op, g.dys[0], x, gamma, row_mean, row_rstd, epsilon=g.attrs["epsilon"])
+        return gradients[: len(g.inputs)]
+
+    names = ("dy", "x", "gamma?", "row_mean", "row_rstd")
+    gradient_op = register(OpDef(f"{name}_backward", names, lower_backward, wide=_WIDE))
+    inputs = ("x", "gamma?", "beta?") if centred else ("x", "gamma?")
+    return register(OpDef(name, inputs, lower, gradient, wide=_WIDE)), gradient_op
 
 
-def _lower_layer_norm_backward(dtype: str, shapes: tuple[Shape | None, ...], *, epsilon: float) -> Lowered:
-    dy, x, gamma, _, _ = shapes
-    spec = _spec("layer_norm", dtype, x, epsilon)
-    _expect("layer_norm", spec, dy=dy)
-    outputs = _like_x(spec, dtype, ("x", "gamma", "beta"))
-    tensors = (0, 1, _register_of(2, gamma), 3, 4, 5, 6, 7)
-    return Lowered(outputs, (Call("layer_norm_backward", spec, tensors),))
-
-
-def _layer_norm_gradient(g: Gradient) -> tuple[Any, ...]:
-    x, gamma, _ = g.inputs
-    _, row_mean, row_rstd = g.outputs()
-    return apply(LAYER_NORM_BACKWARD, g.dys[0], x, gamma, row_mean, row_rstd, epsilon=g.attrs["epsilon"])
-
-
-LAYER_NORM = register(
-    OpDef("layer_norm", ("x", "gamma?", "beta?"), _lower_layer_norm, _layer_norm_gradient, wide=_WIDE)
-)
-LAYER_NORM_BACKWARD = register(
-    OpDef("layer_norm_backward", ("dy", "x", "gamma?", "row_mean", "row_rstd"), _lower_layer_norm_backward, wide=_WIDE)
-)
+LAYER_NORM, LAYER_NORM_BACKWARD = _row_norm_op("layer_norm")
+RMS_NORM, RMS_NORM_BACKWARD = _row_norm_op("rms_norm")
 
 
 def layer_norm(x: Any, gamma: Any, beta: Any, *, epsilon: float = 1e-3) -> Any:
@@ -306,49 +310,22 @@ def layer_norm_backward(dy: Any, x: Any, gamma: Any, beta: Any, *, epsilon: floa
     return backward(LAYER_NORM, (dy, None, None), (x, gamma, beta), attrs, wanted)
 
 
-def _softmax_op(name: str) -> OpDef:
-    def lower(dtype: str, shapes: tuple[Shape | None, ...]) -> Lowered:
-        spec = _spec(name, dtype, shapes[0])
-        return Lowered(((spec.shape("y"), dtype),), (Call(f"{name}_forward", spec, (0, 1)),))
-
-    def lower_backward(dtype: str, shapes: tuple[Shape | None, ...]) -> Lowered:
-        spec = _spec(name, dtype, shapes[1])
-        expect_shape(name, "dy", shapes[0], spec.shape("y"))
-        return Lowered(((spec.shape("x"), dtype),), (Call(f"{name}_backward", spec, (0, 1, 2)),))
-
-    gradient_op = register(OpDef(f"{name}_backward", ("dy", "y"), lower_backward))
-    return register(OpDef(name, ("x",), lower, lambda g: (apply(gradient_op, g.dys[0], g.outputs()[0]),)))
-
-
-SOFTMAX = _softmax_op("softmax")
-LOG_SOFTMAX = _softmax_op("log_softmax")
-
-
-def softmax(x: Any, *, out: Any = None) -> Any:
-    """``exp(x) / Σ exp(x)`` over the last axis.
+def rms_norm(x: Any, gamma: Any = None, *, epsilon: float = 1e-6) -> Any:
+    """``gamma * x / sqrt(mean(x²) + epsilon)`` with each row's own mean (Zhang, Sennrich 2019).
 
     Args:
-        x: (..., D), float32 or float64.
-        out: optional preallocated result.
+        x: (..., D), float32 or float64, on CUDA float32, float16 or bfloat16; a row is the last axis.
+        gamma: (D,) or None; of x's dtype, but float32 where that has 16 bits.
+        epsilon: added to the mean square.
 
     Returns:
-        y of x's shape and dtype; each row sums to 1.
-
-    Numerics: the row's maximum is subtracted first, so nothing overflows; a row of -inf gives NaN.
+        y of x's shape and dtype.
     """
-    return apply(SOFTMAX, x, out=out)
+    return apply(RMS_NORM, x, gamma, epsilon=_numbers.as_float("rms_norm", "epsilon", epsilon))[0]
 
 
-def softmax_backward(dy: Any, x: Any, *, needs: Any = None) -> tuple:
-    """Gradient of :func:`softmax`: ``(dx,)``."""
-    return backward(SOFTMAX, dy, (x,), {}, all_needs("softmax", needs, ("x",), (True,)))
-
-
-def log_softmax(x: Any, *, out: Any = None) -> Any:
-    """``x - log Σ exp(x)`` over the last axis; see :func:`softmax`."""
-    return apply(LOG_SOFTMAX, x, out=out)
-
-
-def log_softmax_backward(dy: Any, x: Any, *, needs: Any = None) -> tuple:
-    """Gradient of :func:`log_softmax`: ``(dx,)``."""
-    return backward(LOG_SOFTMAX, dy, (x,), {}, all_needs("log_softmax", needs, ("x",), (True,)))
+def rms_norm_backward(dy: Any, x: Any, gamma: Any = None, *, epsilon: float = 1e-6, needs: Any = None) -> tuple:
+    """Gradients of :func:`rms_norm`: ``(dx, dgamma)``, None where not needed; dtypes as of :func:`layer_norm_backward`."""
+    attrs = {"epsilon": _numbers.as_float("rms_norm", "epsilon", epsilon)}
+    wanted = all_needs("rms_norm", needs, ("x", "gamma"), (True, gamma is not None))
+    return backward(RMS_NORM, (dy, None, None), (x, gamma), attrs, wanted)

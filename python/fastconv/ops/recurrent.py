@@ -14,11 +14,14 @@ from fastconv.ops.borders import crop, pad
 from fastconv.ops.dense import FORWARD as DENSE
 from fastconv.ops.dense import dense
 from fastconv.ops.elementwise import add
-from fastconv.ops.registry import all_needs, apply, backward, expect_rank, expect_shape
+from fastconv.ops.registry import all_needs, apply, as_arrays, backward, expect_rank, expect_shape
 from fastconv.ops.shaping import concatenate, reshape
 from fastconv.ops.steps import RNN, check_activation
 
 __all__ = ["gru", "gru_backward", "lstm", "lstm_backward", "simple_rnn", "simple_rnn_backward"]
+
+
+_NAMES = ("x", "kernel", "recurrent_kernel", "bias", "h0", "c0")
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,11 @@ class _Recurrence:
         ):
             if hasattr(array, "shape"):
                 expect_rank(self.op, name, array.shape, axes.count(",") + 1, axes)
+        if hasattr(x, "shape") and x.shape[1] == 0:
+            raise ValueError(
+                f"[{self.op}] x must have at least 1 step: expected T >= 1, got x.shape={tuple(x.shape)}. Only the batch may be "
+                "empty."
+            )
         if bias is not None and hasattr(kernel, "shape") and hasattr(bias, "shape"):
             gates = tuple(kernel.shape[1:])
             expect_shape(self.op, "bias", bias.shape, (2, *gates) if self.kind == "gru" else gates)
@@ -82,6 +90,7 @@ class _Recurrence:
         return pad(reshape(dy, (n, 1, units)), ((0, 0), self._around_last(steps), (0, 0)))
 
     def forward(self, arrays: tuple[Any, ...]) -> Any:
+        arrays = as_arrays(self.op, _NAMES[: len(arrays)], arrays)
         x, kernel, recurrent_kernel, bias, *states = arrays
         attrs = self.attrs
         return_sequences, return_state = self.flags()
@@ -98,15 +107,17 @@ class _Recurrence:
         return (result, last, self.last(saved[0])) if self.kind == "lstm" else (result, last)
 
     def backward(self, dy: Any, arrays: tuple[Any, ...], needs: Any) -> tuple[Any, ...]:
+        given = dy if isinstance(dy, tuple) else (dy,)
+        ready = as_arrays(self.op, (*_NAMES[: len(arrays)], *("dy" for _ in given)), (*arrays, *given))
+        arrays, dy = ready[: len(arrays)], ready[len(arrays) :]
         x, kernel, recurrent_kernel, bias, *states = arrays
         attrs = self.attrs
-        names = ("x", "kernel", "recurrent_kernel", "bias", "h0", "c0")[: len(arrays)]
-        wanted = all_needs(self.op, needs, names, tuple(a is not None for a in arrays))
+        wanted = all_needs(self.op, needs, _NAMES[: len(arrays)], tuple(a is not None for a in arrays))
         self.check(x, kernel, recurrent_kernel, bias)
         of_inputs, of_state = self.biases(bias)
         p = dense(x, kernel, of_inputs)
         c0 = states[1] if len(states) > 1 else None
-        dys = self._cotangents(dy, p.shape[1])
+        dys = self._cotangents(dy, p, recurrent_kernel.shape[0])
         inputs = (p, recurrent_kernel, of_state, states[0], c0)
         inner = (True, wanted[2], of_state is not None and wanted[3], wanted[4], len(states) > 1 and wanted[5])
         dp, drecurrent, dbias, dh0, dc0 = backward(RNN, dys, inputs, attrs, inner)
@@ -117,16 +128,26 @@ class _Recurrence:
             dbias_inputs = reshape(concatenate([dbias_inputs, dbias]), bias.shape)
         return (dx, dkernel, drecurrent, dbias_inputs, dh0, dc0)[: len(arrays)]
 
-    def _cotangents(self, dy: Any, steps: int) -> tuple[Any, ...]:
+    def _cotangents(self, given: tuple[Any, ...], p: Any, units: int) -> tuple[Any, ...]:
         """Of the kernel's results, from those of the op's; None where nothing arrives."""
         return_sequences, return_state = self.flags()
-        given = dy if isinstance(dy, tuple) else (dy,)
         expected = 1 if not return_state else 3 if self.kind == "lstm" else 2
         if len(given) > expected:
             raise ValueError(
                 f"[{self.op}] dy must have a cotangent for each result: expected at most {expected}, got {len(given)}. "
                 "Pass None for those that nothing depends on."
             )
+        n, steps, _ = p.shape
+        of_step = (n, units)
+        for i, dy in enumerate(given):
+            if dy is None:
+                continue
+            expect_shape(self.op, "dy", dy.shape, (n, steps, units) if i == 0 and return_sequences else of_step)
+            if dy.dtype != p.dtype:
+                raise TypeError(
+                    f"[{self.op}] all arrays must have one dtype: expected {p.dtype} as the result, got dy.dtype={dy.dtype}. "
+                    "Convert it with .astype."
+                )
         dresult, dlast, dcell = (*given, None, None, None)[:3]
         parts = [dresult if return_sequences or dresult is None else self._from_last(dresult, steps)]
         parts += [] if dlast is None else [self._from_last(dlast, steps)]

@@ -67,6 +67,7 @@ class OpDef:
     dtypes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of inputs that are not of the op's float type
     wide: tuple[str, ...] = ()  # inputs that are float32 where the op's float type has 16 bits, see :func:`wide`
     title: str = ""
+    takes_empty: bool = False  # any axis may be empty, as in NumPy's arithmetic; of other ops only the batch
     check: Callable[[Sequence[Any], dict[str, Any]], None] | None = None  # (arrays, settings)
 
     @functools.cached_property
@@ -213,6 +214,7 @@ def _run(op: OpDef, inputs: Sequence[Any], attrs: dict[str, Any], out: Any) -> A
     found = [(name, device.dtype_name(a)) for name, a in zip(names, arrays, strict=True) if a is not None]
     dtype = _common_dtype(op, where, found, "Convert one of them with .astype.")
     lowered = op.lowered(dtype, [None if a is None else a.shape for a in arrays], attrs)
+    _expect_cells(op, where, names, arrays)
     if lowered.view_of is not None:
         return _reshaped(device, where, arrays[lowered.view_of], lowered.outputs[0][0], out)
     # Results first: what cannot be held is refused before anything is copied.
@@ -234,6 +236,18 @@ def _checked(device: Any, op: OpDef, where: str, inputs: Sequence[Any]) -> list[
         None if x is None and name in op.optional else _check(device, op, where, name, x)
         for name, x in zip(names, inputs, strict=True)
     ]
+
+
+def _expect_cells(op: OpDef, where: str, names: Sequence[str], arrays: Sequence[Any]) -> None:
+    """ValueError for an empty axis that a spec had no words for."""
+    if op.takes_empty:
+        return
+    for name, array in zip(names, arrays, strict=True):
+        if array is not None and 0 in array.shape[1:] and not op.has_own_type(name):
+            raise ValueError(
+                f"[{where}] {name} must have cells: expected extents >= 1 behind the first, got {name}.shape="
+                f"{tuple(array.shape)}. Only the batch may be empty."
+            )
 
 
 def _check(device: Any, op: OpDef, where: str, name: str, value: Any) -> Any:
@@ -282,6 +296,45 @@ def _reshaped(device: Any, where: str, array: Any, shape: Shape, out: Any) -> An
     return result
 
 
+def _check_cotangents(
+    device: Any, op: OpDef, where: str, dys: Sequence[Any], inputs: Sequence[Any], attrs: dict[str, Any]
+) -> None:
+    """ValueError or TypeError unless every dy is like its result: a rule that only moves numbers would not notice."""
+    names = op.input_names(len(inputs))
+    found = [(name, device.dtype_name(a)) for name, a in zip(names, inputs, strict=True) if a is not None]
+    dtype = _common_dtype(op, where, found, "Convert one of them with .astype.")
+    outputs = op.lowered(dtype, [None if a is None else a.shape for a in inputs], attrs).outputs
+    for dy, (shape, kind) in zip(dys, outputs, strict=False):  # statistics beside a result have no cotangent
+        if dy is None:
+            continue
+        expect_shape(where, "dy", dy.shape, shape)
+        if device.dtype_name(dy) != kind:
+            raise TypeError(
+                f"[{where}] all arrays must have one dtype: expected {kind} as the result, got dy.dtype={dy.dtype}. Convert it "
+                "with .astype."
+            )
+
+
+def shape_of(op: str, name: str, x: Any) -> Shape:
+    """The extents of an array or of a symbolic value, for settings that follow from them."""
+    if is_symbolic(x):
+        return tuple(x.shape)
+    device = _devices.of(op, (name,), (x,))
+    return tuple(device.as_array(op, name, getattr(x, "array", x) if isinstance(x, Value) else x).shape)
+
+
+def as_arrays(op: str, names: Sequence[str], values: Sequence[Any]) -> tuple[Any, ...]:
+    """The values as arrays of their device, or as they are if some are symbolic; for ops made of others, which look at
+    shapes first. None stays None."""
+    if any(is_symbolic(x) for x in values):
+        return tuple(values)
+    device = _devices.of(op, names, values)
+    return tuple(
+        None if x is None else device.as_array(op, name, getattr(x, "array", x) if isinstance(x, Value) else x)
+        for name, x in zip(names, values, strict=True)
+    )
+
+
 def backward(
     op: OpDef,
     dys: Any,
@@ -301,12 +354,17 @@ def backward(
             f"{op.name}. Use another op."
         )
     dys = dys if isinstance(dys, tuple) else (dys,)
+    if not dys:
+        raise TypeError(
+            f"[{op.where(attrs)}] dy must be the gradient of the result: expected an array, got an empty tuple. Pass the array."
+        )
     if not any(is_symbolic(x) for x in (*inputs, *dys)):  # a rule looks at shapes before any kernel does
         where = op.where(attrs)
         names = [*("dy" for _ in dys), *op.input_names(len(inputs))]
         device = _devices.of(where, names, (*dys, *inputs))
         dys = tuple(None if dy is None and i > 0 else _check(device, op, where, "dy", dy) for i, dy in enumerate(dys))
         inputs = _checked(device, op, where, inputs)
+        _check_cotangents(device, op, where, dys, inputs, attrs)
 
     def forward_outputs() -> tuple[Any, ...]:
         nonlocal outputs

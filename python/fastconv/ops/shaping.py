@@ -1,4 +1,4 @@
-"""Ops that move cells without arithmetic: reshape, flatten, transpose, concatenate."""
+"""Ops that move cells without arithmetic: reshape, flatten, transpose, concatenate, and one that moves gradients."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from fastconv.ops.registry import (
     backward,
     expect_shape,
     register,
+    shape_of,
 )
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "flatten_backward",
     "reshape",
     "reshape_backward",
+    "straight_through",
+    "straight_through_backward",
     "transpose",
     "transpose_backward",
 ]
@@ -91,8 +94,38 @@ def reshape_backward(dy: Any, x: Any, shape: Any, *, needs: Any = None) -> tuple
     )
 
 
+def _lower_straight_through(dtype: str, shapes: tuple[Shape | None, ...]) -> Lowered:
+    x, value = shapes
+    expect_shape("straight_through", "value", value, x or ())
+    return Lowered(((x or (), dtype),), view_of=1)
+
+
+STRAIGHT_THROUGH: OpDef = register(
+    OpDef("straight_through", ("x", "value"), _lower_straight_through, lambda g: (g.dys[0], None))
+)
+
+
+def straight_through(x: Any, value: Any, *, out: Any = None) -> Any:
+    """``value``, whose gradient goes to ``x`` as if it were x, past all that made value of x (Bengio et al. 2013).
+
+    Args:
+        x, value: float32 or float64 arrays of one shape.
+        out: optional preallocated result.
+
+    Returns:
+        A new array (in a plan: value's memory).
+    """
+    return apply(STRAIGHT_THROUGH, x, value, out=out)
+
+
+def straight_through_backward(dy: Any, x: Any, value: Any, *, needs: Any = None) -> tuple:
+    """Gradient of :func:`straight_through`: ``(dy, None)``."""
+    wanted = all_needs("straight_through", needs, ("x", "value"), (True, False))
+    return backward(STRAIGHT_THROUGH, dy, (x, value), {}, wanted)
+
+
 def _flat_shape(x: Any) -> Shape:
-    shape = tuple(getattr(x, "shape", ()))
+    shape = shape_of("flatten", "x", x)
     return (shape[0], math.prod(shape[1:])) if shape else (-1,)
 
 
@@ -121,7 +154,7 @@ TRANSPOSE: OpDef = register(OpDef("transpose", ("x",), _lower_transpose, _transp
 
 
 def _as_axes(x: Any, axes: Any) -> Shape:
-    rank = len(getattr(x, "shape", ()))
+    rank = len(shape_of("transpose", "x", x))
     if axes is None:
         return tuple(range(rank))[::-1]
     return tuple(axis + rank if -rank <= axis < 0 else axis for axis in _as_shape("transpose", axes))

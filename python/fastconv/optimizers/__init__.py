@@ -23,6 +23,7 @@ from fastconv.optimizers.lion import Lion
 from fastconv.optimizers.lookahead import Lookahead
 from fastconv.optimizers.loss_scale import LossScaleOptimizer
 from fastconv.optimizers.multi import MultiOptimizer, OptimizerMap
+from fastconv.optimizers.muon import Muon
 from fastconv.optimizers.nadam import Nadam
 from fastconv.optimizers.rmsprop import RMSprop
 from fastconv.optimizers.schedule_free import ScheduleFreeAdamW
@@ -43,6 +44,7 @@ __all__ = [
     "Lookahead",
     "LossScaleOptimizer",
     "MultiOptimizer",
+    "Muon",
     "Nadam",
     "Optimizer",
     "OptimizerMap",
@@ -65,6 +67,7 @@ _RULES = (
     Ftrl,
     Lamb,
     Lion,
+    Muon,
     Nadam,
     RMSprop,
     SGD,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from fastconv import _arguments
+from fastconv.optimizers.arguments import decay, positive
 from fastconv.optimizers.base import Optimizer
 from fastconv.schedules import LearningRateSchedule
 
@@ -25,14 +25,16 @@ class Adadelta(Optimizer):
         learning_rate: finite and > 0, or a schedule; 1.0 is the rule of the paper.
         rho: decay of the mean squares, 0 <= rho < 1.
         epsilon: > 0.
-        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
-            gradient_accumulation_steps: see :class:`Optimizer`.
+        weight_decay: and all that follow: see :class:`Optimizer`.
 
     Source: Zeiler 2012.
     """
 
     kernel = "adadelta_update"
     default_name = "adadelta"
+    own: ClassVar = {"rho": decay, "epsilon": positive}
+    rho: float
+    epsilon: float
 
     def __init__(
         self,
@@ -46,32 +48,15 @@ class Adadelta(Optimizer):
         use_ema: bool = False,
         ema_momentum: float = 0.99,
         ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
         **other: Any,
     ):
-        self.rho = _arguments.real("Adadelta", "rho", rho, least=0, below=1)
-        self.epsilon = _arguments.real("Adadelta", "epsilon", epsilon, above=0)
-        super().__init__(
-            learning_rate,
-            weight_decay=weight_decay,
-            clipnorm=clipnorm,
-            clipvalue=clipvalue,
-            name=name,
-            use_ema=use_ema,
-            ema_momentum=ema_momentum,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            global_clipnorm=global_clipnorm,
-            gradient_accumulation_steps=gradient_accumulation_steps,
-            **other,
-        )
+        self._take(locals())
 
     def slots(self) -> dict[str, float | None]:
         return {"accumulated_grad": 0.0, "accumulated_delta_var": 0.0}
 
     def _hyper(self, rate: float, step: int) -> list[float]:
         return [rate, self.rho, self.epsilon, self.weight_decay or 0.0]
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"rho": self.rho, "epsilon": self.epsilon}
-        return {**super().get_config(), **own}

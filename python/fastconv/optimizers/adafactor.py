@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from fastconv import _arguments, _cpu
+from fastconv import _cpu
+from fastconv.optimizers.arguments import boolean, negative, positive
 from fastconv.optimizers.base import Optimizer
 from fastconv.schedules import LearningRateSchedule
 
@@ -31,8 +32,7 @@ class Adafactor(Optimizer):
         epsilon_2: > 0, what a variable counts for at least.
         clip_threshold: > 0: the root mean square of a step's direction at most.
         relative_step: has no effect, as in Keras, where the rate is at most 1 / sqrt(t) either way.
-        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
-            gradient_accumulation_steps: see :class:`Optimizer`.
+        weight_decay: and all that follow: see :class:`Optimizer`.
 
     Source: Shazeer and Stern 2018, Adafactor: adaptive learning rates with sublinear memory cost.
     """
@@ -40,6 +40,18 @@ class Adafactor(Optimizer):
     kernel = "adafactor_update"
     default_name = "adafactor"
     whole_variables = True
+    own: ClassVar = {
+        "beta_2_decay": negative,
+        "epsilon_1": positive,
+        "epsilon_2": positive,
+        "clip_threshold": positive,
+        "relative_step": boolean,
+    }
+    beta_2_decay: float
+    epsilon_1: float
+    epsilon_2: float
+    clip_threshold: float
+    relative_step: bool
 
     def __init__(
         self,
@@ -56,28 +68,12 @@ class Adafactor(Optimizer):
         use_ema: bool = False,
         ema_momentum: float = 0.99,
         ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
         **other: Any,
     ):
-        self.beta_2_decay = _arguments.real("Adafactor", "beta_2_decay", beta_2_decay, below=0)
-        self.epsilon_1 = _arguments.real("Adafactor", "epsilon_1", epsilon_1, above=0)
-        self.epsilon_2 = _arguments.real("Adafactor", "epsilon_2", epsilon_2, above=0)
-        self.clip_threshold = _arguments.real("Adafactor", "clip_threshold", clip_threshold, above=0)
-        self.relative_step = _arguments.boolean("Adafactor", "relative_step", relative_step)
-        super().__init__(
-            learning_rate,
-            weight_decay=weight_decay,
-            clipnorm=clipnorm,
-            clipvalue=clipvalue,
-            name=name,
-            use_ema=use_ema,
-            ema_momentum=ema_momentum,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            global_clipnorm=global_clipnorm,
-            gradient_accumulation_steps=gradient_accumulation_steps,
-            **other,
-        )
+        self._take(locals())
 
     def slots(self) -> dict[str, float | None]:
         return {"row": 0.0, "column": 0.0, "velocity": 0.0}
@@ -95,13 +91,3 @@ class Adafactor(Optimizer):
 
     def spec(self, dtype: str, extents: tuple[int, ...], variable: tuple[int, ...]) -> Any:
         return _cpu.FactoredSpec.make(dtype, extents, variable)
-
-    def get_config(self) -> dict[str, Any]:
-        own = {
-            "beta_2_decay": self.beta_2_decay,
-            "epsilon_1": self.epsilon_1,
-            "epsilon_2": self.epsilon_2,
-            "clip_threshold": self.clip_threshold,
-            "relative_step": self.relative_step,
-        }
-        return {**super().get_config(), **own}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from fastconv import _arguments
+from fastconv.optimizers.arguments import not_negative, positive
 from fastconv.optimizers.base import Optimizer
 from fastconv.schedules import LearningRateSchedule
 
@@ -23,14 +23,16 @@ class Adagrad(Optimizer):
         learning_rate: finite and > 0, or a schedule.
         initial_accumulator_value: >= 0.
         epsilon: > 0.
-        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
-            gradient_accumulation_steps: see :class:`Optimizer`.
+        weight_decay: and all that follow: see :class:`Optimizer`.
 
     Source: Duchi et al. 2011.
     """
 
     kernel = "adagrad_update"
     default_name = "adagrad"
+    own: ClassVar = {"initial_accumulator_value": not_negative, "epsilon": positive}
+    initial_accumulator_value: float
+    epsilon: float
 
     def __init__(
         self,
@@ -40,34 +42,19 @@ class Adagrad(Optimizer):
         weight_decay: float | None = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
-        name: str | None = None,
+        global_clipnorm: float | None = None,
         use_ema: bool = False,
         ema_momentum: float = 0.99,
         ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
         **other: Any,
     ):
-        self.initial_accumulator_value = _arguments.real(
-            "Adagrad", "initial_accumulator_value", initial_accumulator_value, least=0
-        )
-        self.epsilon = _arguments.real("Adagrad", "epsilon", epsilon, above=0)
-        super().__init__(
-            learning_rate,
-            weight_decay=weight_decay,
-            clipnorm=clipnorm,
-            clipvalue=clipvalue,
-            name=name,
-            use_ema=use_ema,
-            ema_momentum=ema_momentum,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            **other,
-        )
+        self._take(locals())
 
     def slots(self) -> dict[str, float | None]:
         return {"accumulator": self.initial_accumulator_value}
 
     def _hyper(self, rate: float, step: int) -> list[float]:
         return [rate, self.epsilon, self.weight_decay or 0.0]
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"initial_accumulator_value": self.initial_accumulator_value, "epsilon": self.epsilon}
-        return {**super().get_config(), **own}

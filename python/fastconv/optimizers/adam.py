@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from fastconv import _arguments
-from fastconv.optimizers.base import Optimizer
+from fastconv.optimizers.arguments import boolean
+from fastconv.optimizers.moments import Moments
 from fastconv.schedules import LearningRateSchedule
 
 __all__ = ["Adam", "AdamW"]
 
 
-class Adam(Optimizer):
+class Adam(Moments):
     """Adaptive moments.
 
     ::
@@ -27,8 +28,7 @@ class Adam(Optimizer):
         beta_2: decay of the mean square, 0 <= beta_2 < 1.
         amsgrad: whether steps never grow because the mean square shrinks (Reddi et al. 2018).
         epsilon: > 0; the "epsilon hat" of the paper, not that of its Algorithm 1 (nor PyTorch's).
-        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
-            gradient_accumulation_steps: see :class:`Optimizer`.
+        weight_decay: and all that follow: see :class:`Optimizer`.
 
     Source: Kingma and Ba 2014.
 
@@ -39,6 +39,8 @@ class Adam(Optimizer):
 
     kernel = "adam_update"
     default_name = "adam"
+    own: ClassVar = {**Moments.own, "amsgrad": boolean}
+    amsgrad: bool
 
     def __init__(
         self,
@@ -50,38 +52,19 @@ class Adam(Optimizer):
         weight_decay: float | None = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
-        name: str | None = None,
+        global_clipnorm: float | None = None,
         use_ema: bool = False,
         ema_momentum: float = 0.99,
         ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
         **other: Any,
     ):
-        op = type(self).__name__
-        self.beta_1 = _arguments.real(op, "beta_1", beta_1, least=0, below=1)
-        self.beta_2 = _arguments.real(op, "beta_2", beta_2, least=0, below=1)
-        self.epsilon = _arguments.real(op, "epsilon", epsilon, above=0)
-        self.amsgrad = _arguments.boolean(op, "amsgrad", amsgrad)
-        super().__init__(
-            learning_rate,
-            weight_decay=weight_decay,
-            clipnorm=clipnorm,
-            clipvalue=clipvalue,
-            name=name,
-            use_ema=use_ema,
-            ema_momentum=ema_momentum,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            **other,
-        )
+        self._take(locals())
 
     def slots(self) -> dict[str, float | None]:
         return {"m": 0.0, "v": 0.0, **({"v_hat": 0.0} if self.amsgrad else {})}
-
-    def _hyper(self, rate: float, step: int) -> list[float]:
-        return [rate, self.beta_1, self.beta_2, self.epsilon, self.weight_decay or 0.0, step]
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon, "amsgrad": self.amsgrad}
-        return {**super().get_config(), **own}
 
 
 class AdamW(Adam):
@@ -102,24 +85,14 @@ class AdamW(Adam):
         amsgrad: bool = False,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
-        name: str | None = None,
+        global_clipnorm: float | None = None,
         use_ema: bool = False,
         ema_momentum: float = 0.99,
         ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
         **other: Any,
     ):
-        super().__init__(
-            learning_rate,
-            beta_1,
-            beta_2,
-            epsilon,
-            amsgrad,
-            _arguments.real("AdamW", "weight_decay", weight_decay, least=0),
-            clipnorm,
-            clipvalue,
-            name,
-            use_ema,
-            ema_momentum,
-            ema_overwrite_frequency,
-            **other,
-        )
+        _arguments.real("AdamW", "weight_decay", weight_decay, least=0)  # None is for Adam
+        self._take(locals())

@@ -1,30 +1,34 @@
-"""What every optimizer is: hyper-parameters, state to keep per variable, and the kernel that applies them."""
+"""What every optimizer is: a rule, and what all of them take: learning rate, clipping, averages."""
 
 from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from fastconv import _arguments, _cpu, schedules
+from fastconv import _arguments, schedules
 from fastconv.optimizers.accumulation import Accumulation
+from fastconv.optimizers.arguments import Check
 from fastconv.optimizers.averaging import HYPER_SIZE, Averaging, MovingAverage, numbers
+from fastconv.optimizers.rule import Rule
 from fastconv.schedules import LearningRateSchedule
 
-__all__ = ["HYPER_SIZE", "Optimizer"]
+__all__ = ["HYPER_SIZE", "SCALES", "Optimizer"]
+
+# What a loss may be multiplied by: a step does so in float32, in its normal range.
+SCALES = {"least": 2.0**-126, "most": 2.0**127}
 
 # Arguments of Keras's optimizers that fastconv does not have, with the values that switch them off.
 _SWITCHED_OFF: dict[str, tuple[Any, ...]] = {
     "decay": (0, 0.0),
     "jit_compile": (True, False, "auto"),
-    "loss_scale_factor": (None,),
 }
 
 
-class Optimizer:
+class Optimizer(Rule):
     """Declares an update rule; a compiled plan runs it, one kernel call per variable and step.
 
     A step first clips the gradient, then decays the weight (``w -= w * weight_decay * learning_rate``, as
@@ -45,22 +49,22 @@ class Optimizer:
             ``average = ema_momentum * average + (1 - ema_momentum) * w`` after each step, and w after the first.
         ema_momentum: 0 to 1.
         ema_overwrite_frequency: >= 1: the weights become their average also after every so many steps; None for never.
+        loss_scale_factor: > 0: the loss is multiplied by it before it is differentiated, the gradients of the weights are divided
+            by it: small gradients of 16 bits survive. See :class:`~fastconv.optimizers.LossScaleOptimizer` for one that adapts.
 
     Raises:
         ValueError: if a number is outside its range.
         TypeError: if an argument has the wrong kind or is unknown.
     """
 
-    kernel: ClassVar[str]
     default_name: ClassVar[str]
     # Whether a step must have ended before the numbers of the next one are known: its gradients decide about them.
     waits_for_verdict: ClassVar[bool] = False
-    # What the loss is multiplied by before it is differentiated; None: a loss is taken as it is.
-    dynamic_scale: float | None = None
+    # Arguments that are the rule's own, and what each of them may be; attributes of the same names hold them.
+    own: ClassVar[Mapping[str, Check]] = {}
+    loss_scale_factor: float | None = None
     averaging: Averaging | None = None  # what else happens to the weights after each step
     accumulation: Accumulation | None = None  # what happens to the gradients before
-    # Whether a rule looks at a variable as a whole, so that each needs a call of its own.
-    whole_variables: ClassVar[bool] = False
     steps: int
 
     def __init__(
@@ -76,6 +80,7 @@ class Optimizer:
         ema_overwrite_frequency: int | None = None,
         global_clipnorm: float | None = None,
         gradient_accumulation_steps: int | None = None,
+        loss_scale_factor: float | None = None,
         **other: Any,
     ):
         op = self._op = type(self).__name__
@@ -91,6 +96,7 @@ class Optimizer:
                 f"[{op}] only one kind of clipping can be used: expected clipnorm or clipvalue or global_clipnorm, "
                 f"got clipnorm={clipnorm}, clipvalue={clipvalue}, global_clipnorm={global_clipnorm}. Leave the others out."
             )
+        self.loss_scale_factor = self._optional("loss_scale_factor", loss_scale_factor, **SCALES)
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.accumulation = None
         if gradient_accumulation_steps is not None:
@@ -100,6 +106,21 @@ class Optimizer:
         self.ema_momentum, self.ema_overwrite_frequency = average.momentum, average.overwrite_frequency
         self.averaging = average if use_ema else None
         self._refuse(other)
+
+    def _take(self, given: dict[str, Any]) -> None:
+        """What a constructor was given, its ``locals()``: the rule's own arguments become attributes, the rest is every optimizer's.
+
+        So a rule writes its arguments out where users and editors look for them, and nowhere else.
+        """
+        rest = {name: value for name, value in given.items() if name not in ("self", "other", *self.own)}
+        for name, check in self.own.items():
+            setattr(self, name, check(type(self).__name__, name, given[name]))
+        Optimizer.__init__(self, **rest, **given["other"])
+
+    @property
+    def loss_scale(self) -> float | None:
+        """What the loss of the next step is multiplied by before it is differentiated; None: it is taken as it is."""
+        return self.loss_scale_factor
 
     @property
     def period(self) -> int:
@@ -124,29 +145,16 @@ class Optimizer:
         """The optimizer with the rule for the weight at ``path``: this one, unless it is made of others."""
         return self
 
-    def slots(self) -> dict[str, float | None]:
-        """Names and initial values of the arrays kept per variable, in the kernel's order; None: they begin as the weight."""
-        raise NotImplementedError(f"[{self._op}] an optimizer must define slots().")
-
-    def slot_shape(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of a slot of a variable; another than the variable's takes ``whole_variables``."""
-        return shape
-
-    def spec(self, dtype: str, extents: tuple[int, ...], variable: tuple[int, ...]) -> Any:
-        """The kernel's spec for a gradient of shape ``extents``; ``variable`` is the shape of a whole one."""
-        return _cpu.VectorSpec.make(dtype, self.kernel, extents)
+    def rule_for(self, path: str, shape: tuple[int, ...]) -> Rule:
+        """How the weight at ``path`` is changed: by this optimizer's one rule, unless it has several."""
+        return self
 
     def hyper(self, step: int) -> np.ndarray:
-        """The kernel's numbers for one step.
+        return self._numbers(step, self._hyper)
 
-        Args:
-            step: counted from 1; a schedule is called with ``step - 1``.
-
-        Returns:
-            float64 (8,) in the kernel's layout, the rest 0; the last is 1 in a step that only gathers gradients.
-        """
-        update = (step - 1) // self.period + 1
-        found = numbers(*self._hyper(self._rate_at(step - 1), update))
+    def _numbers(self, step: int, rule: Callable[[float, int], Sequence[float]]) -> np.ndarray:
+        """What ``rule(rate, update)`` gives for a step, and whether that only gathers gradients."""
+        found = numbers(*rule(self._rate_at(step - 1), (step - 1) // self.period + 1))
         found[-1] = step % self.period != 0
         return found
 
@@ -251,7 +259,9 @@ class Optimizer:
             "use_ema": self.use_ema,
             "ema_momentum": self.ema_momentum,
             "ema_overwrite_frequency": self.ema_overwrite_frequency,
+            "loss_scale_factor": self.loss_scale_factor,
             "gradient_accumulation_steps": self.gradient_accumulation_steps,
+            **{name: getattr(self, name) for name in self.own},
         }
 
     @classmethod

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from fastconv import _arguments
+from fastconv.optimizers.arguments import not_negative, not_positive
 from fastconv.optimizers.base import Optimizer
 from fastconv.schedules import LearningRateSchedule
 
@@ -28,14 +28,27 @@ class Ftrl(Optimizer):
         initial_accumulator_value: >= 0.
         l1_regularization_strength, l2_regularization_strength, l2_shrinkage_regularization_strength: >= 0.
         beta: of the paper, >= 0.
-        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
-            gradient_accumulation_steps: see :class:`Optimizer`.
+        weight_decay: and all that follow: see :class:`Optimizer`.
 
     Source: McMahan et al. 2013, Ad click prediction: a view from the trenches.
     """
 
     kernel = "ftrl_update"
     default_name = "ftrl"
+    own: ClassVar = {
+        "learning_rate_power": not_positive,
+        "initial_accumulator_value": not_negative,
+        "l1_regularization_strength": not_negative,
+        "l2_regularization_strength": not_negative,
+        "l2_shrinkage_regularization_strength": not_negative,
+        "beta": not_negative,
+    }
+    learning_rate_power: float
+    initial_accumulator_value: float
+    l1_regularization_strength: float
+    l2_regularization_strength: float
+    l2_shrinkage_regularization_strength: float
+    beta: float
 
     def __init__(
         self,
@@ -53,43 +66,17 @@ class Ftrl(Optimizer):
         use_ema: bool = False,
         ema_momentum: float = 0.99,
         ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
         **other: Any,
     ):
-        self.learning_rate_power = _arguments.real("Ftrl", "learning_rate_power", learning_rate_power, most=0)
-        given = {
-            "initial_accumulator_value": initial_accumulator_value,
-            "l1_regularization_strength": l1_regularization_strength,
-            "l2_regularization_strength": l2_regularization_strength,
-            "l2_shrinkage_regularization_strength": l2_shrinkage_regularization_strength,
-            "beta": beta,
-        }
-        self._strengths = {key: _arguments.real("Ftrl", key, value, least=0) for key, value in given.items()}
-        vars(self).update(self._strengths)
-        super().__init__(
-            learning_rate,
-            weight_decay=weight_decay,
-            clipnorm=clipnorm,
-            clipvalue=clipvalue,
-            name=name,
-            use_ema=use_ema,
-            ema_momentum=ema_momentum,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            global_clipnorm=global_clipnorm,
-            gradient_accumulation_steps=gradient_accumulation_steps,
-            **other,
-        )
+        self._take(locals())
 
     def slots(self) -> dict[str, float | None]:
-        return {"accumulator": self._strengths["initial_accumulator_value"], "linear": 0.0}
+        return {"accumulator": self.initial_accumulator_value, "linear": 0.0}
 
     def _hyper(self, rate: float, step: int) -> list[float]:
-        s = self._strengths
-        l1, l2 = s["l1_regularization_strength"], s["l2_regularization_strength"] + s["beta"] / (2 * rate)
-        shrinkage = s["l2_shrinkage_regularization_strength"]
+        l1, l2 = self.l1_regularization_strength, self.l2_regularization_strength + self.beta / (2 * rate)
+        shrinkage = self.l2_shrinkage_regularization_strength
         return [rate, -self.learning_rate_power, l1, l2, shrinkage, self.weight_decay or 0.0]
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"learning_rate_power": self.learning_rate_power, **self._strengths}
-        return {**super().get_config(), **own}

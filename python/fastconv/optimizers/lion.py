@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from fastconv import _arguments
+from fastconv.optimizers.arguments import decay, positive_share
 from fastconv.optimizers.base import Optimizer
 from fastconv.schedules import LearningRateSchedule
 
@@ -25,14 +25,16 @@ class Lion(Optimizer):
         learning_rate: finite and > 0, or a schedule.
         beta_1: share of the momentum in a step, 0 < beta_1 <= 1.
         beta_2: decay of the momentum, 0 <= beta_2 < 1.
-        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
-            gradient_accumulation_steps: see :class:`Optimizer`.
+        weight_decay: and all that follow: see :class:`Optimizer`.
 
     Source: Chen et al. 2023, Symbolic discovery of optimization algorithms.
     """
 
     kernel = "lion_update"
     default_name = "lion"
+    own: ClassVar = {"beta_1": positive_share, "beta_2": decay}
+    beta_1: float
+    beta_2: float
 
     def __init__(
         self,
@@ -46,32 +48,15 @@ class Lion(Optimizer):
         use_ema: bool = False,
         ema_momentum: float = 0.99,
         ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
         **other: Any,
     ):
-        self.beta_1 = _arguments.real("Lion", "beta_1", beta_1, above=0, most=1)
-        self.beta_2 = _arguments.real("Lion", "beta_2", beta_2, least=0, below=1)
-        super().__init__(
-            learning_rate,
-            weight_decay=weight_decay,
-            clipnorm=clipnorm,
-            clipvalue=clipvalue,
-            name=name,
-            use_ema=use_ema,
-            ema_momentum=ema_momentum,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            global_clipnorm=global_clipnorm,
-            gradient_accumulation_steps=gradient_accumulation_steps,
-            **other,
-        )
+        self._take(locals())
 
     def slots(self) -> dict[str, float | None]:
         return {"momentum": 0.0}
 
     def _hyper(self, rate: float, step: int) -> list[float]:
         return [rate, self.beta_1, self.beta_2, self.weight_decay or 0.0]
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"beta_1": self.beta_1, "beta_2": self.beta_2}
-        return {**super().get_config(), **own}

@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastconv import _arguments
-from fastconv.optimizers.base import Optimizer
+from fastconv.optimizers.base import SCALES, Optimizer
 from fastconv.optimizers.wrapper import Wrapper, optimizer_from, serialized
 from fastconv.schedules import LearningRateSchedule
 
 __all__ = ["LossScaleOptimizer"]
-
-_SCALES = {"least": 2.0**-126, "most": 2.0**127}  # a step multiplies by the scale in float32, in its normal range
 
 
 class LossScaleOptimizer(Wrapper):
@@ -63,9 +61,13 @@ class LossScaleOptimizer(Wrapper):
         super().__init__(name)
         self.inner_optimizer = optimizer_from(inner_optimizer)
         self.averaging = self.inner_optimizer.averaging
-        self.initial_scale = _arguments.real(self._op, "initial_scale", initial_scale, **_SCALES)
+        self.initial_scale = _arguments.real(self._op, "initial_scale", initial_scale, **SCALES)
         self.dynamic_growth_steps = _arguments.integer(self._op, "dynamic_growth_steps", dynamic_growth_steps, least=1)
         self.dynamic_scale, self.step_counter = self.initial_scale, 0
+
+    @property
+    def loss_scale(self) -> float:
+        return self.dynamic_scale
 
     @property
     def optimizers(self) -> list[Optimizer]:
@@ -92,9 +94,9 @@ class LossScaleOptimizer(Wrapper):
             finite: whether all gradients of the last one were, and it was taken.
         """
         if not finite:
-            self.dynamic_scale, self.step_counter = max(self.dynamic_scale / 2, _SCALES["least"]), 0
+            self.dynamic_scale, self.step_counter = max(self.dynamic_scale / 2, SCALES["least"]), 0
         elif self.step_counter == self.dynamic_growth_steps - 1:
-            self.dynamic_scale, self.step_counter = min(self.dynamic_scale * 2, _SCALES["most"]), 0
+            self.dynamic_scale, self.step_counter = min(self.dynamic_scale * 2, SCALES["most"]), 0
         else:
             self.step_counter += 1
 
@@ -105,7 +107,7 @@ class LossScaleOptimizer(Wrapper):
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         rest = dict(state)
-        scale = _arguments.real("load", "dynamic_scale", rest.pop("dynamic_scale", None), **_SCALES)
+        scale = _arguments.real("load", "dynamic_scale", rest.pop("dynamic_scale", None), **SCALES)
         counter = _arguments.integer("load", "step_counter", rest.pop("step_counter", None), least=0)
         super().set_state(rest)
         self.dynamic_scale, self.step_counter = scale, counter

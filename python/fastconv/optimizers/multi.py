@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, NoReturn
 
-from fastconv.optimizers.base import Optimizer
+from fastconv.optimizers.arguments import pattern
+from fastconv.optimizers.base import SCALES, Optimizer
 from fastconv.optimizers.wrapper import Wrapper, optimizer_from, serialized
 
 __all__ = ["MultiOptimizer", "OptimizerMap"]
@@ -53,13 +54,7 @@ class OptimizerMap(MutableMapping[str, Optimizer]):
                 f"[OptimizerMap] a key must be a path or an expression: expected str, got {key!r} ({type(key).__name__}). "
                 "For example '.*/bias'."
             )
-        try:
-            re.compile(key)
-        except re.error as error:
-            raise ValueError(
-                f"[OptimizerMap] a key must be a regular expression: expected e.g. '.*/bias', got {key!r} ({error}). "
-                "Escape special characters with a backslash."
-            ) from None
+        pattern("OptimizerMap", "a key", key)
         if key in self._map:
             raise ValueError(
                 f"[OptimizerMap] a key can be set once: expected a new one, got {key!r} again. Delete the old one first."
@@ -92,6 +87,7 @@ class MultiOptimizer(Wrapper):
 
     Args:
         optimizer_map: an :class:`OptimizerMap`.
+        loss_scale_factor: as of every :class:`Optimizer`; the optimizers inside have none.
         name: of the optimizer.
 
     Example:
@@ -103,8 +99,15 @@ class MultiOptimizer(Wrapper):
 
     default_name = "multi_optimizer"
 
-    def __init__(self, optimizer_map: OptimizerMap | Mapping[str, Any], name: str | None = None, **other: Any):
+    def __init__(
+        self,
+        optimizer_map: OptimizerMap | Mapping[str, Any],
+        loss_scale_factor: float | None = None,
+        name: str | None = None,
+        **other: Any,
+    ):
         super().__init__(name)
+        self.loss_scale_factor = self._optional("loss_scale_factor", loss_scale_factor, **SCALES)
         self.optimizer_map = _as_map(optimizer_map)
         self._refuse(other)
 
@@ -131,6 +134,7 @@ class MultiOptimizer(Wrapper):
     def get_config(self) -> dict[str, Any]:
         return {
             "optimizer_map": {"class_name": "OptimizerMap", "config": self.optimizer_map.get_config()},
+            "loss_scale_factor": self.loss_scale_factor,
             "name": self.name,
         }
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
 
-from fastconv import _arguments
-from fastconv.optimizers.base import Optimizer
-from fastconv.schedules import LearningRateSchedule
+from fastconv.optimizers.moments import Moments
 
 __all__ = ["Nadam"]
 
 
-class Nadam(Optimizer):
+class Nadam(Moments):
     """Adaptive moments with Nesterov's momentum.
 
     ::
@@ -27,8 +25,7 @@ class Nadam(Optimizer):
         beta_1: decay of the mean, 0 <= beta_1 < 1.
         beta_2: decay of the mean square, 0 <= beta_2 < 1.
         epsilon: > 0.
-        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
-            gradient_accumulation_steps: see :class:`Optimizer`.
+        weight_decay: and all that follow: see :class:`Optimizer`.
 
     Source: Dozat 2016, Incorporating Nesterov momentum into Adam.
     """
@@ -36,47 +33,12 @@ class Nadam(Optimizer):
     kernel = "nadam_update"
     default_name = "nadam"
 
-    def __init__(
-        self,
-        learning_rate: float | LearningRateSchedule = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
-        gradient_accumulation_steps: int | None = None,
-        name: str | None = None,
-        **other: Any,
-    ):
-        self.beta_1 = _arguments.real("Nadam", "beta_1", beta_1, least=0, below=1)
-        self.beta_2 = _arguments.real("Nadam", "beta_2", beta_2, least=0, below=1)
-        self.epsilon = _arguments.real("Nadam", "epsilon", epsilon, above=0)
-        self._products = [1.0]
-        super().__init__(
-            learning_rate,
-            weight_decay=weight_decay,
-            clipnorm=clipnorm,
-            clipvalue=clipvalue,
-            name=name,
-            use_ema=use_ema,
-            ema_momentum=ema_momentum,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            global_clipnorm=global_clipnorm,
-            gradient_accumulation_steps=gradient_accumulation_steps,
-            **other,
-        )
-
-    def slots(self) -> dict[str, float | None]:
-        return {"momentum": 0.0, "velocity": 0.0}
+    @functools.cached_property
+    def _products(self) -> list[float]:
+        return [1.0]
 
     def _hyper(self, rate: float, step: int) -> list[float]:
-        decay = self.weight_decay or 0.0
-        return [rate, self.beta_1, self.beta_2, self.epsilon, decay, step, self.u_product(step)]
+        return [*super()._hyper(rate, step), self.u_product(step)]
 
     def u_product(self, step: int) -> float:
         """``mu(1) * … * mu(step)``; 1 before the first update."""
@@ -84,7 +46,3 @@ class Nadam(Optimizer):
             mu = self.beta_1 * (1 - 0.5 * 0.96 ** len(self._products))
             self._products.append(self._products[-1] * mu)
         return self._products[step]
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
-        return {**super().get_config(), **own}

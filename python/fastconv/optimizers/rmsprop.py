@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from fastconv import _arguments
+from fastconv.optimizers.arguments import boolean, decay, positive, share
 from fastconv.optimizers.base import Optimizer
 from fastconv.schedules import LearningRateSchedule
 
@@ -29,14 +29,18 @@ class RMSprop(Optimizer):
         momentum: 0 <= momentum <= 1.
         epsilon: > 0.
         centered: whether to divide by the standard deviation instead of the root mean square.
-        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
-            gradient_accumulation_steps: see :class:`Optimizer`.
+        weight_decay: and all that follow: see :class:`Optimizer`.
 
     Source: Hinton 2012, lecture 6; Graves 2013 for the centered rule.
     """
 
     kernel = "rmsprop_update"
     default_name = "rmsprop"
+    own: ClassVar = {"rho": decay, "momentum": share, "epsilon": positive, "centered": boolean}
+    rho: float
+    momentum: float
+    epsilon: float
+    centered: bool
 
     def __init__(
         self,
@@ -48,27 +52,16 @@ class RMSprop(Optimizer):
         weight_decay: float | None = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
-        name: str | None = None,
+        global_clipnorm: float | None = None,
         use_ema: bool = False,
         ema_momentum: float = 0.99,
         ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
         **other: Any,
     ):
-        self.rho = _arguments.real("RMSprop", "rho", rho, least=0, below=1)
-        self.momentum = _arguments.real("RMSprop", "momentum", momentum, least=0, most=1)
-        self.epsilon = _arguments.real("RMSprop", "epsilon", epsilon, above=0)
-        self.centered = _arguments.boolean("RMSprop", "centered", centered)
-        super().__init__(
-            learning_rate,
-            weight_decay=weight_decay,
-            clipnorm=clipnorm,
-            clipvalue=clipvalue,
-            name=name,
-            use_ema=use_ema,
-            ema_momentum=ema_momentum,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            **other,
-        )
+        self._take(locals())
 
     def slots(self) -> dict[str, float | None]:
         names = ["velocity"]
@@ -80,12 +73,3 @@ class RMSprop(Optimizer):
 
     def _hyper(self, rate: float, step: int) -> list[float]:
         return [rate, self.rho, self.momentum, self.epsilon, self.centered, self.weight_decay or 0.0]
-
-    def get_config(self) -> dict[str, Any]:
-        own = {
-            "rho": self.rho,
-            "momentum": self.momentum,
-            "epsilon": self.epsilon,
-            "centered": self.centered,
-        }
-        return {**super().get_config(), **own}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from fastconv import _arguments
+from fastconv.optimizers.arguments import count, decay, positive, proper_share
 from fastconv.optimizers.base import Optimizer
 from fastconv.schedules import LearningRateSchedule
 
@@ -29,14 +29,18 @@ class ScheduleFreeAdamW(Optimizer):
         beta_2: decay of the mean square, 0 <= beta_2 < 1.
         epsilon: > 0.
         warmup_steps: updates until the rate is whole, >= 0.
-        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
-            gradient_accumulation_steps: see :class:`Optimizer`.
+        weight_decay: and all that follow: see :class:`Optimizer`.
 
     Source: Defazio et al. 2024, The road less scheduled.
     """
 
     kernel = "schedule_free_update"
     default_name = "schedule_free_adam_w"
+    own: ClassVar = {"beta_1": proper_share, "beta_2": decay, "epsilon": positive, "warmup_steps": count}
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    warmup_steps: int
 
     def __init__(
         self,
@@ -52,27 +56,12 @@ class ScheduleFreeAdamW(Optimizer):
         use_ema: bool = False,
         ema_momentum: float = 0.99,
         ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
         **other: Any,
     ):
-        self.beta_1 = _arguments.real("ScheduleFreeAdamW", "beta_1", beta_1, above=0, below=1)
-        self.beta_2 = _arguments.real("ScheduleFreeAdamW", "beta_2", beta_2, least=0, below=1)
-        self.epsilon = _arguments.real("ScheduleFreeAdamW", "epsilon", epsilon, above=0)
-        self.warmup_steps = _arguments.integer("ScheduleFreeAdamW", "warmup_steps", warmup_steps, least=0)
-        super().__init__(
-            learning_rate,
-            weight_decay=weight_decay,
-            clipnorm=clipnorm,
-            clipvalue=clipvalue,
-            name=name,
-            use_ema=use_ema,
-            ema_momentum=ema_momentum,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            global_clipnorm=global_clipnorm,
-            gradient_accumulation_steps=gradient_accumulation_steps,
-            **other,
-        )
+        self._take(locals())
 
     def slots(self) -> dict[str, float | None]:
         return {"momentum": None, "velocity": 0.0}
@@ -81,7 +70,3 @@ class ScheduleFreeAdamW(Optimizer):
         warm = min(step / self.warmup_steps, 1.0) if self.warmup_steps else 1.0
         decay = rate * (self.weight_decay or 0.0)
         return [rate * warm, self.beta_1, self.beta_2, self.epsilon, decay, step]
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon, "warmup_steps": self.warmup_steps}
-        return {**super().get_config(), **own}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from fastconv import _arguments
+from fastconv.optimizers.arguments import boolean, share
 from fastconv.optimizers.base import Optimizer
 from fastconv.schedules import LearningRateSchedule
 
@@ -25,8 +25,7 @@ class SGD(Optimizer):
         learning_rate: finite and > 0, or a schedule.
         momentum: 0 <= momentum <= 1.
         nesterov: whether to look ahead along the velocity (Nesterov 1983).
-        name: and weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
-            gradient_accumulation_steps: see :class:`Optimizer`.
+        weight_decay: and all that follow: see :class:`Optimizer`.
 
     PyTorch's rule, which differs where the learning rate changes or weights decay, is :class:`TorchSGD`.
 
@@ -39,6 +38,9 @@ class SGD(Optimizer):
 
     kernel = "sgd_update"
     default_name = "SGD"
+    own: ClassVar = {"momentum": share, "nesterov": boolean}
+    momentum: float
+    nesterov: bool
 
     def __init__(
         self,
@@ -48,34 +50,22 @@ class SGD(Optimizer):
         weight_decay: float | None = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
-        name: str | None = None,
+        global_clipnorm: float | None = None,
         use_ema: bool = False,
         ema_momentum: float = 0.99,
         ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
         **other: Any,
     ):
-        self.momentum = _arguments.real("SGD", "momentum", momentum, least=0, most=1)
-        self.nesterov = _arguments.boolean("SGD", "nesterov", nesterov)
-        super().__init__(
-            learning_rate,
-            weight_decay=weight_decay,
-            clipnorm=clipnorm,
-            clipvalue=clipvalue,
-            name=name,
-            use_ema=use_ema,
-            ema_momentum=ema_momentum,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            **other,
-        )
+        self._take(locals())
 
     def slots(self) -> dict[str, float | None]:
         return {"velocity": 0.0} if self.momentum else {}
 
     def _hyper(self, rate: float, step: int) -> list[float]:
         return [rate, self.momentum, self.nesterov, self.weight_decay or 0.0]
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}
 
 
 class TorchSGD(SGD):

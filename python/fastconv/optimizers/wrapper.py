@@ -57,10 +57,10 @@ def optimizer_from(value: Any) -> Optimizer:
     from fastconv import optimizers  # not at the top: that module imports this one
 
     optimizer = optimizers.get(value)
-    if optimizer.dynamic_scale is not None:
+    if optimizer.loss_scale is not None:
         raise ValueError(
             f"[{type(optimizer).__name__}] a loss scale must be outermost, since the loss has one: expected an optimizer without, "
-            f"got {optimizer.name!r} inside another. Wrap the whole: LossScaleOptimizer(...)."
+            f"got {optimizer.name!r} inside another. Wrap the whole: LossScaleOptimizer(...), or leave loss_scale_factor out."
         )
     return optimizer
 

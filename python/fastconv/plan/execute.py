@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import _cpu
-from fastconv.graph import Node, Value, nodes_behind
-from fastconv.ops.registry import Call
+from fastconv.graph import Node, Update, Value, nodes_behind
 from fastconv.plan import fuse as rewrites
 from fastconv.plan import targets
 from fastconv.plan.casts import join_casts
@@ -18,22 +17,7 @@ from fastconv.plan.runs import Part, Run
 from fastconv.plan.sources import Sources
 from fastconv.variables import Variable
 
-__all__ = ["Plan", "Update", "arena_bytes"]
-
-
-class Update:
-    """A kernel call on variables that ends a step, e.g. an optimizer's. ``tensors`` are values or arrays.
-
-    ``guard`` is one of them, a scalar: when it is not finite after the call, the updates that follow are not done.
-    """
-
-    def __init__(
-        self, kernel: str, spec: Any, tensors: Sequence[Value | np.ndarray | None], guard: Value | None = None
-    ) -> None:
-        self.kernel = kernel
-        self.spec = spec
-        self.tensors = tuple(tensors)
-        self.guard = guard
+__all__ = ["Plan", "arena_bytes"]
 
 
 class Plan:
@@ -75,7 +59,9 @@ class Plan:
     ) -> None:
         parts = {**(parts or {}), **{value: part for run in assignments for value, part in run.parts.items()}}
         kept = [*outputs, *([guard] if guard else []), *(run.value for run in assignments), *parts]
-        kept += [t for update in updates for t in update.tensors if isinstance(t, Value)]
+        updates = sorted(updates, key=lambda update: update.guard is None)
+        changed = [update.values for update in updates]
+        kept += [value for values in changed for value in values if value.node is not None]
         self._target = target = targets.current()
         self.nodes = nodes_behind(kept)
         if fuse:
@@ -86,7 +72,8 @@ class Plan:
         taken = sources.dtypes if sources is not None else {}
         filled = [*(v for v in inputs if v not in taken), *([sources.rows] if sources is not None else [])]
         fed = target.feed(filled, self._settings(updates, sources))
-        self.placement = place(layout(self.nodes, inputs, kept, parts, fed), target, fed)
+        workspaces = _workspaces(self.nodes, self._kernels)
+        self.placement = place(layout(self.nodes, inputs, kept, parts, fed, changed, workspaces), target, fed)
         self.arena_bytes = self.placement.arena_bytes
         self.program = target.program
         if sources is not None:
@@ -97,7 +84,7 @@ class Plan:
             self.program.add_guard(self.placement[guard])
         for run in assignments:
             self._assign(run)
-        for update in sorted(updates, key=lambda u: u.guard is None):
+        for update in updates:
             self._update(update)
         target.show({value: self.placement[value] for value in (*(outputs if shown else ()), *filled)})
 
@@ -163,12 +150,11 @@ class Plan:
     def _add_node(self, node: Node) -> None:
         registers = [self._resolve(v) for v in node.inputs]
         registers += [self.placement[v] for v in node.outputs] + self.placement.scratch(node)
+        workspace = self.placement.workspace(node)
+        room = () if workspace is None else (workspace,)
         for call in node.lowered.calls:
-            self._add_call(call, registers)
-
-    def _add_call(self, call: Call, registers: list[Any]) -> None:
-        kernel = self._kernels.get(call.kernel, call.kernel)
-        self.program.add(kernel, call.spec, [None if i is None else registers[i] for i in call.tensors])
+            tensors = [None if i is None else registers[i] for i in call.tensors]
+            self.program.add(self._kernels.get(call.kernel, call.kernel), call.spec, tensors, *room)
 
     def _assign(self, run: Run) -> None:
         shape, start = run.value.shape, (0,) * run.value.ndim
@@ -178,4 +164,14 @@ class Plan:
 
 def arena_bytes(inputs: Sequence[Value], outputs: Sequence[Value]) -> int:
     """The size of the arena that a plan would have. Nothing is allocated."""
-    return layout(rewrites.fuse(nodes_behind(outputs), outputs), inputs, outputs, {}).size
+    nodes = rewrites.fuse(nodes_behind(outputs), outputs)
+    return layout(nodes, inputs, outputs, {}, workspaces=_workspaces(nodes, {})).size
+
+
+def _workspaces(nodes: Sequence[Node], kernels: Mapping[str, str]) -> dict[Node, int]:
+    """Bytes that the kernels of a node take from the arena while they run, where that is any."""
+    sizes = {
+        node: [targets.workspace_bytes(kernels.get(call.kernel, call.kernel), call.spec) for call in node.lowered.calls]
+        for node in nodes
+    }
+    return {node: max(found) for node, found in sizes.items() if any(found)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 
 from fastconv.graph import Node, Value
-from fastconv.ops import activation, conv, loss, norm
+from fastconv.ops import activation, conv, distribution, loss
 from fastconv.ops.cast import CAST
 from fastconv.ops.dense import FORWARD as DENSE
 from fastconv.ops.registry import apply, wide
@@ -23,8 +23,8 @@ _TAKES_ACTIVATION = (conv.FORWARD, DENSE)
 
 # loss kind -> whether a node is the activation that the loss knows how to take in
 _LOSS_ACTIVATION = {
-    "categorical_crossentropy": lambda node: node.op is norm.SOFTMAX,
-    "sparse_categorical_crossentropy": lambda node: node.op is norm.SOFTMAX,
+    "categorical_crossentropy": lambda node: node.op is distribution.SOFTMAX,
+    "sparse_categorical_crossentropy": lambda node: node.op is distribution.SOFTMAX,
     "binary_crossentropy": lambda node: node.op is activation.FORWARD and node.attrs["activation"][0] == "sigmoid",
 }
 
@@ -35,7 +35,7 @@ def widened(value: Value) -> Value:
     if value.dtype == wide(value.dtype):
         return value
     node = value.node
-    if node is not None and node.op in (norm.SOFTMAX, norm.LOG_SOFTMAX, activation.FORWARD):
+    if node is not None and node.op in (distribution.SOFTMAX, distribution.LOG_SOFTMAX, activation.FORWARD):
         return apply(node.op, _widened(node.inputs[0]), **node.attrs)
     return _widened(value)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -28,11 +29,17 @@ class Placement:
     """The array of every value, most of them views of one arena."""
 
     def __init__(
-        self, target: Host | Gpu, arrays: dict[Value, Any], scratch: dict[Node, list[Any]], arena_bytes: int
+        self,
+        target: Host | Gpu,
+        arrays: dict[Value, Any],
+        scratch: dict[Node, list[Any]],
+        workspaces: dict[Node, Any],
+        arena_bytes: int,
     ) -> None:
         self._target = target
         self._arrays = arrays
         self._scratch = scratch
+        self._workspaces = workspaces
         self.arena_bytes = arena_bytes
 
     def __getitem__(self, value: Value) -> Any:
@@ -40,6 +47,10 @@ class Placement:
 
     def scratch(self, node: Node) -> list[Any]:
         return self._scratch.get(node, [])
+
+    def workspace(self, node: Node) -> Any:
+        """Bytes for the workspaces of the node's kernels; None if the plan has none for them."""
+        return self._workspaces.get(node)
 
 
 def _storage(dtype: str) -> np.dtype:
@@ -58,6 +69,7 @@ class Layout:
     values: dict[Value, int]
     owners: dict[Value, Part]
     scratch: list[tuple[Node, tuple[int, ...], str, int]]
+    workspaces: dict[Node, tuple[int, int]]  # offset, bytes
     size: int
 
 
@@ -67,18 +79,23 @@ def layout(
     kept: Sequence[Value],
     parts: Mapping[Value, Part],
     elsewhere: Container[Value] = (),
+    changed: Sequence[Sequence[Value]] = (),
+    workspaces: Mapping[Node, int] = MappingProxyType({}),
 ) -> Layout:
     """Plans the memory of every value of a graph.
 
     Args:
         nodes: in order of execution.
         inputs: values that the caller fills.
-        kept: values that are read after the last node.
+        kept: values that are read after the last step.
         parts: values whose memory is part of another's.
         elsewhere: values whose memory is not the arena's.
+        changed: what each of the updates has to do with: a step each, behind the nodes.
+        workspaces: bytes that the kernels of a node want for themselves while they run. Many are found in what no value
+            needs then: in a step forward, for example, where the gradients will be.
     """
     owners = _owners(nodes, {*inputs, *kept}, parts)
-    end = len(nodes)
+    end = len(nodes) + len(changed)
     lifetime: dict[Value, list[int]] = {}
 
     def touch(value: Value, step: int) -> None:
@@ -94,6 +111,9 @@ def layout(
         for operand in (*node.inputs, *node.outputs):
             if operand is not None:
                 touch(operand, step)
+    for step, updated in enumerate(changed, len(nodes)):
+        for value in updated:
+            touch(value, step)
     for value in kept:
         touch(value, end)
 
@@ -101,10 +121,16 @@ def layout(
     blocks = [Block(_nbytes(v.shape, v.dtype), *lifetime[v]) for v in values]
     scratch = [(step, node, *extent) for step, node in enumerate(nodes) for extent in node.lowered.scratch]
     blocks += [Block(_nbytes(shape, dtype), step, step) for step, _, shape, dtype in scratch]
+    blocks += [Block(workspaces[node], step, step) for step, node in enumerate(nodes) if node in workspaces]
     offsets, size = plan_offsets(blocks)
-    placed = dict(zip(values, offsets, strict=False))
-    rest = [(*extent[1:], offset) for extent, offset in zip(scratch, offsets[len(values) :], strict=True)]
-    return Layout(placed, owners, rest, size)
+    found = iter(offsets)
+    return Layout(
+        values=dict(zip(values, found, strict=False)),
+        owners=owners,
+        scratch=[(*extent[1:], next(found)) for extent in scratch],
+        workspaces={node: (next(found), workspaces[node]) for node in nodes if node in workspaces},
+        size=size,
+    )
 
 
 def place(plan: Layout, target: Host | Gpu, elsewhere: Mapping[Value, Any]) -> Placement:
@@ -121,7 +147,8 @@ def place(plan: Layout, target: Host | Gpu, elsewhere: Mapping[Value, Any]) -> P
     scratch: dict[Node, list[Any]] = {}
     for node, shape, dtype, offset in plan.scratch:
         scratch.setdefault(node, []).append(view(offset, shape, dtype))
-    return Placement(target, arrays, scratch, plan.size)
+    workspaces = {node: arena[offset : offset + size] for node, (offset, size) in plan.workspaces.items()}
+    return Placement(target, arrays, scratch, workspaces, plan.size)
 
 
 def _owners(nodes: Sequence[Node], lasting: set[Value], parts: Mapping[Value, Part]) -> dict[Value, Part]:

@@ -13,7 +13,7 @@ from fastconv.graph import Value
 from fastconv.plan.transfers import Block, Slot, streams
 from fastconv.variables import Variable
 
-__all__ = ["Gpu", "Host", "current"]
+__all__ = ["Gpu", "Host", "current", "workspace_bytes"]
 
 # Up to this many bytes a feed goes with one copy before the kernels: it takes the time of a kernel's launch. More of
 # them take a stream of their own, during the kernels of the run before.
@@ -26,6 +26,11 @@ def current() -> Host | Gpu:
     return (
         Host() if name == "cpu" else Gpu(*_gpu.load("[compile] the device cannot be used"), config.device_number(name))
     )
+
+
+def workspace_bytes(kernel: str, spec: Any) -> int:
+    """What a kernel wants of a plan's arena for itself. A GPU's kernels share a block that the first run allocates."""
+    return _cpu.workspace_bytes(kernel, spec) if config.device() == "cpu" else 0
 
 
 class Host:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
+import numbers
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
@@ -69,6 +70,25 @@ def arrays(op: str, /, **named: tuple[Any, Sequence[str] | None]) -> np.dtype:
     rank. An axis called "batch", or the first of an array of any rank, may have extent 0; every other extent
     is at least 1.
     """
+    dtype = maybe_empty(op, **named)
+    for name, (x, axes) in named.items():
+        for i, extent in enumerate(x.shape):
+            axis = axes[i] if axes is not None else ("batch" if i == 0 else f"axis {i}")
+            if extent == 0 and axis != "batch":
+                got = f"0, {name}.shape={x.shape}"
+                fail(
+                    ValueError,
+                    op,
+                    f"{name} has no {axis}",
+                    f"{name} {axis} >= 1",
+                    got,
+                    "Only the batch may be empty.",
+                )
+    return dtype
+
+
+def maybe_empty(op: str, /, **named: tuple[Any, Sequence[str] | None]) -> np.dtype:
+    """As :func:`arrays`, but every axis may be empty."""
     for name, (x, _) in named.items():
         ndarray(op, name, x)
         if x.dtype.kind not in "biufc":
@@ -93,19 +113,6 @@ def arrays(op: str, /, **named: tuple[Any, Sequence[str] | None]) -> np.dtype:
                 got,
                 "Convert one with .astype().",
             )
-    for name, (x, axes) in named.items():
-        for i, extent in enumerate(x.shape):
-            axis = axes[i] if axes is not None else ("batch" if i == 0 else f"axis {i}")
-            if extent == 0 and axis != "batch":
-                got = f"0, {name}.shape={x.shape}"
-                fail(
-                    ValueError,
-                    op,
-                    f"{name} has no {axis}",
-                    f"{name} {axis} >= 1",
-                    got,
-                    "Only the batch may be empty.",
-                )
     return np.dtype(x0.dtype.type)
 
 
@@ -210,7 +217,7 @@ def pair(op: str, name: str, value: Any, low: int) -> tuple[int, int]:
 
 def real(op: str, name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
     """A finite number in ``[low, high]``; bool, strings and arrays are refused."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         kind = type(value).__name__
         fail(TypeError, op, f"{name} must be a number", "float", f"{kind} {name}={value!r}", "Pass a float.")
     try:

@@ -71,11 +71,4 @@ def _widths(op: str, name: str, value: Any, **named: Any) -> tuple[np.dtype, lis
     if not isinstance(value, (tuple, list, np.ndarray)):
         return dtype, [(_check.integer(op, name, value),) * 2] * ndim
     sides = _check.sequence(op, name, value, ndim, "pairs")
-    pairs = [_check.sequence(op, name, side, 2) for side in sides]
-    return dtype, [
-        (
-            _check.integer(op, name, a, given=value),
-            _check.integer(op, name, b, given=value),
-        )
-        for a, b in pairs
-    ]
+    return dtype, [_check.pair(op, name, side, 0) for side in sides]

@@ -27,6 +27,16 @@ def cast_backward(dy: np.ndarray, x: np.ndarray, dtype: Any, *, needs: Any = Non
     to = _check.arrays(op, x=(x, None))
     _check.arrays(op, dy=(dy, None))
     _check.shape(op, "dy", dy, x.shape, "the forward's result")
+    wanted = _float_type(dtype)
+    if dy.dtype.newbyteorder("=") != wanted:
+        _check.fail(
+            TypeError,
+            op,
+            "dy must have the result's type",
+            f"dy.dtype={wanted}",
+            f"dy.dtype={dy.dtype}",
+            "Use dy.astype.",
+        )
     (want,) = _check.needs(op, needs, (True,))
     return (_check.cast(dy, to) if want else None,)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
 
 from . import _check
 from ._conv_args import conv_args, transpose_args
-from ._window import Axis
+from ._windows import correlate, correlate_weight, scatter
 from .by_name import activate, activate_backward
 
 __all__ = ["conv2d", "conv2d_backward", "conv2d_transpose", "conv2d_transpose_backward"]
@@ -51,8 +50,8 @@ def conv2d(
         array([[ 8., 12.],
                [20., 24.]])
     """
-    dtype, rows, cols, groups = conv_args("conv2d", x, w, bias, stride, padding, dilation, groups, activation)
-    z = _correlate(_f64(x), _f64(w), rows, cols, groups)
+    dtype, *window, groups = conv_args("conv2d", x, w, bias, stride, padding, dilation, groups, activation)
+    z = correlate(_f64(x), _f64(w), window, groups)
     return _check.cast(activate(_biased(z, bias), activation), dtype)
 
 
@@ -72,14 +71,14 @@ def conv2d_backward(
 ) -> tuple[np.ndarray | None, ...]:
     """Gradients ``(dx, dw, dbias)`` of ``Σ dy · conv2d(x, w, bias, …)``."""
     op = "conv2d_backward"
-    dtype, rows, cols, groups = conv_args(op, x, w, bias, stride, padding, dilation, groups, activation, dy=dy)
+    dtype, *window, groups = conv_args(op, x, w, bias, stride, padding, dilation, groups, activation, dy=dy)
     want = _check.needs(op, needs, (True, True, bias is not None))
     x64, w64, dz = _f64(x), _f64(w), _f64(dy)
     if activation is not None:
-        dz = activate_backward(dz, _biased(_correlate(x64, w64, rows, cols, groups), bias), activation)
+        dz = activate_backward(dz, _biased(correlate(x64, w64, window, groups), bias), activation)
     return (
-        _check.cast(_scatter(dz, w64, rows, cols, groups), dtype) if want[0] else None,
-        _check.cast(_correlate_weight(x64, dz, w.shape, rows, cols, groups), dtype) if want[1] else None,
+        _check.cast(scatter(dz, w64, window, groups), dtype) if want[0] else None,
+        _check.cast(correlate_weight(x64, dz, w.shape, window, groups), dtype) if want[1] else None,
         _check.cast(dz.sum(axis=(0, 1, 2)), dtype) if want[2] else None,
     )
 
@@ -116,8 +115,8 @@ def conv2d_transpose(
         array([1., 2., 1.])
     """
     op = "conv2d_transpose"
-    dtype, rows, cols, groups = transpose_args(op, x, w, bias, stride, padding, output_padding, dilation, groups)
-    return _check.cast(_biased(_scatter(_f64(x), _f64(w), rows, cols, groups), bias), dtype)
+    dtype, *window, groups = transpose_args(op, x, w, bias, stride, padding, output_padding, dilation, groups)
+    return _check.cast(_biased(scatter(_f64(x), _f64(w), window, groups), bias), dtype)
 
 
 @_check.quiet
@@ -136,63 +135,14 @@ def conv2d_transpose_backward(
 ) -> tuple[np.ndarray | None, ...]:
     """Gradients ``(dx, dw, dbias)`` of ``Σ dy · conv2d_transpose(x, w, bias, …)``."""
     op = "conv2d_transpose_backward"
-    dtype, rows, cols, groups = transpose_args(op, x, w, bias, stride, padding, output_padding, dilation, groups, dy=dy)
+    dtype, *window, groups = transpose_args(op, x, w, bias, stride, padding, output_padding, dilation, groups, dy=dy)
     want = _check.needs(op, needs, (True, True, bias is not None))
     dy64 = _f64(dy)
     return (
-        _check.cast(_correlate(dy64, _f64(w), rows, cols, groups), dtype) if want[0] else None,
-        _check.cast(_correlate_weight(dy64, _f64(x), w.shape, rows, cols, groups), dtype) if want[1] else None,
+        _check.cast(correlate(dy64, _f64(w), window, groups), dtype) if want[0] else None,
+        _check.cast(correlate_weight(dy64, _f64(x), w.shape, window, groups), dtype) if want[1] else None,
         _check.cast(dy64.sum(axis=(0, 1, 2)), dtype) if want[2] else None,
     )
-
-
-# --- the three directions of a correlation, all in float64 --------------------------------------------------
-
-
-def _taps(rows: Axis, cols: Axis) -> itertools.product:
-    return itertools.product(rows.taps(), cols.taps())
-
-
-def _correlate(x: np.ndarray, w: np.ndarray, rows: Axis, cols: Axis, groups: int) -> np.ndarray:
-    y = np.zeros((x.shape[0], rows.out, cols.out, w.shape[3]))
-    for (r, p, h), (s, q, v) in _taps(rows, cols):
-        seen = x[:, h, v]
-        y[:, p, q] += _join(_group(seen, groups) @ _group_filter(w[r, s], groups), seen.shape)
-    return y
-
-
-def _scatter(dy: np.ndarray, w: np.ndarray, rows: Axis, cols: Axis, groups: int) -> np.ndarray:
-    dx = np.zeros((dy.shape[0], rows.extent, cols.extent, w.shape[2] * groups))
-    for (r, p, h), (s, q, v) in _taps(rows, cols):
-        seen = dy[:, p, q]
-        dx[:, h, v] += _join(_group(seen, groups) @ _group_filter(w[r, s], groups).swapaxes(1, 2), seen.shape)
-    return dx
-
-
-def _correlate_weight(
-    x: np.ndarray, dy: np.ndarray, shape: tuple[int, ...], rows: Axis, cols: Axis, groups: int
-) -> np.ndarray:
-    dw = np.zeros(shape)
-    for (r, p, h), (s, q, v) in _taps(rows, cols):
-        per_group = _group(x[:, h, v], groups).swapaxes(1, 2) @ _group(dy[:, p, q], groups)
-        dw[r, s] = per_group.transpose(1, 0, 2).reshape(shape[2:])
-    return dw
-
-
-def _group(x: np.ndarray, groups: int) -> np.ndarray:
-    """(N, P, Q, C) -> (groups, N·P·Q, C/groups)."""
-    n, p, q, c = x.shape
-    return x.reshape(n * p * q, groups, c // groups).transpose(1, 0, 2)
-
-
-def _group_filter(w: np.ndarray, groups: int) -> np.ndarray:
-    """(C/groups, K) -> (groups, C/groups, K/groups)."""
-    return w.reshape(w.shape[0], groups, w.shape[1] // groups).transpose(1, 0, 2)
-
-
-def _join(y: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """(groups, N·P·Q, K/groups) -> (N, P, Q, K)."""
-    return y.transpose(1, 0, 2).reshape(*shape[:3], y.shape[0] * y.shape[2])
 
 
 def _biased(y: np.ndarray, bias: np.ndarray | None) -> np.ndarray:

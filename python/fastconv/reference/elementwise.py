@@ -16,6 +16,8 @@ __all__ = [
     "add_backward",
     "concatenate",
     "concatenate_backward",
+    "divide",
+    "divide_backward",
     "flatten",
     "flatten_backward",
     "maximum",
@@ -100,6 +102,18 @@ def multiply_backward(
     return _binary_backward("multiply_backward", dy, a, b, needs, lambda dy, a, b: (dy * b, dy * a))
 
 
+def divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """``a / b``, element by element, with NumPy broadcasting."""
+    return _binary("divide", a, b, np.divide)
+
+
+def divide_backward(
+    dy: np.ndarray, a: np.ndarray, b: np.ndarray, *, needs: Any = None
+) -> tuple[np.ndarray | None, ...]:
+    """``(dy / b, −dy · a / b²)``, each summed to the shape of its array."""
+    return _binary_backward("divide_backward", dy, a, b, needs, lambda dy, a, b: (dy / b, -dy * a / b / b))
+
+
 @_check.quiet
 def _binary(op: str, a: np.ndarray, b: np.ndarray, f: Callable[..., np.ndarray]) -> np.ndarray:
     dtype, _ = _broadcast(op, a, b)
@@ -121,7 +135,7 @@ def _binary_backward(
 
 
 def _broadcast(op: str, a: np.ndarray, b: np.ndarray, **more: Any) -> tuple[np.dtype, tuple[int, ...]]:
-    dtype = _check.arrays(op, a=(a, None), b=(b, None), **more)
+    dtype = _check.maybe_empty(op, a=(a, None), b=(b, None), **more)
     try:
         shape = np.broadcast_shapes(a.shape, b.shape)
     except ValueError:

@@ -11,10 +11,19 @@ from . import _check
 __all__ = ["embedding", "embedding_backward"]
 
 
+_EXACT = 2**24  # rows that float32 can tell apart
+
+
 def _rows(op: str, ids: Any, table: Any, **more: Any) -> tuple[np.ndarray, np.dtype]:
     """The rows that ids name, and the dtype of results."""
     dtype = _check.arrays(op, table=(table, ("rows", "width")), **more)
     _check.ndarray(op, "ids", ids)
+    if ids.dtype.kind not in "iuf":
+        got = f"ids.dtype={ids.dtype}"
+        _check.fail(TypeError, op, "ids must be numbers of rows", "an int array", got, "Use .astype(np.int64).")
+    if dtype.itemsize < 8 and len(table) > _EXACT:
+        got = f"table.shape={table.shape}"
+        _check.fail(ValueError, op, "ids must be exact in float32", f"at most {_EXACT} rows", got, "Use float64.")
     rows = np.trunc(ids.astype(np.float64)).astype(np.int64)
     if rows.size and not (rows.min() >= 0 and rows.max() < len(table)):
         got = f"{rows.min()} to {rows.max()}"

@@ -47,7 +47,7 @@ def _transpose(op: str, axes: Any, **named: Any) -> tuple[np.dtype, tuple[int, .
     if axes is None:
         return dtype, tuple(range(ndim))[::-1]
     given = _check.sequence(op, "axes", axes, ndim)
-    order = tuple(_check.integer(op, "axes", axis, -ndim, given=axes) % ndim for axis in given)
+    order = tuple(_check.integer(op, "axes", axis, -ndim, given=axes, high=ndim - 1) % ndim for axis in given)
     if sorted(order) != list(range(ndim)):
         _check.fail(
             ValueError, op, "axes must name every axis once", f"a permutation of {ndim}", f"{axes}", "List all."

@@ -23,8 +23,14 @@ __all__ = [
     "kl_divergence_backward",
     "mean_absolute_error",
     "mean_absolute_error_backward",
+    "mean_absolute_percentage_error",
+    "mean_absolute_percentage_error_backward",
     "mean_squared_error",
     "mean_squared_error_backward",
+    "mean_squared_logarithmic_error",
+    "mean_squared_logarithmic_error_backward",
+    "poisson",
+    "poisson_backward",
 ]
 
 _EPSILON = 1e-7  # keras.config.epsilon(): probabilities are kept at least this large
@@ -120,6 +126,61 @@ def kl_divergence_backward(
     return _loss_backward("kl_divergence_backward", dy, y_true, y_pred, needs, f)
 
 
+def poisson(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+    """``mean(y_pred − y_true · log(y_pred + 1e-7))``."""
+    return _loss("poisson", y_true, y_pred, lambda t, p: (p - t * np.log(p + _EPSILON)).mean(axis=-1))
+
+
+def poisson_backward(
+    dy: np.ndarray, y_true: np.ndarray, y_pred: np.ndarray, *, needs: Any = None
+) -> tuple[np.ndarray | None, ...]:
+    """``(1 − y_true / (y_pred + 1e-7)) / C``."""
+    return _loss_backward(
+        "poisson_backward", dy, y_true, y_pred, needs, lambda t, p: (1 - t / (p + _EPSILON)) / p.shape[-1]
+    )
+
+
+def mean_absolute_percentage_error(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+    """``100 · mean(|y_pred − y_true| / max(|y_true|, 1e-7))``."""
+
+    def f(t: np.ndarray, p: np.ndarray) -> np.ndarray:
+        return 100 * (np.abs(p - t) / np.maximum(np.abs(t), _EPSILON)).mean(axis=-1)
+
+    return _loss("mean_absolute_percentage_error", y_true, y_pred, f)
+
+
+def mean_absolute_percentage_error_backward(
+    dy: np.ndarray, y_true: np.ndarray, y_pred: np.ndarray, *, needs: Any = None
+) -> tuple[np.ndarray | None, ...]:
+    """``100 · sign(y_pred − y_true) / (max(|y_true|, 1e-7) · C)``."""
+
+    def f(t: np.ndarray, p: np.ndarray) -> np.ndarray:
+        return 100 * np.sign(p - t) / np.maximum(np.abs(t), _EPSILON) / p.shape[-1]
+
+    return _loss_backward("mean_absolute_percentage_error_backward", dy, y_true, y_pred, needs, f)
+
+
+def mean_squared_logarithmic_error(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+    """``mean((log(1 + y_pred) − log(1 + y_true))²)``, both at least 1e-7."""
+    return _loss(
+        "mean_squared_logarithmic_error",
+        y_true,
+        y_pred,
+        lambda t, p: np.square(_log_1p(p) - _log_1p(t)).mean(axis=-1),
+    )
+
+
+def mean_squared_logarithmic_error_backward(
+    dy: np.ndarray, y_true: np.ndarray, y_pred: np.ndarray, *, needs: Any = None
+) -> tuple[np.ndarray | None, ...]:
+    """``2 (log(1 + y_pred) − log(1 + y_true)) / ((1 + y_pred) · C)``, 0 where y_pred < 1e-7."""
+
+    def f(t: np.ndarray, p: np.ndarray) -> np.ndarray:
+        return np.where(p < _EPSILON, 0.0, 2 * (_log_1p(p) - _log_1p(t)) / (1 + p)) / p.shape[-1]
+
+    return _loss_backward("mean_squared_logarithmic_error_backward", dy, y_true, y_pred, needs, f)
+
+
 # --- what every loss above does around its formula ----------------------------------------------------------
 
 
@@ -167,6 +228,11 @@ def through(
     if not want:
         return None, None
     return None, _check.cast(dy.astype(np.float64)[..., None] * slope(y_pred.astype(np.float64)), dtype)
+
+
+def _log_1p(x: np.ndarray) -> np.ndarray:
+    """log(1 + x), where x is at least 1e-7; NaN stays NaN."""
+    return np.log1p(np.maximum(x, _EPSILON))
 
 
 def _signs(t: np.ndarray) -> np.ndarray:

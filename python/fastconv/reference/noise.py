@@ -28,6 +28,7 @@ def gaussian_noise(x: np.ndarray, stddev: float, *, seed: int, multiply: bool = 
         multiply: factors instead of summands.
     """
     dtype, shares = _shares("gaussian_noise", stddev, seed, x=(x, None))
+    multiply = _check.flag("gaussian_noise", "multiply", multiply)
     return _check.cast(x * (1 + shares) if multiply else x + shares, dtype)
 
 
@@ -38,6 +39,7 @@ def gaussian_noise_backward(
     """``(dx,)``: dy, or dy times the same factors."""
     op = "gaussian_noise_backward"
     dtype, shares = _shares(op, stddev, seed, x=(x, None), dy=(dy, None))
+    multiply = _check.flag(op, "multiply", multiply)
     _check.shape(op, "dy", dy, x.shape, "x")
     (want,) = _check.needs(op, needs, (True,))
     return (_check.cast(dy * (1 + shares) if multiply else dy, dtype) if want else None,)

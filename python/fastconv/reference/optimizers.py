@@ -4,17 +4,15 @@
 weight and the new state are returned, in the order in which they were given. ``weight_decay`` is decoupled,
 as in Keras: the weight first loses ``learning_rate · weight_decay`` of itself (Loshchilov and Hutter 2019).
 
-State that decays — velocities, moments and averages — is 0 below ``finfo.tiny / finfo.eps`` of its dtype (1e-31 in float32):
-far too little to move a weight, and subnormal numbers, to which it would shrink, are slow.
+What all of them do with their arguments, and where state vanishes, is in :mod:`._step`.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from . import _check
+from ._step import Arrays, end, numbers, settled, start, towards
 
 __all__ = [
     "adadelta_step",
@@ -26,8 +24,6 @@ __all__ = [
     "sgd_step",
     "torch_sgd_step",
 ]
-
-Arrays = tuple[np.ndarray, ...]
 
 
 @_check.quiet
@@ -43,12 +39,12 @@ def sgd_step(
 ) -> Arrays:
     """``v' = μv − ηg``; ``w' = w + v'``, or with Nesterov's look-ahead ``w' = w + μv' − ηg``."""
     op = "sgd_step"
-    dtype, w, g, velocity = _start(op, learning_rate, weight_decay, w=w, g=g, velocity=velocity)
+    dtype, w, g, velocity = start(op, learning_rate, weight_decay, w=w, g=g, velocity=velocity)
     momentum = _check.real(op, "momentum", momentum, 0.0, 1.0)
-    velocity = _settled(dtype, momentum * velocity - learning_rate * g)
+    velocity = settled(dtype, momentum * velocity - learning_rate * g)
     look_ahead = _check.flag(op, "nesterov", nesterov)
     w = w + (momentum * velocity - learning_rate * g if look_ahead else velocity)
-    return _end(dtype, w, velocity)
+    return end(dtype, w, velocity)
 
 
 @_check.quiet
@@ -68,12 +64,12 @@ def torch_sgd_step(
     gradient: a new learning rate η also applies to what earlier steps have gathered.
     """
     op = "torch_sgd_step"
-    dtype, w, g, velocity = _start(op, learning_rate, 0.0, w=w, g=g, velocity=velocity)
+    dtype, w, g, velocity = start(op, learning_rate, 0.0, w=w, g=g, velocity=velocity)
     momentum = _check.real(op, "momentum", momentum, 0.0, 1.0)
     d = g + _check.real(op, "weight_decay", weight_decay, 0.0) * w
-    velocity = _settled(dtype, momentum * velocity + d)
+    velocity = settled(dtype, momentum * velocity + d)
     look_ahead = _check.flag(op, "nesterov", nesterov)
-    return _end(dtype, w - learning_rate * (d + momentum * velocity if look_ahead else velocity), velocity)
+    return end(dtype, w - learning_rate * (d + momentum * velocity if look_ahead else velocity), velocity)
 
 
 @_check.quiet
@@ -87,8 +83,8 @@ def average_step(w: np.ndarray, average: np.ndarray, *, momentum: float = 0.99, 
     dtype = _check.arrays(op, w=(w, None), average=(average, None))
     _check.shape(op, "average", average, w.shape, "w")
     momentum = _check.real(op, "momentum", momentum, 0.0, 1.0)
-    mean = _settled(dtype, momentum * average.astype(np.float64) + (1 - momentum) * w.astype(np.float64))
-    return _end(dtype, mean if _check.flag(op, "overwrite", overwrite) else w.astype(np.float64), mean)
+    mean = settled(dtype, momentum * average.astype(np.float64) + (1 - momentum) * w.astype(np.float64))
+    return end(dtype, mean if _check.flag(op, "overwrite", overwrite) else w.astype(np.float64), mean)
 
 
 @_check.quiet
@@ -113,14 +109,12 @@ def adam_step(
     Keras and unlike in PyTorch.
     """
     op = "adam_step"
-    dtype, w, g, m, v = _start(op, learning_rate, weight_decay, w=w, g=g, m=m, v=v)
-    t = _check.integer(op, "step", step, 1)
-    beta_1, beta_2 = _check.real(op, "beta_1", beta_1, 0.0, 1.0), _check.real(op, "beta_2", beta_2, 0.0, 1.0)
-    epsilon = _check.positive(op, "epsilon", epsilon)
-    m = _settled(dtype, m + (g - m) * (1 - beta_1))
-    v = _settled(dtype, v + (g * g - v) * (1 - beta_2))
+    dtype, w, g, m, v = start(op, learning_rate, weight_decay, w=w, g=g, m=m, v=v)
+    t, beta_1, beta_2, epsilon = numbers(op, step, beta_1, beta_2, epsilon)
+    m = towards(dtype, m, g, beta_1)
+    v = towards(dtype, v, g * g, beta_2)
     alpha = learning_rate * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
-    return _end(dtype, w - alpha * m / (np.sqrt(v) + epsilon), m, v)
+    return end(dtype, w - alpha * m / (np.sqrt(v) + epsilon), m, v)
 
 
 def adamw_step(
@@ -174,7 +168,7 @@ def rmsprop_step(
     comes back unchanged.
     """
     op = "rmsprop_step"
-    dtype, w, g, velocity, buffer, average = _start(
+    dtype, w, g, velocity, buffer, average = start(
         op,
         learning_rate,
         weight_decay,
@@ -186,15 +180,15 @@ def rmsprop_step(
     )
     rho, momentum = _check.real(op, "rho", rho, 0.0, 1.0), _check.real(op, "momentum", momentum, 0.0, 1.0)
     epsilon = _check.positive(op, "epsilon", epsilon)
-    velocity = _settled(dtype, rho * velocity + (1 - rho) * g * g)
+    velocity = settled(dtype, rho * velocity + (1 - rho) * g * g)
     spread = velocity
     if _check.flag(op, "centered", centered):
-        average = _settled(dtype, rho * average + (1 - rho) * g)
+        average = settled(dtype, rho * average + (1 - rho) * g)
         spread = velocity - average * average
     increment = learning_rate * g / np.sqrt(spread + epsilon)
     if momentum > 0:
-        buffer = increment = _settled(dtype, momentum * buffer + increment)
-    return _end(dtype, w - increment, velocity, buffer, average)
+        buffer = increment = settled(dtype, momentum * buffer + increment)
+    return end(dtype, w - increment, velocity, buffer, average)
 
 
 @_check.quiet
@@ -209,10 +203,10 @@ def adagrad_step(
 ) -> Arrays:
     """``a' = a + g²``; ``w' = w − η g / sqrt(a' + ε)`` (Duchi et al. 2011); Keras starts a at 0.1."""
     op = "adagrad_step"
-    dtype, w, g, accumulator = _start(op, learning_rate, weight_decay, w=w, g=g, accumulator=accumulator)
+    dtype, w, g, accumulator = start(op, learning_rate, weight_decay, w=w, g=g, accumulator=accumulator)
     epsilon = _check.positive(op, "epsilon", epsilon)
     accumulator = accumulator + g * g
-    return _end(dtype, w - learning_rate * g / np.sqrt(accumulator + epsilon), accumulator)
+    return end(dtype, w - learning_rate * g / np.sqrt(accumulator + epsilon), accumulator)
 
 
 @_check.quiet
@@ -232,7 +226,7 @@ def adadelta_step(
     Zeiler 2012.
     """
     op = "adadelta_step"
-    dtype, w, g, a, d = _start(
+    dtype, w, g, a, d = start(
         op,
         learning_rate,
         weight_decay,
@@ -242,25 +236,6 @@ def adadelta_step(
         accumulated_delta=accumulated_delta,
     )
     rho, epsilon = _check.real(op, "rho", rho, 0.0, 1.0), _check.positive(op, "epsilon", epsilon)
-    a = _settled(dtype, rho * a + (1 - rho) * g * g)
+    a = settled(dtype, rho * a + (1 - rho) * g * g)
     delta = -g * np.sqrt(d + epsilon) / np.sqrt(a + epsilon)
-    return _end(dtype, w + learning_rate * delta, a, _settled(dtype, rho * d + (1 - rho) * delta * delta))
-
-
-def _start(op: str, learning_rate: Any, weight_decay: Any, **named: Any) -> tuple[Any, ...]:
-    """Check; then the dtype and every array in float64, the weight already decayed."""
-    dtype = _check.arrays(op, **{name: (x, None) for name, x in named.items()})
-    for name, x in named.items():
-        _check.shape(op, name, x, named["w"].shape, "w")
-    decay = _check.real(op, "weight_decay", weight_decay, 0.0) * _check.positive(op, "learning_rate", learning_rate)
-    w, *others = (x.astype(np.float64) for x in named.values())
-    return dtype, w - w * decay, *others
-
-
-def _settled(dtype: np.dtype, state: np.ndarray) -> np.ndarray:
-    info = np.finfo(dtype)
-    return np.where(abs(state) < info.tiny / info.eps, 0.0, state)
-
-
-def _end(dtype: np.dtype, *results: np.ndarray) -> Arrays:
-    return tuple(_check.cast(x, dtype) for x in results)
+    return end(dtype, w + learning_rate * delta, a, settled(dtype, rho * d + (1 - rho) * delta * delta))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import _check
-from .optimizers import Arrays, _end, _settled, _start
+from ._step import Arrays, betas, end, numbers, settled, start, towards
 
 __all__ = ["adafactor_step", "adamax_step", "ftrl_step", "lamb_step", "lion_step", "nadam_step", "schedule_free_step"]
 
@@ -29,12 +29,11 @@ def adamax_step(
     Kingma and Ba 2015, section 7.1.
     """
     op = "adamax_step"
-    dtype, w, g, m, u = _start(op, learning_rate, weight_decay, w=w, g=g, m=m, u=u)
-    t, epsilon = _check.integer(op, "step", step, 1), _check.positive(op, "epsilon", epsilon)
-    beta_1, beta_2 = _check.real(op, "beta_1", beta_1, 0.0, 1.0), _check.real(op, "beta_2", beta_2, 0.0, 1.0)
-    m = _settled(dtype, m + (g - m) * (1 - beta_1))
-    u = np.maximum(_settled(dtype, beta_2 * u), abs(g))
-    return _end(dtype, w - learning_rate * m / ((1 - beta_1**t) * (u + epsilon)), m, u)
+    dtype, w, g, m, u = start(op, learning_rate, weight_decay, w=w, g=g, m=m, u=u)
+    t, beta_1, beta_2, epsilon = numbers(op, step, beta_1, beta_2, epsilon)
+    m = towards(dtype, m, g, beta_1)
+    u = np.maximum(settled(dtype, beta_2 * u), abs(g))
+    return end(dtype, w - learning_rate * m / ((1 - beta_1**t) * (u + epsilon)), m, u)
 
 
 @_check.quiet
@@ -56,15 +55,14 @@ def nadam_step(
     ``μ(t) = β₁ (1 − 0.96ᵗ / 2)``, ``P = μ(1) … μ(t)``, ``m̂ = μ(t+1) m' / (1 − P μ(t+1)) + (1 − μ(t)) g / (1 − P)``.
     """
     op = "nadam_step"
-    dtype, w, g, m, v = _start(op, learning_rate, weight_decay, w=w, g=g, m=m, v=v)
-    t, epsilon = _check.integer(op, "step", step, 1), _check.positive(op, "epsilon", epsilon)
-    beta_1, beta_2 = _check.real(op, "beta_1", beta_1, 0.0, 1.0), _check.real(op, "beta_2", beta_2, 0.0, 1.0)
+    dtype, w, g, m, v = start(op, learning_rate, weight_decay, w=w, g=g, m=m, v=v)
+    t, beta_1, beta_2, epsilon = numbers(op, step, beta_1, beta_2, epsilon)
     mu = beta_1 * (1 - 0.5 * 0.96 ** np.arange(1, t + 2))
     product = mu[:t].prod()
-    m = _settled(dtype, m + (g - m) * (1 - beta_1))
-    v = _settled(dtype, v + (g * g - v) * (1 - beta_2))
+    m = towards(dtype, m, g, beta_1)
+    v = towards(dtype, v, g * g, beta_2)
     ahead = mu[t] * m / (1 - product * mu[t]) + (1 - mu[t - 1]) * g / (1 - product)
-    return _end(dtype, w - learning_rate * ahead / (np.sqrt(v / (1 - beta_2**t)) + epsilon), m, v)
+    return end(dtype, w - learning_rate * ahead / (np.sqrt(v / (1 - beta_2**t)) + epsilon), m, v)
 
 
 @_check.quiet
@@ -80,10 +78,10 @@ def lion_step(
 ) -> Arrays:
     """``w' = w − η sign(β₁m + (1−β₁)g)``; ``m' = β₂m + (1−β₂)g`` (Chen et al. 2023)."""
     op = "lion_step"
-    dtype, w, g, m = _start(op, learning_rate, weight_decay, w=w, g=g, m=m)
-    beta_1, beta_2 = _check.real(op, "beta_1", beta_1, 0.0, 1.0), _check.real(op, "beta_2", beta_2, 0.0, 1.0)
+    dtype, w, g, m = start(op, learning_rate, weight_decay, w=w, g=g, m=m)
+    beta_1, beta_2 = betas(op, beta_1, beta_2)
     w = w - learning_rate * np.sign(beta_1 * m + (1 - beta_1) * g)
-    return _end(dtype, w, _settled(dtype, beta_2 * m + (1 - beta_2) * g))
+    return end(dtype, w, settled(dtype, beta_2 * m + (1 - beta_2) * g))
 
 
 @_check.quiet
@@ -106,13 +104,13 @@ def ftrl_step(
     p is −learning_rate_power and λ the shrinkage; McMahan et al. 2013. Keras starts a at 0.1.
     """
     op = "ftrl_step"
-    dtype, w, g, a, z = _start(op, learning_rate, weight_decay, w=w, g=g, accumulator=accumulator, linear=linear)
+    dtype, w, g, a, z = start(op, learning_rate, weight_decay, w=w, g=g, accumulator=accumulator, linear=linear)
     power = -_check.real(op, "learning_rate_power", learning_rate_power, high=0.0)
     l1 = _check.real(op, "l1_regularization_strength", l1_regularization_strength, 0.0)
     l2 = _check.real(op, "l2_regularization_strength", l2_regularization_strength, 0.0) + beta / (2 * learning_rate)
     total = a + g * g
     z = z + g + 2 * l2_shrinkage_regularization_strength * w - (total**power - a**power) / learning_rate * w
-    return _end(dtype, (np.clip(z, -l1, l1) - z) / (total**power / learning_rate + 2 * l2), total, z)
+    return end(dtype, (np.clip(z, -l1, l1) - z) / (total**power / learning_rate + 2 * l2), total, z)
 
 
 @_check.quiet
@@ -134,15 +132,14 @@ def lamb_step(
     The ratio is 1 where a norm is 0; norms are those of the whole variable.
     """
     op = "lamb_step"
-    dtype, w, g, m, v = _start(op, learning_rate, weight_decay, w=w, g=g, m=m, v=v)
-    t, epsilon = _check.integer(op, "step", step, 1), _check.positive(op, "epsilon", epsilon)
-    beta_1, beta_2 = _check.real(op, "beta_1", beta_1, 0.0, 1.0), _check.real(op, "beta_2", beta_2, 0.0, 1.0)
-    m = _settled(dtype, m + (g - m) * (1 - beta_1))
-    v = _settled(dtype, v + (g * g - v) * (1 - beta_2))
+    dtype, w, g, m, v = start(op, learning_rate, weight_decay, w=w, g=g, m=m, v=v)
+    t, beta_1, beta_2, epsilon = numbers(op, step, beta_1, beta_2, epsilon)
+    m = towards(dtype, m, g, beta_1)
+    v = towards(dtype, v, g * g, beta_2)
     u = m / (1 - beta_1**t) / (np.sqrt(v / (1 - beta_2**t)) + epsilon)
     of_w, of_u = np.sqrt((w * w).sum()), np.sqrt((u * u).sum())
     ratio = of_w / of_u if of_w > 0 and of_u > 0 else 1.0
-    return _end(dtype, w - ratio * learning_rate * u, m, v)
+    return end(dtype, w - ratio * learning_rate * u, m, v)
 
 
 @_check.quiet
@@ -165,15 +162,14 @@ def schedule_free_step(
     x is where w lies between it and z: ``w = (1−β₁) z + β₁ x``. z begins as w. Defazio et al. 2024.
     """
     op = "schedule_free_step"
-    dtype, w, g, z, v = _start(op, learning_rate, weight_decay, w=w, g=g, z=z, v=v)
-    t, epsilon = _check.integer(op, "step", step, 1), _check.positive(op, "epsilon", epsilon)
-    beta_1, beta_2 = _check.real(op, "beta_1", beta_1, 0.0, 1.0), _check.real(op, "beta_2", beta_2, 0.0, 1.0)
+    dtype, w, g, z, v = start(op, learning_rate, weight_decay, w=w, g=g, z=z, v=v)
+    t, beta_1, beta_2, epsilon = numbers(op, step, beta_1, beta_2, epsilon)
     rate = learning_rate * min(t / warmup_steps, 1.0) if warmup_steps else learning_rate
     x = (w - (1 - beta_1) * z) / beta_1
-    v = _settled(dtype, v + (g * g - v) * (1 - beta_2))
+    v = towards(dtype, v, g * g, beta_2)
     z = z - rate * g / (np.sqrt(v / (1 - beta_2**t)) + epsilon)
     x = x + (z - x) / t
-    return _end(dtype, (1 - beta_1) * z + beta_1 * x, z, v)
+    return end(dtype, (1 - beta_1) * z + beta_1 * x, z, v)
 
 
 @_check.quiet
@@ -198,7 +194,7 @@ def adafactor_step(
     Of fewer than two axes v' is the running mean square itself, and row and column come back unchanged.
     """
     op = "adafactor_step"
-    dtype, w, g, v = _start(op, learning_rate, weight_decay, w=w, g=g, velocity=velocity)
+    dtype, w, g, v = start(op, learning_rate, weight_decay, w=w, g=g, velocity=velocity)
     t = _check.integer(op, "step", step, 1)
     beta, squares = 1 - t**beta_2_decay, g * g + epsilon_1
     r, c = row.astype(np.float64), column.astype(np.float64)
@@ -211,4 +207,4 @@ def adafactor_step(
     u = g / np.sqrt(v)
     u = u / max(1.0, np.sqrt((u * u).mean()) / clip_threshold)
     alpha = max(epsilon_2, np.sqrt((w * w).mean())) * min(learning_rate, t**-0.5)
-    return _end(dtype, w - alpha * u, r, c, v)
+    return end(dtype, w - alpha * u, r, c, v)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
 
 from . import _check
 from ._memory import refuse_too_large
-from ._window import Axis, axes, effective, explicit
+from ._window import axes, effective, explicit
+from ._windows import Axes, counts, gather, largest, spread, to_largest
 
 __all__ = [
     "avg_pool2d",
@@ -56,8 +56,8 @@ def max_pool2d(
         array([[ 5.,  7.],
                [13., 15.]])
     """
-    dtype, rows, cols = _pool("max_pool2d", x, pool_size, stride, padding, dilation, ceil_mode)
-    best, _ = _first_best(x.astype(np.float64), rows, cols)
+    dtype, window = _pool("max_pool2d", x, pool_size, stride, padding, dilation, ceil_mode)
+    best, _ = largest(x.astype(np.float64), window)
     return _check.cast(best, dtype)
 
 
@@ -75,9 +75,9 @@ def max_pool2d_backward(
 ) -> tuple[np.ndarray | None]:
     """``(dx,)``: each dy goes to the first largest cell of its window."""
     op = "max_pool2d_backward"
-    dtype, rows, cols = _pool(op, x, pool_size, stride, padding, dilation, ceil_mode, dy=dy)
+    dtype, window = _pool(op, x, pool_size, stride, padding, dilation, ceil_mode, dy=dy)
     (want,) = _check.needs(op, needs, (True,))
-    return (_check.cast(_to_first_best(dy, x.astype(np.float64), rows, cols), dtype) if want else None,)
+    return (_check.cast(to_largest(dy, x.astype(np.float64), window), dtype) if want else None,)
 
 
 @_check.quiet
@@ -91,8 +91,8 @@ def min_pool2d(
     ceil_mode: bool = False,
 ) -> np.ndarray:
     """The smallest value of every window: ``−max_pool2d(−x)``; arguments as there."""
-    dtype, rows, cols = _pool("min_pool2d", x, pool_size, stride, padding, dilation, ceil_mode)
-    best, _ = _first_best(-x.astype(np.float64), rows, cols)
+    dtype, window = _pool("min_pool2d", x, pool_size, stride, padding, dilation, ceil_mode)
+    best, _ = largest(-x.astype(np.float64), window)
     return _check.cast(-best, dtype)
 
 
@@ -110,9 +110,9 @@ def min_pool2d_backward(
 ) -> tuple[np.ndarray | None]:
     """``(dx,)``: each dy goes to the first smallest cell of its window."""
     op = "min_pool2d_backward"
-    dtype, rows, cols = _pool(op, x, pool_size, stride, padding, dilation, ceil_mode, dy=dy)
+    dtype, window = _pool(op, x, pool_size, stride, padding, dilation, ceil_mode, dy=dy)
     (want,) = _check.needs(op, needs, (True,))
-    return (_check.cast(_to_first_best(dy, -x.astype(np.float64), rows, cols), dtype) if want else None,)
+    return (_check.cast(to_largest(dy, -x.astype(np.float64), window), dtype) if want else None,)
 
 
 @_check.quiet
@@ -130,9 +130,9 @@ def avg_pool2d(
 
     ``count_include_pad`` divides by the window's cells within the padded image instead of by its real cells.
     """
-    dtype, rows, cols = _pool("avg_pool2d", x, pool_size, stride, padding, dilation, ceil_mode)
-    counts = _counts(rows, cols, _check.flag("avg_pool2d", "count_include_pad", count_include_pad))
-    return _check.cast(_sum(x.astype(np.float64), rows, cols) / counts, dtype)
+    dtype, window = _pool("avg_pool2d", x, pool_size, stride, padding, dilation, ceil_mode)
+    cells = counts(window, _check.flag("avg_pool2d", "count_include_pad", count_include_pad))
+    return _check.cast(gather(x.astype(np.float64), window) / cells, dtype)
 
 
 @_check.quiet
@@ -150,10 +150,10 @@ def avg_pool2d_backward(
 ) -> tuple[np.ndarray | None]:
     """``(dx,)``: every cell of a window gets ``dy / count``."""
     op = "avg_pool2d_backward"
-    dtype, rows, cols = _pool(op, x, pool_size, stride, padding, dilation, ceil_mode, dy=dy)
-    counts = _counts(rows, cols, _check.flag(op, "count_include_pad", count_include_pad))
+    dtype, window = _pool(op, x, pool_size, stride, padding, dilation, ceil_mode, dy=dy)
+    cells = counts(window, _check.flag(op, "count_include_pad", count_include_pad))
     (want,) = _check.needs(op, needs, (True,))
-    return (_check.cast(_spread(dy / counts, x.shape, rows, cols), dtype) if want else None,)
+    return (_check.cast(spread(dy / cells, x.shape, window), dtype) if want else None,)
 
 
 @_check.quiet
@@ -167,8 +167,8 @@ def sum_pool2d(
     ceil_mode: bool = False,
 ) -> np.ndarray:
     """The sum of every window; arguments as in :func:`max_pool2d`."""
-    dtype, rows, cols = _pool("sum_pool2d", x, pool_size, stride, padding, dilation, ceil_mode)
-    return _check.cast(_sum(x.astype(np.float64), rows, cols), dtype)
+    dtype, window = _pool("sum_pool2d", x, pool_size, stride, padding, dilation, ceil_mode)
+    return _check.cast(gather(x.astype(np.float64), window), dtype)
 
 
 @_check.quiet
@@ -185,59 +185,9 @@ def sum_pool2d_backward(
 ) -> tuple[np.ndarray | None]:
     """``(dx,)``: every cell of a window gets dy."""
     op = "sum_pool2d_backward"
-    dtype, rows, cols = _pool(op, x, pool_size, stride, padding, dilation, ceil_mode, dy=dy)
+    dtype, window = _pool(op, x, pool_size, stride, padding, dilation, ceil_mode, dy=dy)
     (want,) = _check.needs(op, needs, (True,))
-    return (_check.cast(_spread(dy.astype(np.float64), x.shape, rows, cols), dtype) if want else None,)
-
-
-# --- windows, in float64 ------------------------------------------------------------------------------------
-
-
-def _taps(rows: Axis, cols: Axis) -> list:
-    """Every tap that meets the image, numbered in row-major order."""
-    pairs = itertools.product(rows.taps(), cols.taps())
-    return [(i, (slice(None), p, q), (slice(None), h, v)) for i, ((_, p, h), (_, q, v)) in enumerate(pairs)]
-
-
-def _first_best(x: np.ndarray, rows: Axis, cols: Axis) -> tuple[np.ndarray, np.ndarray]:
-    """The largest value of every window and the number of the first tap that has it; NaN beats all."""
-    best = np.full((x.shape[0], rows.out, cols.out, x.shape[3]), -np.inf)
-    winner = np.full(best.shape, -1)
-    for i, outputs, inputs in _taps(rows, cols):
-        value, held = x[inputs], best[outputs]
-        # winner < 0 lets the first real cell win even when it is -inf: a pad must never get the gradient.
-        wins = (value > held) | (np.isnan(value) & ~np.isnan(held)) | (winner[outputs] < 0)
-        best[outputs] = np.where(wins, value, held)
-        winner[outputs] = np.where(wins, i, winner[outputs])
-    return best, winner
-
-
-def _to_first_best(dy: np.ndarray, x: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
-    _, winner = _first_best(x, rows, cols)
-    dx = np.zeros(x.shape)
-    for i, outputs, inputs in _taps(rows, cols):
-        dx[inputs] += np.where(winner[outputs] == i, dy[outputs], 0.0)
-    return dx
-
-
-def _sum(x: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
-    y = np.zeros((x.shape[0], rows.out, cols.out, x.shape[3]))
-    for _, outputs, inputs in _taps(rows, cols):
-        y[outputs] += x[inputs]
-    return y
-
-
-def _spread(dy: np.ndarray, shape: tuple[int, ...], rows: Axis, cols: Axis) -> np.ndarray:
-    dx = np.zeros(shape)
-    for _, outputs, inputs in _taps(rows, cols):
-        dx[inputs] += dy[outputs]
-    return dx
-
-
-def _counts(rows: Axis, cols: Axis, include_pad: bool) -> np.ndarray:
-    """Cells to divide by, (P, Q, 1), in float64."""
-    down, across = (axis.padded_counts() if include_pad else axis.real_counts() for axis in (rows, cols))
-    return np.outer(down, across).astype(np.float64)[:, :, None]
+    return (_check.cast(spread(dy.astype(np.float64), x.shape, window), dtype) if want else None,)
 
 
 # --- what may be asked for ----------------------------------------------------------------------------------
@@ -245,7 +195,7 @@ def _counts(rows: Axis, cols: Axis, include_pad: bool) -> np.ndarray:
 
 def _pool(
     op: str, x: Any, pool_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: Any, dy: Any = None
-) -> tuple[np.dtype, Axis, Axis]:
+) -> tuple[np.dtype, Axes]:
     backward = op.endswith("_backward")
     dtype = _check.arrays(op, x=(x, IMAGE), **({"dy": (dy, IMAGE)} if backward else {}))
     window = _check.pair(op, "pool_size", pool_size, 1)
@@ -272,4 +222,4 @@ def _pool(
             got,
             "Use less padding.",
         )
-    return dtype, rows, cols
+    return dtype, (rows, cols)

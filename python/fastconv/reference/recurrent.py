@@ -32,6 +32,9 @@ class _Steps:
             _check.flag(op, name, settings.get(name, False)) for name in flags
         )
         self.units = arrays["recurrent_kernel"].shape[0]
+        after, gates = _check.flag(op, "reset_after", settings.get("reset_after", False)), arrays["kernel"].shape[1:]
+        if arrays["bias"] is not None:
+            _check.shape(op, "bias", arrays["bias"], (2, *gates) if after else gates, "the gates")
         for name in ("h0", "c0"):
             if arrays.get(name) is not None:
                 _check.shape(op, name, arrays[name], (len(x), self.units), "the batch and the units")
@@ -56,6 +59,12 @@ class _Steps:
     def cotangents(self, op: str, dy: Any) -> tuple[np.ndarray, list[np.ndarray]]:
         """dh of every step, and the gradients of the last states."""
         given = list(dy) if isinstance(dy, tuple) else [dy]
+        results = 1 if not self.state else 3 if "c0" in self.arrays else 2
+        if not 1 <= len(given) <= results or all(d is None for d in given):
+            got = f"{len(given)} in {type(dy).__name__}"
+            _check.fail(ValueError, op, "dy must be of the results", f"1 to {results} arrays", got, "None is zeros.")
+        like = {f"dy[{i}]": (d, None) for i, d in enumerate(given) if d is not None}
+        _check.arrays(op, result=(np.empty((1,), self.dtype), None), **like)
         n, units = self.x.shape[1], self.units
         dh = np.zeros((len(self.x), n, units))
         if given[0] is not None and self.sequences:
@@ -65,6 +74,9 @@ class _Steps:
         elif given[0] is not None:
             _check.shape(op, "dy", given[0], (n, units), "the result")
             dh[-1] += given[0]
+        for d in given[1:]:
+            if d is not None:
+                _check.shape(op, "dy", d, (n, units), "the last state")
         last = [np.zeros((n, units)) if d is None else d.astype(np.float64) for d in given[1:]]
         if last:
             dh[-1] += last[0]
@@ -229,9 +241,9 @@ def gru(
 ) -> Any:
     """``h = z h + (1 - z) g``; with ``reset_after`` ``g = φ(x @ W + r (h @ R + b))``, else ``φ(x @ W + (r h) @ R + b)``."""
     arrays = {"kernel": kernel, "recurrent_kernel": recurrent_kernel, "bias": bias, "h0": h0}
-    settings = {"activation": activation, "recurrent_activation": recurrent_activation, **flags}
-    s = _Steps("gru", x, settings, **arrays)
-    hs, _ = _gru_forward(s, activation, recurrent_activation, _check.flag("gru", "reset_after", reset_after))
+    settings = {"activation": activation, "recurrent_activation": recurrent_activation, "reset_after": reset_after}
+    s = _Steps("gru", x, {**settings, **flags}, **arrays)
+    hs, _ = _gru_forward(s, activation, recurrent_activation, reset_after)
     return s.results(hs[1:], hs[-1])
 
 
@@ -276,7 +288,8 @@ def gru_backward(
     """Gradients of :func:`gru`: ``(dx, dkernel, drecurrent_kernel, dbias, dh0)``."""
     arrays = {"kernel": kernel, "recurrent_kernel": recurrent_kernel, "bias": bias, "h0": h0}
     phi, sigma = activation, recurrent_activation
-    s = _Steps("gru_backward", x, {"activation": phi, "recurrent_activation": sigma, **flags}, **arrays)
+    settings = {"activation": phi, "recurrent_activation": sigma, "reset_after": reset_after, **flags}
+    s = _Steps("gru_backward", x, settings, **arrays)
     need = s.needs("gru_backward", needs)
     dhs, _ = s.cotangents("gru_backward", dy)
     hs, kept = _gru_forward(s, phi, sigma, reset_after)

@@ -13,6 +13,11 @@ from ._memory import refuse_too_large
 __all__ = ["resize2d", "resize2d_backward", "resize_weights", "upsample", "upsample_backward"]
 
 _AXES = ("batch", "height", "width", "channels")
+_WORDS = {
+    "interpolation": ("nearest", "bilinear", "bicubic", "area", "lanczos3", "lanczos5"),
+    "coordinates": ("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric"),
+    "rounding": ("round_prefer_ceil", "round_prefer_floor", "floor", "ceil"),
+}
 _RADIUS = {"bilinear": 1, "bicubic": 2, "lanczos3": 3, "lanczos5": 5}
 
 
@@ -77,6 +82,11 @@ def _weights(op: str, size: Any, settings: dict[str, Any], **named: Any) -> tupl
     sizes = _check.pair(op, "size", size, 1)
     n, *_, channels = named["x"][0].shape
     refuse_too_large(op, (n, *sizes, channels), named["x"][0].shape, *zip(sizes, extents, strict=True))
+    for name in {"antialias", "exclude_outside"} & settings.keys():
+        _check.flag(op, name, settings[name])
+    for name in _WORDS.keys() & settings.keys():
+        _check.choice(op, name, settings[name], _WORDS[name])
+    _check.real(op, "cubic_coeff_a", settings.get("cubic_coeff_a", 0.0))
     scales = settings.get("scales") or (None, None)
     others = {key: value for key, value in settings.items() if key != "scales"}
     rows, columns = (

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from . import _check
 from ._memory import refuse_too_large
-from ._window import Axis, axes
+from ._window import axes
+from ._windows import Axes, correlate, correlate_weight, counts, gather, largest, scatter, spread, to_largest
 from .by_name import activate, activate_backward, check_name
 from .layout import VOLUME
 
@@ -28,7 +27,6 @@ __all__ = [
 ]
 
 _FILTER = ("kernel depth", "kernel height", "kernel width", "in channels", "out channels")
-Axes = tuple[Axis, Axis, Axis]
 
 
 @_check.quiet
@@ -56,7 +54,7 @@ def conv3d(
         (N, O, P, Q, K).
     """
     dtype, window = _conv("conv3d", x, w, bias, stride, padding, dilation, groups, activation)
-    z = _correlate(x.astype(np.float64), w.astype(np.float64), window, groups)
+    z = correlate(x.astype(np.float64), w.astype(np.float64), window, groups)
     return _check.cast(activate(z if bias is None else z + bias.astype(np.float64), activation), dtype)
 
 
@@ -80,38 +78,13 @@ def conv3d_backward(
     want = _check.needs(op, needs, (True, True, bias is not None))
     x64, w64, dz = x.astype(np.float64), w.astype(np.float64), dy.astype(np.float64)
     if activation is not None:
-        z = _correlate(x64, w64, window, groups)
+        z = correlate(x64, w64, window, groups)
         dz = activate_backward(dz, z if bias is None else z + bias, activation)
-    dx, dw = np.zeros(x.shape), np.zeros(w.shape)
-    for tap, outputs, inputs in _taps(window):
-        g, seen, filters = _split(dz[outputs], groups), _split(x64[inputs], groups), _split(w64[tap], groups)
-        dx[inputs] += np.einsum("...gk,cgk->...gc", g, filters).reshape((*seen.shape[:4], -1)) if g.size else 0
-        dw[tap] += np.einsum("nopqgc,nopqgk->cgk", seen, g).reshape(w.shape[3:])
-    gradients = (dx, dw, dz.sum(axis=(0, 1, 2, 3)))
-    return tuple(_check.cast(g, dtype) if wanted else None for g, wanted in zip(gradients, want, strict=True))
-
-
-def _correlate(x: np.ndarray, w: np.ndarray, window: Axes, groups: int) -> np.ndarray:
-    y = np.zeros((x.shape[0], *(axis.out for axis in window), w.shape[4]))
-    for tap, outputs, inputs in _taps(window):
-        seen = _split(x[inputs], groups)
-        y[outputs] += np.einsum("...gc,cgk->...gk", seen, _split(w[tap], groups)).reshape(y[outputs].shape)
-    return y
-
-
-def _split(x: np.ndarray, groups: int) -> np.ndarray:
-    """(…, C) -> (…, groups, C/groups)."""
-    return x.reshape(*x.shape[:-1], groups, x.shape[-1] // groups)
-
-
-def _taps(window: Axes) -> Iterator[tuple[tuple[int, ...], Any, Any]]:
-    """(tap, outputs, inputs) in row-major order: indices of the filter, of y and of x."""
-    for taps in itertools.product(*(list(axis.taps()) for axis in window)):
-        yield (
-            tuple(t for t, _, _ in taps),
-            (slice(None), *(p for _, p, _ in taps)),
-            (slice(None), *(i for _, _, i in taps)),
-        )
+    return (
+        _check.cast(scatter(dz, w64, window, groups), dtype) if want[0] else None,
+        _check.cast(correlate_weight(x64, dz, w.shape, window, groups), dtype) if want[1] else None,
+        _check.cast(dz.sum(axis=(0, 1, 2, 3)), dtype) if want[2] else None,
+    )
 
 
 def _pool3d(kind: str) -> tuple[Any, Any]:
@@ -131,11 +104,9 @@ def _pool3d(kind: str) -> tuple[Any, Any]:
         dtype, window = _pool(f"{kind}_pool3d", x, pool_size, stride, padding, dilation, ceil_mode)
         x64 = x.astype(np.float64)
         if kind in ("max", "min"):
-            return _check.cast(sign * _first_best(sign * x64, window)[0], dtype)
-        y = np.zeros((x.shape[0], *(axis.out for axis in window), x.shape[4]))
-        for _, outputs, inputs in _taps(window):
-            y[outputs] += x64[inputs]
-        return _check.cast(y / _counts(window) if kind == "avg" else y, dtype)
+            return _check.cast(sign * largest(sign * x64, window)[0], dtype)
+        y = gather(x64, window)
+        return _check.cast(y / counts(window) if kind == "avg" else y, dtype)
 
     @_check.quiet
     def backward(
@@ -152,11 +123,11 @@ def _pool3d(kind: str) -> tuple[Any, Any]:
         op = f"{kind}_pool3d_backward"
         dtype, window = _pool(op, x, pool_size, stride, padding, dilation, ceil_mode, dy=dy)
         (want,) = _check.needs(op, needs, (True,))
-        share = dy / _counts(window) if kind == "avg" else dy.astype(np.float64)
-        best = _first_best(sign * x.astype(np.float64), window)[1] if kind in ("max", "min") else None
-        dx = np.zeros(x.shape)
-        for i, (_, outputs, inputs) in enumerate(_taps(window)):
-            dx[inputs] += share[outputs] if best is None else np.where(best[outputs] == i, share[outputs], 0.0)
+        dy64 = dy.astype(np.float64)
+        if kind in ("max", "min"):
+            dx = to_largest(dy64, sign * x.astype(np.float64), window)
+        else:
+            dx = spread(dy64 / counts(window) if kind == "avg" else dy64, x.shape, window)
         return (_check.cast(dx, dtype) if want else None,)
 
     forward.__name__ = f"{kind}_pool3d"
@@ -172,24 +143,6 @@ max_pool3d, max_pool3d_backward = _pool3d("max")
 min_pool3d, min_pool3d_backward = _pool3d("min")
 avg_pool3d, avg_pool3d_backward = _pool3d("avg")
 sum_pool3d, sum_pool3d_backward = _pool3d("sum")
-
-
-def _first_best(x: np.ndarray, window: Axes) -> tuple[np.ndarray, np.ndarray]:
-    """The largest value of every window and the number of the first tap that has it; NaN beats all."""
-    best = np.full((x.shape[0], *(axis.out for axis in window), x.shape[4]), -np.inf)
-    winner = np.full(best.shape, -1)
-    for i, (_, outputs, inputs) in enumerate(_taps(window)):
-        value, held = x[inputs], best[outputs]
-        wins = (value > held) | (np.isnan(value) & ~np.isnan(held)) | (winner[outputs] < 0)
-        best[outputs] = np.where(wins, value, held)
-        winner[outputs] = np.where(wins, i, winner[outputs])
-    return best, winner
-
-
-def _counts(window: Axes) -> np.ndarray:
-    """Real cells of every window, (O, P, Q, 1)."""
-    depth, rows, cols = (axis.real_counts().astype(np.float64) for axis in window)
-    return (depth[:, None, None] * rows[:, None] * cols)[..., None]
 
 
 # --- what may be asked for ----------------------------------------------------------------------------------
@@ -216,7 +169,7 @@ def _window(
         pad = pads[i] if isinstance(pads[i], str) else (pads[i], (0, 0))
         axis, _ = axes(op, what, (x.shape[1 + i], 1), (sizes[i], 1), (stride[i], 1), (dilation[i], 1), pad, ceil)
         found.append(axis)
-    return found[0], found[1], found[2]
+    return found
 
 
 def _conv(

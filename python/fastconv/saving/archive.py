@@ -1,6 +1,6 @@
 """One file for a model or a checkpoint: weights, how the model is built, and where its training stands.
 
-Arrays are tensors of the container, ``weights/NAME`` and ``optimizer/NAME``; everything else is JSON in its
+Arrays are tensors of the container, ``weights/NAME``, ``optimizer/NAME`` and ``training/NAME``; everything else is JSON in its
 metadata.
 An archive is data only: which layer a config's class name means is decided by whoever rebuilds the model.
 """
@@ -24,7 +24,7 @@ __all__ = ["MAX_LAYERS", "Archive", "check_layer_count", "load_archive", "save_a
 MAX_LAYERS = 10_000
 _JSON_KEY = "archive"
 _PARTS = ("config", "optimizer", "progress")
-_WEIGHTS, _SLOTS = "weights/", "optimizer/"
+_WEIGHTS, _SLOTS, _ARRAYS = "weights/", "optimizer/", "training/"
 
 
 @dataclass(eq=False)
@@ -40,6 +40,7 @@ class Archive:
         optimizer: its config and iterations, or None for an uncompiled model.
         slots: the optimizer's arrays (momenta, …) by name.
         progress: epoch, batch, history, random state, or None outside training.
+        arrays: what belongs to the progress and is too large for JSON, by name.
     """
 
     config: dict[str, Any]
@@ -47,6 +48,7 @@ class Archive:
     optimizer: dict[str, Any] | None = None
     slots: dict[str, np.ndarray] = field(default_factory=dict)
     progress: dict[str, Any] | None = None
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def save_archive(path: str | os.PathLike[str], archive: Archive) -> None:
@@ -72,6 +74,7 @@ def save_archive(path: str | os.PathLike[str], archive: Archive) -> None:
     parts = {name: getattr(archive, name) for name in _PARTS}
     tensors = {_WEIGHTS + name: array for name, array in archive.weights.items()}
     tensors |= {_SLOTS + name: array for name, array in archive.slots.items()}
+    tensors |= {_ARRAYS + name: array for name, array in archive.arrays.items()}
     data_size = sum(getattr(array, "nbytes", 0) for array in tensors.values())
     try:
         text = json_text.dumps(parts, "archive")
@@ -103,8 +106,8 @@ def load_archive(path: str | os.PathLike[str]) -> Archive:
         budget = object_budget(sum(array.nbytes for array in tensors.values()))
         parts = json_text.loads(metadata[_JSON_KEY], "archive", budget)
         _check_parts(parts)
-        weights, slots = _split(tensors)
-        return Archive(parts["config"], weights, parts["optimizer"], slots, parts["progress"])
+        weights, slots, arrays = _split(tensors)
+        return Archive(parts["config"], weights, parts["optimizer"], slots, parts["progress"], arrays)
 
 
 def _check_parts(parts: Any) -> None:
@@ -132,14 +135,14 @@ def check_layer_count(config: dict[str, Any]) -> None:
         raise Malformed(f"config must have at most {MAX_LAYERS} layers: got {total}")
 
 
-def _split(tensors: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    weights: dict[str, np.ndarray] = {}
-    slots: dict[str, np.ndarray] = {}
+def _split(tensors: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    prefixes = (_WEIGHTS, _SLOTS, _ARRAYS)
+    parts: list[dict[str, np.ndarray]] = [{} for _ in prefixes]
     for name, array in tensors.items():
-        if name.startswith(_WEIGHTS):
-            weights[name.removeprefix(_WEIGHTS)] = array
-        elif name.startswith(_SLOTS):
-            slots[name.removeprefix(_SLOTS)] = array
+        for prefix, part in zip(prefixes, parts, strict=True):
+            if name.startswith(prefix):
+                part[name.removeprefix(prefix)] = array
+                break
         else:
-            raise Malformed(f"tensor {name[:200]!r} must be under {_WEIGHTS!r} or {_SLOTS!r}")
-    return weights, slots
+            raise Malformed(f"tensor {name[:200]!r} must be under one of {', '.join(map(repr, prefixes))}")
+    return parts

@@ -80,10 +80,10 @@ def _create(path: str, mode: int | None) -> BinaryIO:
     try:
         if mode is not None and stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
             os.fchmod(descriptor, mode)  # the umask took bits that the old file has
-        return os.fdopen(descriptor, "wb")
     except BaseException:
         os.close(descriptor)
         raise
+    return os.fdopen(descriptor, "wb")  # which closes it where memory for the buffer is refused
 
 
 def _fsync_directory(directory: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from typing import Any
 
@@ -20,6 +21,7 @@ MAX_INT_BITS = 128  # the state of NumPy's PCG64 is two 128-bit ints
 _MAX_NUMBER_CHARS = 400
 _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 _FLOAT_TAG = "$float"
+_SURROGATE = re.compile(r"\\u[dD]")  # escaped: half of a character beyond 16 bits
 _NOT_STRUCTURE = bytes(set(range(128)) - set(b'"[]{}:,'))
 
 
@@ -71,7 +73,7 @@ def _plain(value: Any, where: str, depth: int) -> Any:
 def loads(text: str, what: str, max_bytes: int) -> Any:
     """Parse ``text``; ``what`` names it in messages.
 
-    Refused: characters beyond ASCII (escapes are fine), duplicate keys, NaN and Infinity literals, numbers
+    Refused: characters beyond ASCII (escapes are fine) and halves of such characters, duplicate keys, NaN and Infinity literals, numbers
     that overflow, ints beyond 128 bits, nesting beyond ``MAX_DEPTH``, and a text whose values could take more
     than ``max_bytes`` of memory. The last two are decided before anything is built.
 
@@ -80,11 +82,32 @@ def loads(text: str, what: str, max_bytes: int) -> Any:
     """
     _check_size(text, what, max_bytes)
     try:
-        return _DECODER.decode(text)
+        value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise Malformed(f"{what} must be valid JSON: {error.msg} at character {error.pos}") from None
     except Malformed as error:
         raise Malformed(f"{what}: {error}") from None
+    if _SURROGATE.search(text):
+        _check_characters(value, what)
+    return value
+
+
+def _check_characters(value: Any, what: str) -> None:
+    """Malformed for text that no terminal, log or file takes: escapes can say half of a character."""
+    nodes: list[Any] = [value]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, dict):
+            nodes += [*node, *node.values()]
+        elif isinstance(node, list):
+            nodes += node
+        elif isinstance(node, str):
+            try:
+                node.encode()
+            except UnicodeEncodeError as error:
+                raise Malformed(
+                    f"{what} must hold whole characters: got half of one, {node[error.start]!a}, in a text of {len(node)}"
+                ) from None
 
 
 def _check_size(text: str, what: str, max_bytes: int) -> None:

@@ -108,8 +108,8 @@ def _entries(model: Any) -> Iterator[Entry]:
         if hasattr(layer, "layers"):
             yield Entry(path, layer.name, [])
             continue
-        for group, inner in weight_groups(layer, path):
-            yield Entry(group, inner.name, [w.array for w in inner.weights])
+        for group, inner, weights in weight_groups(layer, path):
+            yield Entry(group, inner.name, [w.array for w in weights])
 
 
 def _assign(model: Any, arrays: dict[str, np.ndarray]) -> None:
@@ -118,8 +118,8 @@ def _assign(model: Any, arrays: dict[str, np.ndarray]) -> None:
         f"{group}/vars/{i}": variable
         for path, layer in _layers(model)
         if not hasattr(layer, "layers")
-        for group, inner in weight_groups(layer, path)
-        for i, variable in enumerate(inner.weights)
+        for group, _, weights in weight_groups(layer, path)
+        for i, variable in enumerate(weights)
     }
     given = {path for path in arrays if path.startswith("layers/") and "/seed_generator/" not in path}
     missing, extra = sorted(set(places) - given), sorted(given - set(places))

@@ -25,6 +25,7 @@ __all__ = [
 NOT_SHARED = {
     "MinPooling2D": "Keras has no minimum pooling",
     "SumPooling2D": "Keras has no sum pooling: use AveragePooling2D and Rescaling",
+    "Resampling2D": "Keras has none of its choices: use Resizing",
     "RandomCrop": "in inference Keras resizes the image, and fastconv takes its middle",
 }
 
@@ -67,18 +68,21 @@ def known_layers() -> dict[str, type[layers.Layer]]:
     }
 
 
-def weight_groups(layer: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """``(path, layer)`` of the groups in a weight file that hold a layer's weights: a recurrent layer's are in its cell, those
-    of layers around layers inside."""
+def weight_groups(layer: Any, path: str) -> Iterator[tuple[str, Any, list[Any]]]:
+    """``(path, layer, weights)`` of the groups in a weight file that hold a layer's weights: a recurrent layer's are in its cell,
+    those of layers around layers inside."""
     if isinstance(layer, Recurrent):
-        yield f"{path}/cell", layer
+        yield f"{path}/cell", layer, layer.weights
     elif isinstance(layer, layers.Bidirectional):
         for name in ("forward_layer", "backward_layer"):
             yield from weight_groups(getattr(layer, name), f"{path}/{name}")
     elif isinstance(layer, layers.TimeDistributed):
         yield from weight_groups(layer.layer, f"{path}/layer")
+    elif isinstance(layer, layers.SpectralNormalization):
+        yield path, layer, layer.weights[:2]  # the kernel is in both groups
+        yield from weight_groups(layer.layer, f"{path}/layer")
     else:
-        yield path, layer
+        yield path, layer, layer.weights
 
 
 def object_module(argument: str) -> str | None:

@@ -30,10 +30,11 @@ _SLOTS = {
     "Ftrl": (("accumulator", "linear"),),
     "Lamb": (("momentum", "velocity"),),
     "Lion": (("momentum",),),
+    "Muon": (("momentum", "velocity"),),
     "Nadam": (("momentum", "velocity"),),
     "ScheduleFreeAdamW": (("momentum", "velocity"),),
 }
-_OFF = {"axis": -1, "multi_label": False}  # what changes nothing, and fastconv does not have
+_OFF = {"axis": -1, "multi_label": False}  # what changes nothing, and metrics here do not have
 _MEANS = ("sum_over_batch_size", "mean", None)
 
 
@@ -87,7 +88,7 @@ def _per_output(value: Any, names: list[str]) -> Any:
 
 
 def _arguments(entry: dict[str, Any], module: str) -> tuple[str, dict[str, Any]]:
-    """Class name and arguments of one of Keras's objects; what is None or a default there stays out."""
+    """Class name and arguments of one of Keras's objects; what is None stays out."""
     config, kind = entry.get("config"), entry.get("class_name")
     defined = f"keras.src.{module.removeprefix('keras.')}"
     source = str(entry.get("module"))
@@ -98,7 +99,7 @@ def _arguments(entry: dict[str, Any], module: str) -> tuple[str, dict[str, Any]]
         or not (source == module or source.startswith(defined) or by_backend)
     ):
         raise ValueError(f"expected an object of {module}, got {str(entry)[:200]}")
-    return kind, {key: value for key, value in config.items() if value is not None and _OFF.get(key, ...) != value}
+    return kind, {key: value for key, value in config.items() if value is not None}
 
 
 def _loss(entry: Any) -> Any:
@@ -115,12 +116,18 @@ def _metric(entry: Any) -> Any:
         metrics.get(entry)  # an unknown name is an error
         return entry
     kind, arguments = _arguments(entry, "keras.metrics")
-    known = getattr(metrics, kind, None)
+    arguments = {key: value for key, value in arguments.items() if _OFF.get(key, ...) != value}
+    return metrics.get({"class_name": kind, "config": arguments | _telling(entry, getattr(metrics, kind, None))})
+
+
+def _telling(entry: dict[str, Any], known: Any) -> dict[str, None]:
+    """Arguments that are None where that is not the default: they say something."""
     parameters = inspect.signature(known).parameters if inspect.isclass(known) else {}
-    for key, value in entry["config"].items():
-        if value is None and key in parameters and parameters[key].default is not None:
-            arguments[key] = None  # says something
-    return metrics.get({"class_name": kind, "config": arguments})
+    return {
+        key: None
+        for key, value in entry["config"].items()
+        if value is None and key in parameters and parameters[key].default is not None
+    }
 
 
 def _optimizer(entry: Any) -> Any:
@@ -129,7 +136,7 @@ def _optimizer(entry: Any) -> Any:
     if not isinstance(entry, dict):
         raise ValueError(f"expected an optimizer, got {str(entry)[:200]}")
     kind, arguments = _arguments(entry, "keras.optimizers")
-    return optimizers.get({"class_name": kind, "config": arguments})
+    return optimizers.get({"class_name": kind, "config": arguments | _telling(entry, getattr(optimizers, kind, None))})
 
 
 def read_state(model: Any, arrays: list[np.ndarray]) -> None:
@@ -247,9 +254,8 @@ def _is_scheduled(optimizer: Any) -> bool:
 def _slots(model: Any) -> Iterator[Variable]:
     """The slots of the trainable weights, in Keras's order: moving averages and sums of gradients, then what the rule keeps."""
     optimizer, state = model.optimizer, model._optimizer_state
-    names = list(optimizer.slots())
-    order = [[name for name in group if name in names] for group in _SLOTS[type(optimizer).__name__]]
-    order = [[kept.slot] for kept in (optimizer.averaging, optimizer.accumulation) if kept is not None] + order
-    for group in order:
-        for variable in model.trainable_weights if group else ():
-            yield from (state.slot(variable, name) for name in group)
+    kept = [(one.slot,) for one in (optimizer.averaging, optimizer.accumulation) if one is not None]
+    for group in (*kept, *_SLOTS[type(optimizer).__name__]):
+        for variable in model.trainable_weights:
+            names = state.slot_names(variable)
+            yield from (state.slot(variable, name) for name in group if name in names)

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastconv.layers.core import InputLayer
 from fastconv.layers.recurrent import Recurrent
+from fastconv.layers.spectral import SpectralNormalization
 from fastconv.layers.symbolic import LayerCall, SymbolicTensor
 from fastconv.layers.wrappers import Bidirectional, TimeDistributed
 from fastconv.saving.keras_names import NOT_SHARED, OURS_ALONE, is_own_class, keras_class, known_layers, object_module
@@ -128,7 +129,7 @@ def _inner_layers(layer: Any) -> dict[str, Any]:
     """By Keras's arguments, the layers that a layer is around."""
     if isinstance(layer, Bidirectional):
         return {"layer": layer.forward_layer, "backward_layer": layer.backward_layer}
-    return {"layer": layer.layer} if isinstance(layer, TimeDistributed) else {}
+    return {"layer": layer.layer} if isinstance(layer, (TimeDistributed, SpectralNormalization)) else {}
 
 
 def _node(call: LayerCall, tensors: list[dict[str, Any]]) -> dict[str, Any]:

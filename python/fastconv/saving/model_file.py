@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import layers, losses, optimizers, random
+from fastconv._arguments import boolean
 from fastconv.errors import CheckpointError
 from fastconv.layers._sizes import weights_within
 from fastconv.saving.archive import Archive, load_archive, save_archive
@@ -155,7 +156,7 @@ def save_model(model: Any, path: Any, include_optimizer: bool = True) -> None:
     config = layer_config(model)
     optimizer = progress = None
     slots: dict[str, np.ndarray] = {}
-    if include_optimizer and model.compiled:
+    if boolean("save", "include_optimizer", include_optimizer) and model.compiled:
         config["compile"] = {
             "loss": [None if loss is None else losses.serialize(loss) for loss in model._losses],
             "loss_weights": model._loss_weights,

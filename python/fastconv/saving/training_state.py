@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,9 @@ from fastconv.saving.archive import Archive
 from fastconv.saving.model_file import BAD_CONFIG, assign_weights, own_names, slot_arrays
 from fastconv.schedules import LearningRateSchedule
 
-__all__ = ["restore", "snapshot"]
+__all__ = ["going_on", "restore", "snapshot"]
+
+_ARRAY = "array"  # {"array": NAME} stands for an array
 
 
 def snapshot(model: Any, **progress: Any) -> Archive:
@@ -23,9 +25,11 @@ def snapshot(model: Any, **progress: Any) -> Archive:
 
     Args:
         model: built and compiled.
-        progress: whatever else is to be remembered, of JSON types.
+        progress: whatever else is to be remembered, of JSON types and arrays.
     """
     optimizer = model.optimizer
+    arrays: dict[str, np.ndarray] = {}
+    described = _without_arrays(progress, "", arrays)
     with _in_their_places(model):
         return Archive(
             config={},
@@ -36,8 +40,53 @@ def snapshot(model: Any, **progress: Any) -> Archive:
                 "state": optimizer.state(),
             },
             slots={name: array.copy() for name, array in slot_arrays(model).items()},
-            progress={**progress, "random": list(random.get_state())},
+            progress={**described, "random": list(random.get_state())},
+            arrays=arrays,
         )
+
+
+@contextmanager
+def going_on(archive: Archive) -> Iterator[dict[str, Any]]:
+    """The ``progress`` that :func:`snapshot` was given, and ``"random"``, for a block that makes use of it.
+
+    Raises:
+        CheckpointError: if it is not what the block expects.
+    """
+    try:
+        yield _with_arrays(archive.progress or {}, archive.arrays)
+    except CheckpointError:
+        raise
+    except BAD_CONFIG as error:
+        raise _misfit(error) from error
+
+
+def _misfit(error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"[restore] the training state does not fit the model, its callbacks and data: expected what they had been, got {error!r}. "
+        "Train as before, or delete the backup."
+    )
+
+
+def _without_arrays(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
+    """The value with a name instead of each array, which goes into ``arrays``."""
+    if isinstance(value, Mapping):
+        return {key: _without_arrays(item, f"{name}/{key}", arrays) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_arrays(item, f"{name}/{i}", arrays) for i, item in enumerate(value)]
+    if isinstance(value, np.ndarray):
+        arrays[name] = value.copy()
+        return {_ARRAY: name}
+    return value
+
+
+def _with_arrays(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {_ARRAY}:
+            return arrays[value[_ARRAY]]
+        return {key: _with_arrays(item, arrays) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_arrays(item, arrays) for item in value]
+    return value
 
 
 @contextmanager
@@ -81,9 +130,7 @@ def restore(model: Any, archive: Archive) -> None:
         _restore_slots(model, archive.slots, names)
         random.set_state(tuple((archive.progress or {})["random"]))
     except BAD_CONFIG as error:
-        raise CheckpointError(
-            f"[restore] the training state does not fit the model: expected what it had been, got {error!r}. Delete the backup."
-        ) from error
+        raise _misfit(error) from error
 
 
 def _restore_slots(model: Any, saved: dict[str, np.ndarray], names: dict[str, str]) -> None:

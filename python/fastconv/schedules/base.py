@@ -6,7 +6,9 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["LearningRateSchedule", "check_rising"]
+from fastconv import _arguments
+
+__all__ = ["LearningRateSchedule", "check_rising", "checked_step"]
 
 
 class LearningRateSchedule:
@@ -37,6 +39,12 @@ class LearningRateSchedule:
     def from_config(cls, config: Mapping[str, Any]) -> LearningRateSchedule:
         """The schedule with those arguments."""
         return cls(**config)
+
+
+def checked_step(schedule: LearningRateSchedule, step: Any) -> Any:
+    """The number of a step as it came, if it is a number; TypeError or ValueError otherwise."""
+    _arguments.real(type(schedule).__name__, "step", step)
+    return step
 
 
 def check_rising(op: str, name: str, values: Sequence[float]) -> None:

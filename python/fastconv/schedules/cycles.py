@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastconv import _arguments
-from fastconv.schedules.base import LearningRateSchedule, check_rising
+from fastconv.schedules.base import LearningRateSchedule, check_rising, checked_step
 
 __all__ = ["CosineDecayRestarts", "OneCycle", "PiecewiseLinear", "WarmUp"]
 
@@ -51,6 +51,7 @@ class CosineDecayRestarts(LearningRateSchedule):
         self.name = name
 
     def __call__(self, step: int) -> float:
+        step = checked_step(self, step)
         height, length, left = 1.0, self.first_decay_steps, float(step)
         if self.t_mul == 1:
             periods, left = divmod(left, length)
@@ -116,6 +117,7 @@ class OneCycle(LearningRateSchedule):
             )
 
     def __call__(self, step: int) -> float:
+        step = checked_step(self, step)
         first = self.max_learning_rate / self.div_factor
         top, last = self.pct_start * self.total_steps - 1, self.total_steps - 1
         if step <= top:
@@ -181,6 +183,7 @@ class WarmUp(LearningRateSchedule):
         self.name = name
 
     def __call__(self, step: int) -> float:
+        step = checked_step(self, step)
         if step >= self.warmup_steps:
             return self.schedule(step - self.warmup_steps)
         first = self.initial_learning_rate
@@ -216,8 +219,13 @@ class PiecewiseLinear(LearningRateSchedule):
 
     def __init__(self, steps: Sequence[float], values: Sequence[float], name: str = "PiecewiseLinear"):
         op = "PiecewiseLinear"
-        self.steps = [_arguments.real(op, f"steps[{i}]", step) for i, step in enumerate(steps)]
-        self.values = [_arguments.real(op, f"values[{i}]", value, least=0) for i, value in enumerate(values)]
+        self.steps = [
+            _arguments.real(op, f"steps[{i}]", step) for i, step in enumerate(_arguments.items(op, "steps", steps))
+        ]
+        self.values = [
+            _arguments.real(op, f"values[{i}]", value, least=0)
+            for i, value in enumerate(_arguments.items(op, "values", values))
+        ]
         self.name = name
         if not self.steps or len(self.values) != len(self.steps):
             raise ValueError(
@@ -227,6 +235,7 @@ class PiecewiseLinear(LearningRateSchedule):
         check_rising(op, "steps", self.steps)
 
     def __call__(self, step: int) -> float:
+        step = checked_step(self, step)
         end = bisect.bisect_right(self.steps, step)
         if end in (0, len(self.steps)):
             return self.values[max(end - 1, 0)]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastconv import _arguments
-from fastconv.schedules.base import LearningRateSchedule, check_rising
+from fastconv.schedules.base import LearningRateSchedule, check_rising, checked_step
 
 __all__ = ["CosineDecay", "ExponentialDecay", "InverseTimeDecay", "PiecewiseConstantDecay", "PolynomialDecay"]
 
@@ -44,6 +44,7 @@ class ExponentialDecay(LearningRateSchedule):
         return math.floor(periods) if self.staircase else periods
 
     def __call__(self, step: int) -> float:
+        step = checked_step(self, step)
         return self.initial_learning_rate * self.decay_rate ** self._periods(step)
 
     def get_config(self) -> dict[str, Any]:
@@ -73,6 +74,7 @@ class InverseTimeDecay(ExponentialDecay):
         super().__init__(initial_learning_rate, decay_steps, decay_rate, staircase, name)
 
     def __call__(self, step: int) -> float:
+        step = checked_step(self, step)
         return self.initial_learning_rate / (1 + self.decay_rate * self._periods(step))
 
 
@@ -107,6 +109,7 @@ class PolynomialDecay(LearningRateSchedule):
         self.name = name
 
     def __call__(self, step: int) -> float:
+        step = checked_step(self, step)
         steps = self.decay_steps
         if self.cycle:
             steps *= max(1, math.ceil(step / steps))
@@ -162,6 +165,7 @@ class CosineDecay(LearningRateSchedule):
         self.name = name
 
     def __call__(self, step: int) -> float:
+        step = checked_step(self, step)
         peak, warmup_steps = self.warmup_target, self.warmup_steps
         if peak is None:
             peak, warmup_steps = self.initial_learning_rate, 0
@@ -192,8 +196,14 @@ class PiecewiseConstantDecay(LearningRateSchedule):
 
     def __init__(self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant"):
         op = "PiecewiseConstantDecay"
-        self.boundaries = [_arguments.real(op, f"boundaries[{i}]", b) for i, b in enumerate(boundaries)]
-        self.values = [_arguments.real(op, f"values[{i}]", v, above=0) for i, v in enumerate(values)]
+        self.boundaries = [
+            _arguments.real(op, f"boundaries[{i}]", b)
+            for i, b in enumerate(_arguments.items(op, "boundaries", boundaries))
+        ]
+        self.values = [
+            _arguments.real(op, f"values[{i}]", v, above=0)
+            for i, v in enumerate(_arguments.items(op, "values", values))
+        ]
         self.name = name
         if len(self.values) != len(self.boundaries) + 1:
             raise ValueError(
@@ -204,6 +214,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         check_rising(op, "boundaries", self.boundaries)
 
     def __call__(self, step: int) -> float:
+        step = checked_step(self, step)
         return self.values[bisect.bisect_left(self.boundaries, step)]
 
     def get_config(self) -> dict[str, Any]:

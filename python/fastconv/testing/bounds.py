@@ -40,7 +40,7 @@ _LINEAR = (
     "global_avg_pool2d",
     "unfold_depth",
 )
-_PRODUCTS = ("add", "subtract", "multiply", "prelu", "dropout", "leaky_relu", "penalty")
+_PRODUCTS = ("add", "subtract", "multiply", "divide", "prelu", "dropout", "leaky_relu", "penalty")
 _CHOICES = (
     "max_pool2d",
     "min_pool2d",
@@ -105,6 +105,10 @@ def forward_bounds(case: Case, inputs: Inputs) -> tuple[Any, ...]:
         return (_steps_error(magnitudes, u),) * len(_results(_float64(case, inputs)))
     if case.op in _NORMS:
         return _norm_forward(case, inputs, u)
+    if case.op == "rms_norm":  # a sum of squares does not cancel
+        return ((case.shapes["x"][-1] + _LIBM) * u * np.abs(_float64(case, inputs)),)
+    if case.op == "sparsemax":  # of numbers that are at most 1 below the largest
+        return ((case.shapes["x"][-1] + _LIBM) * u * (1 + magnitudes["x"].max(axis=-1, keepdims=True, initial=0.0)),)
     if case.op in ("softmax", "log_softmax"):
         x = magnitudes["x"]
         scale = 1 + 2 * x.max(axis=-1, keepdims=True, initial=0.0)
@@ -162,6 +166,10 @@ def backward_bounds(case: Case, dy: np.ndarray, inputs: Inputs) -> tuple[Any, ..
         return tuple((dy.size / max(1, np.size(t)) + 4) * u * np.abs(t) for t in totals)
     if case.op in _NORMS:
         return _norm_backward(case, dy64, inputs, u)
+    if case.op == "rms_norm":
+        return _rms_norm_backward(dy64, magnitudes, u)
+    if case.op == "sparsemax":
+        return ((dy.shape[-1] + _LIBM) * u * (dy64 + dy64.max(axis=-1, keepdims=True, initial=0.0)),)
     if case.op in ("softmax", "log_softmax"):
         x = magnitudes["x"]
         scale = 1 + 2 * x.max(axis=-1, keepdims=True, initial=0.0)
@@ -233,7 +241,7 @@ def _results(result: Any) -> tuple[Any, ...]:
 
 def _sum_error(case: Case, u: float, n: int, total: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     """The error of sums of ``n`` products, ``total`` being Σ|terms|. Minimal filtering adds pixels (or taps) up to four
-    times their size, so that an element's error is relative to the largest sum around it, over ``axes``. What AMX tiles
+    times their size, also those that only ever meet padding, so that an element's error is relative to the largest sum. What AMX tiles
     leave out: amx_tile.h."""
     error = n * u
     if u == _u(np.float32) and case.op.startswith(("conv", "dense")):
@@ -241,7 +249,7 @@ def _sum_error(case: Case, u: float, n: int, total: np.ndarray, axes: tuple[int,
         if _cpu.current_isa() == "amx":
             error += 2**-15 if fast else 12 * u
         if fast and axes and case.op.startswith("conv") and case.shapes.get("w", (0,))[-4:-2] in ((3, 3), (5, 5)):
-            total = 4 * total.max(axis=axes, keepdims=True, initial=0.0)
+            total = 4 * total.max(initial=0.0)
     return np.asarray(error * total)
 
 
@@ -365,6 +373,19 @@ def _norm_backward(case: Case, dy: np.ndarray, inputs: Inputs, u: float) -> tupl
     dgamma = (n + count + _LIBM) * u * (dy * inside).sum(axis=rows)
     dbeta = (count + _LIBM) * u * dy.sum(axis=rows)
     return (dx, dgamma, dbeta, None, None) if case.op == "batch_norm" else (dx, dgamma, dbeta)
+
+
+def _rms_norm_backward(dy: np.ndarray, magnitudes: Inputs, u: float) -> tuple[Any, ...]:
+    """On magnitudes what is taken out is added; the scale is of squares, and stays."""
+    x, gamma = magnitudes["x"], magnitudes["gamma"]
+    dx, dgamma = reference.rms_norm_backward(dy, x, gamma)
+    x_hat = reference.rms_norm(x, np.ones_like(gamma))
+    scale = x_hat.max(axis=-1, keepdims=True, initial=0.0) / np.maximum(
+        x.max(axis=-1, keepdims=True, initial=0.0), 1e-30
+    )
+    taken_out = 2 * x_hat * (dy * gamma * x_hat).sum(axis=-1, keepdims=True) / x.shape[-1]
+    n, count = x.shape[-1] + _LIBM, math.prod(dy.shape[:-1])
+    return n * u * (dx + 2 * scale * taken_out), (n + count) * u * dgamma
 
 
 def _loss_forward(case: Case, inputs: Inputs, u: float) -> Any:

@@ -118,6 +118,9 @@ def _draw_targets(case: Case, inputs: Inputs, rng: np.random.Generator, dtype: A
         inputs["y_true"] = rng.integers(2, size=shape).astype(dtype)
     elif case.op == "kl_divergence":
         inputs["y_true"] = rng.dirichlet(np.ones(shape[-1]), shape[:-1]).astype(dtype)
+    elif case.op == "poisson":
+        inputs["y_true"] = rng.integers(5, size=shape).astype(dtype)
+        inputs["y_pred"] = rng.uniform(0.05, 4, shape).astype(dtype)
     if (case.op.endswith("crossentropy") and not case.kwargs.get("from_logits")) or case.op == "kl_divergence":
         inputs["y_pred"] = rng.uniform(0.05, 0.95, shape).astype(dtype)
 

@@ -104,6 +104,8 @@ def _hazards() -> list[Case]:
         conv("dilation>image", (1, 3, 3, 4), 5, 3, "hazard", dilation=4, padding=4),
         conv("same.d2.s2", (2, 9, 10, 3), 5, 3, "hazard", dilation=2, padding="same", stride=2),
         conv("window>image", (2, 3, 2, 4), 5, 5, "hazard", padding=2),
+        conv("one_filter.few_pixels", (2, 1, 2, 8), 1, 3, "hazard", padding=2),  # whose w lies like its own transpose
+        conv("one_filter.few_pixels.s2", (2, 5, 2, 15), 1, (4, 1), "hazard", padding="same", stride=(2, 4)),
         conv("window>image.even", (2, 2, 3, 4), 5, (6, 4), "hazard", padding=((2, 3), (1, 2))),
         conv("empty_batch", (0, 6, 6, 3), 5, 3, "hazard", padding=1),
         conv("empty_batch.depthwise", (0, 6, 6, 4), 4, 3, "hazard", groups=4),

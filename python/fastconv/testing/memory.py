@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
 
-__all__ = ["guarded", "guarded_empty", "heap_bytes", "poisoned", "resident_bytes"]
+from ..ops import _devices
+
+__all__ = ["guarded", "guarded_empty", "guarded_results", "heap_bytes", "poisoned", "resident_bytes"]
 
 _PROT_NONE = 0
 
@@ -82,6 +86,17 @@ def guarded_empty(
     array = np.frombuffer(memory, dtype=dtype, count=count, offset=offset).reshape(shape)
     _poison(array)
     return array
+
+
+@contextmanager
+def guarded_results() -> Iterator[None]:
+    """Inside, ops allocate results that are full of NaN and end at a page nobody may touch."""
+    before = _devices.HOST.empty
+    _devices.HOST.empty = lambda op, name, shape, dtype: guarded_empty(tuple(shape), dtype)
+    try:
+        yield
+    finally:
+        _devices.HOST.empty = before
 
 
 def poisoned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:

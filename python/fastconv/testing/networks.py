@@ -169,6 +169,7 @@ def _upsampling() -> Any:
             layers.GELU(approximate=True),
             layers.MinPooling2D(2, strides=1),
             layers.SumPooling2D((3, 2), ceil_mode=True),
+            layers.Resampling2D(5, 4, "bicubic", False, "align_corners", cubic_coeff_a=-0.75, exclude_outside=False),
             layers.Activation("softplus"),
             layers.GlobalMaxPooling2D(keepdims=True),
             layers.Flatten(),
@@ -223,6 +224,12 @@ def _joins() -> Any:
     return models.Model(x, layers.Dense(3, activation="softmax")(layers.Concatenate()(joined)))
 
 
+def _lengths() -> Any:
+    x = layers.Input((5, 4))
+    y = layers.UnitNormalization(axis=(1, 2))(layers.RMSNormalization()(layers.Dense(6)(x)))
+    return models.Model(x, layers.Dense(3, activation="softmax")(layers.Flatten()(layers.UnitNormalization()(y))))
+
+
 def _recurrent() -> Any:
     """Numbers from -1 to 1 become ids from 0 to 8."""
     x = layers.Input((5,))
@@ -250,6 +257,7 @@ NETWORKS: dict[str, Callable[[], Any]] = {
     "volumes": _volumes,
     "joins": _joins,
     "recurrent": _recurrent,
+    "lengths": _lengths,
 }
 
 

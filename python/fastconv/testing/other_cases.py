@@ -77,7 +77,10 @@ def _activations() -> list[Case]:
         for kw in keywords[1:]:
             name = ".".join(f"{k}={v}" for k, v in kw.items())
             cases.append(Case(op, name, {"x": (3, 37)}, kw, _TYPICAL))
-    cases += [Case(op, n, {"x": x}, {}, tag) for op in ("softmax", "log_softmax") for n, x, tag in shapes if x]
+    cases += [
+        Case(op, n, {"x": x}, {}, tag) for op in ("softmax", "log_softmax", "sparsemax") for n, x, tag in shapes if x
+    ]
+    cases += [Case("sparsemax", f"wide{n}", {"x": (2, n)}, {}, _TAIL) for n in (300, 2100)]
     alphas = [
         ("channel", (2, 5, 6, 3), (3,)),
         ("one", (2, 5, 6, 3), (1,)),
@@ -107,6 +110,7 @@ def _norms() -> list[Case]:
             mode = "training" if training else "inference"
             cases.append(Case("batch_norm", f"{name}.{mode}", {"x": x, **vectors}, {"training": training}, tag))
         cases.append(Case("layer_norm", name, {"x": x, "gamma": x[-1:], "beta": x[-1:]}, {}, tag))
+        cases.append(Case("rms_norm", name, {"x": x, "gamma": x[-1:]}, {}, tag))
     cases.append(Case("layer_norm", "epsilon", {"x": (3, 8), "gamma": (8,), "beta": (8,)}, {"epsilon": 1e-5}, _TYPICAL))
     return cases
 
@@ -145,7 +149,7 @@ def _noise() -> list[Case]:
     return [*cases, Case("gaussian_noise", "big_seed", {"x": (5, 9)}, {"stddev": 2.0, "seed": 2**64 - 1}, _HAZARD)]
 
 
-_BINARY = ("add", "subtract", "multiply", "maximum", "minimum")
+_BINARY = ("add", "subtract", "multiply", "divide", "maximum", "minimum")
 
 
 def _arithmetic() -> list[Case]:
@@ -226,6 +230,9 @@ _LOSSES: dict[str, list[dict[str, Any]]] = {
     "huber": [{}, {"delta": 0.3}],
     "hinge": [{}],
     "kl_divergence": [{}],
+    "poisson": [{}],
+    "mean_absolute_percentage_error": [{}],
+    "mean_squared_logarithmic_error": [{}],
     "binary_crossentropy": [{}, {"from_logits": True}, {"label_smoothing": 0.1}],
     "categorical_crossentropy": [{}, {"from_logits": True}, {"label_smoothing": 0.1, "from_logits": True}],
     "sparse_categorical_crossentropy": [{}, {"from_logits": True}],

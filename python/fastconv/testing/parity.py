@@ -43,6 +43,18 @@ OPTIMIZERS = {
     "ftrl": ("Ftrl", {"learning_rate": 0.05, "l1_regularization_strength": 0.001, "beta": 0.1}),
     "ftrl, other power": ("Ftrl", {"learning_rate_power": -0.3, "l2_shrinkage_regularization_strength": 0.1}),
     "lamb": ("Lamb", {"learning_rate": 0.01, "weight_decay": 0.05}),
+    "muon": ("Muon", {"learning_rate": 0.01, "exclude_layers": ["nothing"]}),
+    "muon, other numbers": (
+        "Muon",
+        {
+            "nesterov": False,
+            "ns_steps": 3,
+            "rms_rate": None,
+            "adam_lr_ratio": 0.3,
+            "momentum": 0.8,
+            "global_clipnorm": 0.1,
+        },
+    ),
     "accumulated": ("Adam", {"gradient_accumulation_steps": 3, "learning_rate": 0.01, "clipnorm": 0.5}),
     "accumulated, with averages": (
         "SGD",
@@ -82,11 +94,15 @@ def _targets(rng: np.random.Generator, loss: str, shape: Any) -> np.ndarray:
     size = (BATCH, *shape)
     if loss == "sparse_categorical_crossentropy":
         return rng.integers(shape[-1], size=size[:-1])
-    if loss in ("categorical_crossentropy", "categorical_hinge"):
+    if loss in ("categorical_crossentropy", "categorical_focal_crossentropy", "categorical_hinge"):
         return np.eye(shape[-1], dtype=np.float32)[rng.integers(shape[-1], size=size[:-1])]
     if loss == "kl_divergence":
         return rng.dirichlet(np.ones(shape[-1]), size[:-1]).astype(np.float32)
-    if loss in ("binary_crossentropy", "binary_focal_crossentropy", "hinge", "squared_hinge"):
+    if loss in ("poisson", "mean_squared_logarithmic_error"):
+        return rng.integers(5, size=size).astype(np.float32)
+    if loss == "mean_absolute_percentage_error":
+        return rng.uniform(0.5, 2, size).astype(np.float32)
+    if loss in ("binary_crossentropy", "binary_focal_crossentropy", "hinge", "squared_hinge", "dice", "tversky"):
         return rng.integers(2, size=size).astype(np.float32)
     return rng.normal(size=size).astype(np.float32)
 
@@ -348,4 +364,12 @@ PARITY = {
     "smooth absolute error": Network(graphs.dense_of(["relu"]), "log_cosh"),
     "directions": Network(graphs.dense_of(["tanh"]), "cosine_similarity"),
     "focus on what is wrong": Network(graphs.dense_of(["tanh"], "sigmoid"), "binary_focal_crossentropy"),
+    "normalized lengths": Network(parity_volumes.lengths, "mean_squared_error"),
+    "spectral normalization": Network(parity_volumes.spectral, "mean_squared_error"),
+    "counts": Network(graphs.dense_of(["tanh"], "softplus"), "poisson"),
+    "per cent": Network(graphs.dense_of(["tanh"]), "mean_absolute_percentage_error"),
+    "orders of magnitude": Network(graphs.dense_of(["tanh"], "softplus"), "mean_squared_logarithmic_error"),
+    "regions": Network(graphs.segmentation, "dice"),
+    "regions, weighted": Network(graphs.segmentation, "tversky"),
+    "focus on classes": Network(graphs.dense_of(["tanh"], "softmax"), "categorical_focal_crossentropy"),
 }

@@ -106,6 +106,13 @@ def unet(k: Any) -> Any:
     return k.Model(x, la.Conv2D(2, 1, activation="softmax")(la.Concatenate()([a, up])))
 
 
+def segmentation(k: Any) -> Any:
+    la = k.layers
+    x = la.Input((8, 8, 3))
+    y = la.Conv2D(6, 3, padding="same", activation="relu")(x)
+    return k.Model(x, la.Conv2D(1, 3, padding="same", activation="sigmoid")(y))
+
+
 def words(k: Any) -> Any:
     la = k.layers
     x = la.Input((7,))
@@ -242,7 +249,9 @@ def regularized(k: Any) -> Any:
     y = la.PReLU(shared_axes=[1, 2], alpha_regularizer=re.L2(0.1))(y)
     y = la.SeparableConv2D(6, 3, depthwise_regularizer="l2", pointwise_regularizer="l1")(y)
     y = la.ActivityRegularization(l1=0.01, l2=0.02)(la.LayerNormalization(gamma_regularizer="l2")(y))
-    y = la.Dense(4, kernel_regularizer=re.L1L2(0.01, 0.01), activity_regularizer="l1l2")(la.GlobalMaxPooling2D()(y))
+    y = la.Dense(5, kernel_regularizer=re.OrthogonalRegularizer(0.1))(la.GlobalMaxPooling2D()(y))
+    y = la.Dense(3, kernel_regularizer=re.OrthogonalRegularizer(0.2, mode="columns"))(y)
+    y = la.Dense(4, kernel_regularizer=re.L1L2(0.01, 0.01), activity_regularizer="l1l2")(y)
     return k.Model(x, y)
 
 

@@ -80,6 +80,22 @@ def activations_by_name(k: Any) -> Any:
     return k.Model(x, la.Dense(3)(la.Concatenate()([la.Dense(4, activation=name)(x) for name in names])))
 
 
+def lengths(k: Any) -> Any:
+    la = k.layers
+    x = la.Input((6, 5, 3))
+    y = la.RMSNormalization(epsilon=1e-3)(la.Conv2D(8, 3, activation="tanh")(x))
+    branches = [la.UnitNormalization()(y), la.UnitNormalization(axis=(1, 2))(y), la.UnitNormalization(axis=1)(y)]
+    branches += [la.Softmax(axis=(1, 2))(y), la.RMSNormalization()(y)]
+    return k.Model(x, la.Dense(3)(la.Flatten()(la.concatenate([la.add(branches[:2]), *branches[2:]]))))
+
+
+def spectral(k: Any) -> Any:
+    la = k.layers
+    x = la.Input((6, 5, 3))
+    y = la.SpectralNormalization(la.Conv2D(6, 3, activation="relu"))(x)
+    return k.Model(x, la.SpectralNormalization(la.Dense(3), power_iterations=3)(la.GlobalAveragePooling2D()(y)))
+
+
 def more_activation_layers(k: Any) -> Any:
     la = k.layers
     x = la.Input((5, 4, 6))

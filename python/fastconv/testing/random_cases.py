@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,20 @@ _BATCHES = (0, 1, 1, 2, 2, 7)
 _CHANNELS = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33)
 _EXTENTS = (1, 2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 40)
 _MOST_WORK = 2_000_000  # multiplications, so that a thousand cases take seconds
+
+# What a random convolution may have that a usual one has not; a sample of them has to hold some of each.
+HAZARDS: dict[str, Callable[[Case], bool]] = {
+    "empty batch": lambda c: c.shapes["x"][0] == 0,
+    "depthwise": lambda c: c.kwargs["groups"] == c.shapes["x"][3] > 1,
+    "multiplier": lambda c: c.kwargs["groups"] > 1 and c.shapes["w"][3] > c.shapes["x"][3],
+    "stride > window": lambda c: any(s > k for s, k in zip(c.kwargs["stride"], c.shapes["w"], strict=False)),
+    "window > image": lambda c: any(k > n for k, n in zip(c.shapes["w"], c.shapes["x"][1:], strict=False)),
+    "dilation > image": lambda c: any(d > n for d, n in zip(c.kwargs["dilation"], c.shapes["x"][1:], strict=False)),
+    "unequal pads": lambda c: not isinstance(c.kwargs["padding"], str) and any(a != b for a, b in c.kwargs["padding"]),
+    "unequal strides": lambda c: len(set(c.kwargs["stride"])) == 2,
+    "unequal dilations": lambda c: len(set(c.kwargs["dilation"])) == 2,
+    "same": lambda c: c.kwargs["padding"] == "same",
+}
 
 
 def random_cases(op: str, count: int, seed: int) -> list[Case]:

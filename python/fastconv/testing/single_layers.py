@@ -92,6 +92,7 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[], Any]]] = {
     "instance norm": (_IMAGE, lambda: layers.GroupNormalization(-1, scale=False)),
     "permute": (_IMAGE, lambda: layers.Permute((3, 1, 2))),
     "permute rows": (_IMAGE, lambda: layers.Permute((2, 1, 3))),
+    "spectral norm": (_IMAGE, lambda: layers.SpectralNormalization(layers.Conv2D(3, 3))),
     "softmax of rows": (_STEPS, lambda: layers.Softmax(axis=1)),
     "relu with a slope": (_IMAGE, lambda: layers.ReLU(0.9, negative_slope=0.1)),
     "identity": (_IMAGE, lambda: layers.Identity()),
@@ -112,6 +113,26 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[], Any]]] = {
     "resizing": (_IMAGE, lambda: layers.Resizing(5, 11)),
     "resizing bicubic": (_IMAGE, lambda: layers.Resizing(11, 5, "bicubic", crop_to_aspect_ratio=True)),
     "resizing nearest": (_IMAGE, lambda: layers.Resizing(9, 4, "nearest", pad_to_aspect_ratio=True)),
+    **{
+        f"resampling {kind} {coordinates}": (
+            _IMAGE,
+            partial(
+                layers.Resampling2D, 11, 13, kind, coordinates=coordinates, cubic_coeff_a=-0.75, exclude_outside=False
+            ),
+        )
+        for kind in ("bilinear", "bicubic", "nearest")
+        for coordinates in ("half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel")
+    },
+    **{
+        f"resizing {kind}{' antialias' if antialias else ''}": (
+            _IMAGE,
+            partial(layers.Resizing, 5, 11, kind, antialias=antialias),
+        )
+        for kind in ("nearest", "bilinear", "bicubic", "area", "lanczos3", "lanczos5")
+        for antialias in (False, True)
+    },
+    "resizing areas of whole cells": (_IMAGE, lambda: layers.Resizing(3, 2, "area")),
+    "resampling scales": (_IMAGE, lambda: layers.Resampling2D(13, 12, coordinates="asymmetric", scales=(1.5, 1.6))),
     "center crop": (_IMAGE, lambda: layers.CenterCrop(4, 5)),
     "normalization": (_IMAGE, lambda: layers.Normalization()),
     "normalization of cells": (_IMAGE, lambda: layers.Normalization(axis=(1, 2, 3))),
@@ -136,6 +157,14 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[], Any]]] = {
         _STEPS,
         lambda: models.Sequential([layers.GRU(3, return_sequences=True), layers.LSTM(4), layers.RepeatVector(2)]),
     ),
+    **{
+        f"bidirectional {mode}": (
+            _STEPS,
+            partial(layers.Bidirectional, layers.LSTM(3, return_sequences=True), merge_mode=mode),
+        )
+        for mode in ("concat", "sum", "mul", "ave")
+    },
+    "bidirectional last": (_STEPS, lambda: layers.Bidirectional(layers.GRU(3))),
     "time distributed": (_STEPS, lambda: layers.TimeDistributed(layers.Dense(3, activation="tanh"))),
     "rescaling": (_IMAGE, lambda: layers.Rescaling(1 / 127.5, offset=-1)),
     "relu 6": (_IMAGE, lambda: layers.ReLU(6)),
@@ -147,7 +176,10 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[], Any]]] = {
     "elu": (_IMAGE, lambda: layers.ELU(0.7)),
     "gelu tanh": (_IMAGE, lambda: layers.GELU(approximate=True)),
     "softmax": (_IMAGE, lambda: layers.Softmax()),
-    **{name: (_IMAGE, partial(layers.Activation, name)) for name in (*ACTIVATIONS, "threshold", "linear")},
+    **{
+        name: (_IMAGE, partial(layers.Activation, name))
+        for name in (*ACTIVATIONS, "sparsemax", "glu", "threshold", "linear")
+    },
     **{f"{name} of vectors": ((5,), partial(layers.Activation, name)) for name in ("softmax", "log_softmax")},
 }
 

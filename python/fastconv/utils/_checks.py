@@ -53,6 +53,11 @@ def as_array(op: str, name: str, value: Any, kinds: str = "biuf", words: str = "
         array = np.asarray(value)
     except (ValueError, OverflowError) as error:  # a ragged list, or an int beyond every dtype
         raise ValueError(f"[{op}] {name} must form a regular array: {error}. Give every row one length.") from None
+    except Exception as error:  # of the caller's own __array__
+        raise TypeError(
+            f"[{op}] {name} must be an array: expected ndarray or list, got {type(value).__name__} ({error}). Convert it with "
+            "np.array."
+        ) from error
     if array.dtype.kind not in kinds and array.size:  # what is empty holds nothing of a wrong kind
         raise TypeError(
             f"[{op}] {name} must hold {words}: got dtype={array.dtype}, shape={array.shape}. Convert it with astype."

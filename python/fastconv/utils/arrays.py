@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import items
 from ._checks import as_array, as_int, as_real
 
 __all__ = ["add_channel", "merge_channels", "normalize", "split_channels"]
@@ -58,9 +59,9 @@ def split_channels(x: Any) -> tuple[np.ndarray, ...]:
 def merge_channels(channels: Sequence[Any]) -> np.ndarray:
     """The inverse of :func:`split_channels`: C arrays (..., H, W) of one dtype become (..., H, W, C)."""
     op = "merge_channels"
-    if isinstance(channels, str) or not isinstance(channels, (Sequence, np.ndarray)) or len(channels) == 0:
-        raise TypeError(f"[{op}] channels must be a list of arrays: got {type(channels).__name__}. Pass [r, g, b].")
-    arrays = [as_array(op, f"channels[{i}]", channel) for i, channel in enumerate(channels)]
+    arrays = [as_array(op, f"channels[{i}]", channel) for i, channel in enumerate(items(op, "channels", channels))]
+    if not arrays:
+        raise TypeError(f"[{op}] channels must not be empty: expected [r, g, b], got []. Pass at least one.")
     for i, array in enumerate(arrays):
         if array.shape != arrays[0].shape or array.dtype != arrays[0].dtype or array.ndim < 2:
             raise ValueError(

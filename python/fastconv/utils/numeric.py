@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import function
 from ._checks import as_array, as_real
 
 __all__ = ["numeric_gradient"]
@@ -33,10 +34,7 @@ def numeric_gradient(f: Callable[[np.ndarray], Any], x: Any, epsilon: float = 1e
         [4.0, 3.0]
     """
     op = "numeric_gradient"
-    if not callable(f):
-        raise TypeError(
-            f"[{op}] f must be a function: expected f(x) -> number, got {type(f).__name__}. Pass a function."
-        )
+    function(op, "f", f, "f(x) -> number")
     step = as_real(op, "epsilon", epsilon)
     if step <= 0:
         raise ValueError(f"[{op}] epsilon must be positive: expected epsilon > 0, got {step}. Use 1e-6.")

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from fastconv._arguments import items
+
 from ._checks import as_array, as_int
 
 __all__ = ["decode_predictions", "prediction_text"]
@@ -44,7 +46,11 @@ def decode_predictions(
     count = as_int(op, "top", top, low=1)
     if values.shape[1] == 1:
         values = np.concatenate([1 - values, values], axis=1)
-    names = [str(i) for i in range(values.shape[1])] if class_names is None else [str(name) for name in class_names]
+    names = (
+        [str(i) for i in range(values.shape[1])]
+        if class_names is None
+        else [str(name) for name in items(op, "class_names", class_names)]
+    )
     if len(names) != values.shape[1]:
         raise ValueError(
             f"[{op}] class_names must name every class: expected {values.shape[1]} names, got {len(names)}. Add the others."

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import items
 from ._checks import as_array, as_real, as_rng, same_rows
 
 __all__ = ["split_indices", "train_val_test_split"]
@@ -93,9 +94,7 @@ def _whole(target: np.ndarray, total: int) -> np.ndarray:
 
 
 def _shares(op: str, ratios: Any) -> list[float]:
-    if not isinstance(ratios, (Sequence, np.ndarray)) or isinstance(ratios, str):
-        raise TypeError(f"[{op}] ratios must be three numbers: got {type(ratios).__name__}. Pass (0.8, 0.1, 0.1).")
-    shares = [as_real(op, f"ratios[{i}]", ratio) for i, ratio in enumerate(ratios)]
+    shares = [as_real(op, f"ratios[{i}]", ratio) for i, ratio in enumerate(items(op, "ratios", ratios))]
     if len(shares) != 3 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
         raise ValueError(
             f"[{op}] ratios must be the shares of training, validation and test data: expected 3 numbers >= "

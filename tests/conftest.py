@@ -35,6 +35,12 @@ def lib(request):
 
 
 @pytest.fixture
+def generator():
+    """Random numbers, the same for every test."""
+    return np.random.default_rng(7)
+
+
+@pytest.fixture
 def interruptible():
     """Children get SIGINT also where the tests are a shell's background job, which inherits that it is ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -62,12 +68,12 @@ def small_set(in_tmp):
 
 
 @pytest.fixture
-def guarded_results(monkeypatch):
+def guarded_results():
     """Makes ops allocate results that are full of NaN and end at a page nobody may touch."""
-    from fastconv.ops import _devices
-    from fastconv.testing.memory import guarded_empty
+    from fastconv.testing import memory
 
-    monkeypatch.setattr(_devices.HOST, "empty", lambda op, name, shape, dtype: guarded_empty(tuple(shape), dtype))
+    with memory.guarded_results():
+        yield
 
 
 @pytest.fixture
@@ -107,6 +113,7 @@ def emulated_module():
         pytest.skip(
             f"the emulated CUDA kernels need a C++ compiler and CMake to be built: {', '.join(missing)} not found"
         )
+    pytest.importorskip("pybind11", reason="the emulated CUDA kernels are bound with it; pip install pybind11")
     from fastconv.testing import emulation
 
     root, sanitize = Path(__file__).parents[1], os.environ.get("FASTCONV_SANITIZE", "")
@@ -224,17 +231,27 @@ _results = {}
 
 
 @pytest.fixture
-def example(monkeypatch):
-    """``example("iris", epochs=3)`` runs examples/iris.py, once, and gives its results; skips where the examples are not."""
+def examples(monkeypatch):
+    """``examples("iris")`` is the module examples/iris.py; skips where the examples are not."""
     folder = Path(__file__).parents[1] / "examples"
 
-    def run(name, **arguments):
+    def module(name):
         if not (folder / f"{name}.py").exists():
             pytest.skip("the examples are not in the package")
         monkeypatch.syspath_prepend(str(folder))
-        key = (name, *arguments.items())
+        return importlib.import_module(name)
+
+    return module
+
+
+@pytest.fixture
+def example(examples):
+    """``example("iris", epochs=3)`` runs examples/iris.py, once, and gives its results."""
+
+    def run(name, **arguments):
+        module, key = examples(name), (name, *arguments.items())
         if key not in _results:
-            _results[key] = importlib.import_module(name).main(**arguments)
+            _results[key] = module.main(**arguments)
         return _results[key]
 
     return run

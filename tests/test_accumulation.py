@@ -9,6 +9,7 @@ WRAPPED = {
     "adam": lambda **o: optimizers.Adam(0.01, **o),
     "adafactor": lambda **o: optimizers.Adafactor(0.01, weight_decay=0.01, **o),
     "lamb": lambda **o: optimizers.Lamb(0.01, weight_decay=0.01, **o),
+    "muon": lambda **o: optimizers.Muon(0.01, weight_decay=0.1, **o),
     "nadam, averages": lambda **o: optimizers.Nadam(0.01, use_ema=True, ema_overwrite_frequency=2, **o),
     "schedule free": lambda **o: optimizers.ScheduleFreeAdamW(0.01, **o),
     "ftrl, one norm": lambda **o: optimizers.Ftrl(0.05, global_clipnorm=0.1, **o),

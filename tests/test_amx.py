@@ -199,7 +199,9 @@ def weight_gradients(shape, w_shape, kwargs, draw=normal):
 
 @pytest.mark.parametrize("shape, w_shape, kwargs", WEIGHT_SHAPES)
 def test_weight_gradients_of_small_integers_are_exact(shape, w_shape, kwargs, precision):
-    draw = lambda *s: RNG.integers(-9, 10, s).astype(np.float32)  # noqa: E731
+    def draw(*extents):
+        return RNG.integers(-9, 10, extents).astype(np.float32)
+
     operands, found = weight_gradients(shape, w_shape, kwargs, draw)
     wide = [a.astype(np.float64) for a in operands]
     for a, b in zip(found, reference.conv2d_backward(*wide, **kwargs)[1:], strict=True):

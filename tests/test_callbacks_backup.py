@@ -35,18 +35,26 @@ class Killed(Exception):
 
 
 def kill_after(steps):
+    """As the step after so many begins."""
     left = [steps]
 
     def count(batch, logs):
-        left[0] -= 1
         if left[0] == 0:
             raise Killed
+        left[0] -= 1
 
-    return callbacks.LambdaCallback(on_train_batch_end=count)
+    return callbacks.LambdaCallback(on_train_batch_begin=count)
 
 
 def fit(model, *given, epochs=4):
     return model.fit(X, Y, batch_size=16, epochs=epochs, callbacks=list(given), verbose=0)  # 4 batches an epoch
+
+
+def same_course(a, b):
+    """Also of what was seen on the way."""
+    for kept in ("history", "epoch", "steps"):
+        assert getattr(a.history, kept) == getattr(b.history, kept)
+    same(a, b)
 
 
 def same(a, b):
@@ -60,6 +68,7 @@ OPTIMIZERS = {
     "schedule": lambda: optimizers.SGD(schedules.OneCycle(0.1, 16), momentum=0.9),
     "averages": lambda: optimizers.SGD(0.05, use_ema=True, ema_momentum=0.8),
     "factors": lambda: optimizers.Adafactor(0.01),
+    "matrices": lambda: optimizers.Muon(0.01),
     "accumulated": lambda: optimizers.Adam(0.01, gradient_accumulation_steps=3),
     "schedule-free": lambda: optimizers.ScheduleFreeAdamW(0.01),
     "parts": lambda: optimizers.MultiOptimizer(
@@ -86,7 +95,7 @@ def test_a_killed_training_goes_on_to_the_last_bit(optimizer, save_freq, killed,
         callbacks.BackupAndRestore(folder, save_freq),
         callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(batch)),
     )
-    same(whole, resumed)
+    same_course(whole, resumed)
     if save_freq == "epoch":
         assert len(seen) == 16 - killed // 4 * 4
     else:
@@ -122,11 +131,13 @@ def test_averages_survive_a_kill_between_epochs(epoch, on_epoch, tmp_path):
     random.seed(8)
     fit(whole, *swapping())
     random.seed(8)
+    killer = callbacks.LambdaCallback(on_epoch_end=kill)
+    killer.runs_last = True  # when the backup has been written
     with pytest.raises(Killed):
-        fit(interrupted, *swapping(), callbacks.BackupAndRestore(tmp_path), callbacks.LambdaCallback(on_epoch_end=kill))
+        fit(interrupted, *swapping(), callbacks.BackupAndRestore(tmp_path), killer)
     random.seed(9)
     fit(resumed, *swapping(), callbacks.BackupAndRestore(tmp_path))
-    same(whole, resumed)
+    same_course(whole, resumed)
 
 
 def test_it_deletes_only_what_it_has_written(tmp_path):
@@ -140,12 +151,15 @@ def test_the_last_backup_but_one_serves_when_the_last_is_damaged(tmp_path, capsy
         fit(make(), callbacks.BackupAndRestore(tmp_path, double_checkpoint=True), kill_after(10))
     latest = tmp_path / "latest.safetensors"
     latest.write_bytes(latest.read_bytes()[:-20])
+    with pytest.raises(Killed):  # before there is a new one, which must not cost the good one
+        fit(make(), callbacks.BackupAndRestore(tmp_path, double_checkpoint=True), kill_after(1))
+    assert "damaged" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["latest.safetensors.bkp"]
     resumed = make()
     fit(resumed, callbacks.BackupAndRestore(tmp_path))
-    assert "damaged" in capsys.readouterr().out
     whole = make()
     fit(whole)
-    same(whole, resumed)
+    same_course(whole, resumed)
 
 
 def test_a_backup_of_something_else_is_refused(tmp_path):
@@ -181,7 +195,7 @@ fit(make(), callbacks.BackupAndRestore({str(tmp_path / "b")!r}, 2), hook)
     fit(resumed, callbacks.BackupAndRestore(tmp_path / "b", 2))
     whole = make()
     fit(whole)
-    same(whole, resumed)
+    same_course(whole, resumed)
 
 
 @pytest.mark.parametrize("on_epoch", [False, True])

@@ -72,6 +72,27 @@ def test_resume_drops_an_epoch_whose_model_was_not_saved(small_set, capsys):
     assert history_rows("out/history.csv")[2]["loss"] != "0"
 
 
+def test_resume_after_a_kill_before_the_first_model_or_after_the_last(small_set, capsys):
+    """What is missing then is made: the whole training, or only what comes after it."""
+    train = ["train", "--dataset", small_set, "--epochs", "2", "--output", "out"]
+    assert main(train) == 0
+    whole = load_model("out/model.safetensors").get_weights()
+    before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    settings = json.loads(before["run.json"])
+    assert settings.pop("finished") is True
+    for lost in (["model.safetensors", "history.csv", "learning_curve.png"], ["learning_curve.png"]):
+        Path("out/run.json").write_text(json.dumps(settings))
+        for name in lost:
+            Path("out", name).unlink()
+        assert main(["train", "--resume", "--output", "out"]) == 0
+        after = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+        assert {**after, "model.safetensors": 0} == {**before, "model.safetensors": 0}
+        for a, b in zip(whole, load_model("out/model.safetensors").get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert main([*train[:3], "--epochs", "1", "--output", "out", "--seed", "1"]) == 0  # anew: nothing old is left
+    assert len(history_rows("out/history.csv")) == 1
+
+
 def test_same_seed_same_model(small_set, capsys):
     for folder in ("a", "b"):
         assert main(["train", "--dataset", small_set, "--epochs", "1", "--seed", "5", "--output", folder]) == 0

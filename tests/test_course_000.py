@@ -8,6 +8,8 @@ import pytest
 
 from fastconv import layers, losses, models, ops, optimizers, random, reference, utils
 from fastconv.cli import main as command
+from fastconv.testing import single_layers
+from fastconv.testing.networks import inputs_for, targets_for
 from fastconv.testing.small import assert_gradients, assert_slope, normal
 
 
@@ -27,10 +29,9 @@ def test_000_1_image_recognition(example):
 
 
 @pytest.mark.parametrize("what", ["", "sad/0000.png"], ids=["folder", "file"])
-def test_000_1_predict_takes_a_folder_or_a_file(what, example, tmp_path, capsys):
+def test_000_1_predict_takes_a_folder_or_a_file(what, examples, tmp_path, capsys):
     """`fastconv predict` says the class of one picture, or of all in a folder."""
-    example("perceptron")  # where the examples are, and on the path
-    import faces
+    faces = examples("faces")
 
     faces.write(tmp_path / "faces", 1)
     path = tmp_path / "model.safetensors"
@@ -59,7 +60,11 @@ def test_000_2_training_never_sees_the_held_out_rows():
 def test_000_3_weighted_sum_and_bias():
     """A neuron without activation is x·w + b: equal in float64, within 1e-6 in float32."""
     x, w, b = normal(5, 4), normal(4, 1, seed=1), normal(1, seed=2)
-    np.testing.assert_allclose(ops.dense(x, w, b), x @ w + b, rtol=1e-15, atol=1e-15)
+    np.testing.assert_array_equal(reference.dense(x, w, b), x @ w + b)  # not a bit apart
+    layer = dense(1)
+    model = network(layer)
+    layer.set_weights([w, b])
+    np.testing.assert_allclose(model.predict(x), x @ w + b, rtol=1e-15, atol=1e-15)
     few = [a.astype(np.float32) for a in (x, w, b)]
     bound = 1e-6 * (np.abs(x) @ np.abs(w) + np.abs(b))
     assert (np.abs(ops.dense(*few) - (x @ w + b)) <= bound).all()
@@ -72,8 +77,9 @@ def test_000_4_activation_of_the_sum(dtype):
     """A fused sigmoid gives the bits of a sigmoid behind the neuron."""
     x, w, b = (a.astype(dtype) for a in (normal(5, 4), normal(4, 3, seed=1), normal(3, seed=2)))
     np.testing.assert_array_equal(ops.dense(x, w, b, activation="sigmoid"), ops.sigmoid(ops.dense(x, w, b)))
+    x, w, b = (a.astype("float64") for a in (x, w, b))  # what the reference computes in
     fused = reference.dense(x, w, b, activation="sigmoid")
-    np.testing.assert_allclose(fused, reference.sigmoid(reference.dense(x, w, b)), rtol=1e-6)
+    np.testing.assert_array_equal(fused, reference.sigmoid(reference.dense(x, w, b)))
 
 
 def test_000_5_sigmoid():
@@ -147,6 +153,35 @@ def test_000_10_backpropagation(loss):
     assert_gradients(model, x, y, rtol=1e-6, atol=1e-9)
 
 
+class Gain(layers.Layer):
+    """A weight for every input, so that what comes behind needs the gradient of its input."""
+
+    def build(self, input_shape):
+        self.gain = self.add_weight(tuple(input_shape[1:]), "ones", "gain")
+
+    def call(self, inputs):
+        return ops.multiply(inputs, self.gain)
+
+
+WITHOUT_SLOPE = {"threshold", "random crop"}  # 000-6; an augmentation, nothing with weights stands before it
+
+
+@pytest.mark.parametrize("name", single_layers.LAYERS)
+def test_000_10_backpropagation_through_every_layer(name):
+    """Every layer, in each of its settings: gradients of its weights and of its input equal central differences."""
+    random.seed(0)
+    alone = single_layers.build(name)
+    x, y = inputs_for(alone, 3)[0], targets_for(alone, 3)[0]
+    gains = [] if name in WITHOUT_SLOPE or x.dtype.kind in "iu" else [Gain()]
+    model = models.Sequential([layers.Input(x.shape[1:]), *gains, *alone.layers])
+    if not any(weight.trainable for weight in model.weights_by_path().values()):
+        assert name in WITHOUT_SLOPE
+        return
+    model.compile("sgd", "mse")
+    report = model.gradcheck(x, y, samples=6)
+    assert report.passed, str(report)
+
+
 def test_000_11_half_the_squared_difference():
     """C = 1/2 (y' - y)²: `MeanSquaredError(half=True)`; 0 where equal, its gradient is y' - y."""
     half = losses.MeanSquaredError(half=True)
@@ -186,12 +221,11 @@ def test_000_13_vanishing_gradient():
 
 def test_000_14_gradient_descent():
     """On a bowl it converges to the bottom, and a steeper place makes a larger step."""
-    w, steps = np.array([4.0, -3.0]), []
-    for _ in range(200):
-        slope = 2 * w * [1, 3]
-        steps.append(np.abs(0.1 * slope))
-        w = w - 0.1 * slope
-    assert np.abs(w).max() < 1e-9
+    bowl = network(dense(1, use_bias=False), inputs=2)
+    bowl.compile(optimizers.SGD(0.1), "mse")
+    bowl.set_weights([[[4.0], [-3.0]]])
+    bowl.fit([[1.0, 0], [0, np.sqrt(3)]], [2.0, -np.sqrt(3)], batch_size=2, epochs=250, verbose=0)
+    np.testing.assert_allclose(bowl.get_weights()[0].ravel(), [2, -1], atol=1e-9)  # where both errors are 0
     model = network(dense(1, use_bias=False), inputs=1)
     model.compile(optimizers.SGD(0.1), "mse")
     moves = []

@@ -15,6 +15,8 @@ def test_003_42_layer_kinds():
         [layers.Input((6, 6, 1)), layers.Conv2D(2, 3), layers.MaxPooling2D(), layers.Flatten(), layers.Dense(1)]
     )
     assert [type(layer).__name__ for layer in model.layers] == ["Conv2D", "MaxPooling2D", "Flatten", "Dense"]
+    assert [layer.count_params() for layer in model.layers] == [2 * 9 + 2, 0, 0, 8 + 1]
+    assert model.predict(normal(3, 6, 6, 1)).shape == (3, 1)
 
 
 def test_003_43_visible_hidden_and_output_layers():

@@ -5,19 +5,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastconv import callbacks, layers, models, ops, optimizers, random, reference
+from fastconv import callbacks, datasets, layers, models, ops, optimizers, random, reference
 from fastconv.testing.small import assert_gradients, compiled, normal
 
 
 def test_003_28_epoch_batch_iterations():
     """1000 samples in batches of 128: 8 iterations in an epoch (the last batch has 104), 400 in 50 epochs (T10)."""
-    sizes = []
-    model = compiled(layers.Input((1,)), layers.Dense(1))
+    model, rows = compiled(layers.Input((1,)), layers.Dense(1)), np.arange(1000.0)
     history = model.fit(np.zeros((1000, 1)), np.zeros(1000), batch_size=128, epochs=50, verbose=0)
     assert (history.steps_per_epoch, history.total_steps) == (8, 400)
-    for start in range(0, 1000, 128):
-        sizes.append(len(range(1000)[start : start + 128]))
-    assert sizes[-1] == 104
+    batches = [len(x) for x, _ in datasets.Dataset(rows[:, None], rows).batch(128)]
+    assert batches == [128] * 7 + [104]
+    still = compiled(layers.Input((1,)), layers.Dense(1, kernel_initializer="zeros"), optimizer=optimizers.SGD(1e-30))
+    once = still.fit(rows[:, None], rows, batch_size=128, verbose=0)  # the mean over 1000, if the last batch counts 104
+    assert once.history["loss"][0] == pytest.approx(np.square(rows).mean(), rel=1e-6)
 
 
 def test_003_29_overfitting(tmp_path):
@@ -46,6 +47,15 @@ def test_003_30_dropout():
     np.testing.assert_array_equal(y, ops.dropout_backward(np.ones_like(x), x, 0.25, seed=seed)[0])
     np.testing.assert_array_equal(y, reference.dropout(x, 0.25, seed=seed).astype(np.float32))
     np.testing.assert_array_equal(layers.Dropout(0.5)(x), x)
+
+
+def test_003_30_the_same_mask_on_a_gpu(any_gpu):
+    """A seed has one mask, on the CPU and on a GPU, forward and backward."""
+    x = normal(40, 30).astype(np.float32)
+    there = any_gpu.asarray(x)
+    np.testing.assert_array_equal(ops.dropout(there, 0.25, seed=7).get(), ops.dropout(x, 0.25, seed=7))
+    back = ops.dropout_backward(there, there, 0.25, seed=7)[0].get()
+    np.testing.assert_array_equal(back, ops.dropout_backward(x, x, 0.25, seed=7)[0])
 
 
 AUGMENTATIONS = {
@@ -135,6 +145,8 @@ def test_003_37_define():
     for make in body:
         b.add(make())
     assert [w.shape for w in a.get_weights()] == [w.shape for w in b.get_weights()]
+    b.set_weights(a.get_weights())
+    np.testing.assert_array_equal(a.predict(normal(5, 4)), b.predict(normal(5, 4)))
 
 
 @pytest.mark.parametrize("method", ["fit", "evaluate", "train_on_batch"])

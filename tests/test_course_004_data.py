@@ -1,9 +1,11 @@
 """Deck 004, a deep-learning course: regression, inputs, preprocessing (rows 1 to 16)."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from fastconv import datasets, layers, models, optimizers, random, utils
+from fastconv import datasets, layers, models, ops, optimizers, random, utils
 from fastconv.testing.small import compiled, normal
 
 
@@ -28,10 +30,13 @@ def test_004_2_linear_regression():
 
 
 def test_004_3_logistic_regression(example, needs_data):
-    """Two species of Iris: the accuracy of scikit-learn's LogisticRegression (95 %)."""
+    """Two species of Iris: the accuracy of scikit-learn's LogisticRegression (95 %), and its weights."""
     needs_data("small/iris.csv")
     found = example("regression")
-    assert found["logistic_accuracy"] == pytest.approx(95, abs=1) and found["linear_distance_to_least_squares"] < 1e-3
+    assert found["logistic_accuracy"] == 95 and found["linear_distance_to_least_squares"] < 1e-3
+    pytest.importorskip("sklearn", reason="the real one; pip install scikit-learn")
+    assert found["scikit_learn_accuracy"] == found["logistic_accuracy"]
+    np.testing.assert_allclose(found["logistic_weights"], found["scikit_learn_weights"], rtol=0.01)
 
 
 def test_004_4_trial_and_error():
@@ -85,6 +90,13 @@ def test_004_8_inputs_of_every_rank(kind):
     shape, layer = RANKS[kind]
     model = models.Sequential([layers.Input(shape), layer()])
     assert model.predict(normal(4, *shape)).shape[0] == 4
+
+
+def test_004_9_vectors_on_a_gpu(any_gpu):
+    """CuPy's arrays are taken, too."""
+    x, w = normal(2, 3).astype(np.float32), normal(3, 2, seed=1).astype(np.float32)
+    found = ops.dense(any_gpu.asarray(x), any_gpu.asarray(w))
+    np.testing.assert_allclose(found.get(), ops.dense(x, w), rtol=1e-6)
 
 
 class Exporter:
@@ -184,6 +196,20 @@ def test_004_15_samples_in_rows():
     model = models.Sequential([layers.Input((4,)), layers.Dense(2)])
     assert not columns.T.flags.c_contiguous
     np.testing.assert_array_equal(model.predict(columns.T), model.predict(np.ascontiguousarray(columns.T)))
+
+
+def test_004_15_without_a_copy():
+    """A transposed table of 16 MB is predicted and learned from without a second one."""
+    columns = np.zeros((64, 65_536), np.float32)
+    model = compiled(layers.Input((64,)), layers.Dense(1))
+    how = {"batch_size": 4096, "verbose": 0}
+    for use in (lambda: model.predict(columns.T, **how), lambda: model.fit(columns.T, columns[0], **how)):
+        use()
+        tracemalloc.start()
+        use()
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < columns.nbytes / 4
 
 
 def test_004_16_architecture_by_experiment(example):

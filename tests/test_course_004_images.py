@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import pickle
 
 import numpy as np
 import pytest
@@ -276,6 +278,31 @@ def test_004_48_cifar():
     x, y = cifar10._SET.parse_binary(record.tobytes(), "a test")
     assert x.shape == (4, 32, 32, 3) and x.dtype == np.uint8 and np.ravel(y).tolist() == record[:, 0].tolist()
     np.testing.assert_array_equal(x[0, :, :, 0].ravel(), record[0, 1:1025])  # red first, row by row
+
+
+class Attack:
+    """What would run if it were unpickled."""
+
+    def __init__(self, victim):
+        self.victim = victim
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.victim),)
+
+
+def test_004_48_pickled_batches(tmp_path):
+    """The Python batches are read, and one that would run something is refused, without running it."""
+    from fastconv.datasets import cifar10
+    from fastconv.errors import DatasetError
+
+    rows = np.random.default_rng(0).integers(0, 256, (4, 3072), np.uint8)
+    batch = {b"data": rows, b"labels": [3, 5, 3, 9]}
+    x, y = cifar10._SET.parse_pickled(pickle.dumps(batch, 2), "a test", 4)
+    assert np.ravel(y).tolist() == [3, 5, 3, 9]
+    np.testing.assert_array_equal(x, rows.reshape(4, 3, 32, 32).transpose(0, 2, 3, 1))
+    with pytest.raises(DatasetError, match="asks for"):
+        cifar10._SET.parse_pickled(pickle.dumps({**batch, b"x": Attack(tmp_path / "victim")}, 2), "a test", 4)
+    assert not (tmp_path / "victim").exists()
 
 
 def test_004_48_cifar_cnn(example, needs_data):

@@ -222,6 +222,7 @@ def test_n20_output_extent(ops, dtype, h, w, d, fh, fw):
 
 
 EXAM = np.array([0.93, 0.68, 0.95, 0.75, 0.51, 0.60, 0.89, 0.97])
+QUIZ = np.array([0.78, 0.24, 1.00, 0.67, 0.58, 0.78, 0.82, 0.91])
 
 
 def test_n25_cost_of_predicting_the_mean(ops):
@@ -232,6 +233,10 @@ def test_n25_cost_of_predicting_the_mean(ops):
     assert cost == pytest.approx(0.1078, abs=5e-5)
     _, slope = ops.mean_squared_error_backward(np.full(8, 0.5), EXAM[:, None], prediction)
     np.testing.assert_allclose(slope, prediction - EXAM[:, None], atol=1e-15)  # ŷ − y
+
+
+def test_n25_cost_of_predicting_the_quiz(ops):
+    assert 0.5 * ops.mean_squared_error(EXAM[:, None], QUIZ[:, None]).sum() == pytest.approx(0.1354, abs=5e-5)
 
 
 SMOOTH = [[1, 1, 1], [1, 1, 1], [1, 1, 1]]

@@ -1,10 +1,12 @@
 """fit on a GPU queues the next step before it looks at the last one, and nobody can tell but by the clock."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
 import fastconv
-from fastconv import Sequential, callbacks, layers, optimizers
+from fastconv import Sequential, callbacks, layers, losses, optimizers
 from fastconv.errors import NonFiniteLossError
 from fastconv.models import device_data
 from fastconv.plan import targets
@@ -289,3 +291,37 @@ def test_pageable_memory_is_refused(emulated_module):
     with emulated_gpu(emulated_module) as cupy, pytest.raises(RuntimeError, match="pinned"):
         there = cupy.empty((4,), np.float32)
         there.data.copy_from_host_async(X.ctypes.data, 16)
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("save_freq", ["epoch", 2])
+def test_an_interrupted_training_goes_on_to_the_last_bit(on_gpu, save_freq, tmp_path):
+    """In float16 with a loss scale, whose state is part of the backup, as are the sums behind the logs."""
+
+    def fit(seed, *given):
+        fastconv.random.seed(seed)
+        stack = [layers.Dense(8, activation="relu", dtype="mixed_float16"), layers.Dropout(0.3), layers.Dense(3)]
+        model = Sequential([layers.Input((6,)), *stack])
+        optimizer = optimizers.LossScaleOptimizer(optimizers.Adam(0.01), initial_scale=2.0**20, dynamic_growth_steps=3)
+        loss = losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(optimizer, loss, metrics=["accuracy"])
+        with suppress(Killed):
+            model.fit(X, Y, batch_size=BATCH, epochs=3, verbose=0, callbacks=list(given))
+        return model
+
+    def kill(batch, logs):
+        taken.append(batch)
+        if len(taken) == 9:  # of 18
+            raise Killed
+
+    taken: list[int] = []
+    whole = fit(1)
+    fit(1, callbacks.BackupAndRestore(tmp_path, save_freq), callbacks.LambdaCallback(on_train_batch_begin=kill))
+    resumed = fit(2, callbacks.BackupAndRestore(tmp_path, save_freq))
+    assert resumed.history.history == whole.history.history
+    assert resumed.optimizer.state() == whole.optimizer.state()
+    for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -205,7 +205,7 @@ def test_moving_statistics_may_be_renewed_in_place(gpu):
     _, module = _gpu.load("[tests]")
     x, gamma, beta, mean, variance, _, _ = _on(gpu, *_batch_norm_operands((70, 5), np.float32))
     wanted = [a.get() for a in ops.batch_norm(x, gamma, beta, mean, variance, training=True, momentum=0.9)]
-    spec = _cpu.NormSpec.make("float32", "batch_norm", (70, 5), 1e-3, 0.9, ("linear", 1.0, 0.0))
+    spec = _cpu.NormSpec.make("float32", "batch_norm", (70, 5), 1e-3, 0.9, ("linear", 1.0, 0.0), True)
     y, batch_mean, batch_rstd = gpu.empty((70, 5), np.float32), gpu.empty((5,), np.float32), gpu.empty((5,), np.float32)
     workspace = gpu.empty((module.workspace_bytes("batch_norm_training", spec),), np.uint8)
     tensors = [x, gamma, beta, mean, variance, None, y, mean, variance, batch_mean, batch_rstd]

@@ -113,7 +113,7 @@ def _rows():
     for kernel in ("softmax_forward", "softmax_backward", "log_softmax_forward", "log_softmax_backward"):
         for shape in ((70, 5), (9, 64), (5, 63), (3, 1000), (2, 1001), (2, 1200), (1, 8200), (1, 8201)):
             yield Problem(
-                kernel, lambda d, s=shape: _cpu.NormSpec.make(d, "softmax", s, 1e-3, 0.0, ("linear", 1.0, 0.0))
+                kernel, lambda d, s=shape: _cpu.NormSpec.make(d, "softmax", s, 1e-3, 0.0, ("linear", 1.0, 0.0), True)
             )
 
 
@@ -199,8 +199,7 @@ def _summing():
         yield _vector("lamb_update", n, hyper=_hyper(0.01, 0.9, 0.999, 1e-7, 0.01, 4))
     for shape in ((7,), (5, 9), (3, 3, 20, 8), (2500, 4)):
         hyper = _hyper(0.01, 0.4, 1e-30, 1e-3, 0.7, 0.01)
-        make = lambda d, s=shape: _cpu.FactoredSpec.make(d, s, s)  # noqa: E731
-        yield Problem("adafactor_update", make, {"hyper": hyper})
+        yield Problem("adafactor_update", lambda d, s=shape: _cpu.FactoredSpec.make(d, s, s), {"hyper": hyper})
     for shape, axes in (((70, 9), [0]), ((9, 70), [1]), ((3, 3, 20, 8), [0, 1, 2]), ((5, 6, 7), [1]), ((2500, 4), [0])):
         yield Problem(
             "norm_constraint", lambda d, s=shape, a=axes: _cpu.NormConstraintSpec.make(d, s, a, 0.1, 1.5, 0.7)

@@ -321,6 +321,7 @@ def test_archive_refuses(tmp_path):
         "missing": (tar(tmp_path / "1.tar.gz", batches()[:-1]), "missing test_batch"),
         "twice": (tar(tmp_path / "2.tar.gz", batches() + batches()[:1]), "twice"),
         "short": (tar(tmp_path / "3.tar.gz", [("c/data_batch_1.bin", b"short")]), "12292"),
+        "unprintable": (tar(tmp_path / "0.tar.gz", [("\udcff/data_batch_1", b"short")]), "pickle"),
         "members": (tar(tmp_path / "4.tar.gz", [(f"c/{i}", b"") for i in range(100)]), "members"),
         "plain tar": (tar(tmp_path / "5.tar.gz", batches(), "w"), "undamaged"),
         "cut": (tmp_path / "6.tar.gz", "undamaged"),
@@ -336,9 +337,9 @@ def test_archive_refuses(tmp_path):
         for _ in range(260):
             file.write(bytes(1 << 20))
     for name, (path, words) in cases.items():
-        with pytest.raises(DatasetError, match=words):
+        with pytest.raises(DatasetError, match=words) as caught:
             SMALL.load(path)
-        assert name
+        assert str(caught.value).encode("utf-8"), name  # it can be printed
     with tarfile.open(tmp_path / "9.tar.gz", "w:gz") as archive:
         archive.addfile(link)
     with pytest.raises(DatasetError, match="missing data_batch_1"):

@@ -105,9 +105,17 @@ def test_optional_and_heavy_packages_stay_unloaded():
 
 def test_every_name_of_the_package_can_be_had():
     for name in fastconv.__all__:
-        if name not in ("plots", "sklearn", "wrappers"):  # the last two need scikit-learn
-            assert getattr(fastconv, name) is not None
+        assert getattr(fastconv, name) is not None
     assert set(fastconv.__all__) <= set(dir(fastconv))
+
+
+def test_a_star_imports_all_that_needs_no_extra():
+    extras = ("matplotlib", "PIL", "tqdm", "onnx", "h5py", "sklearn")
+    without = (
+        f"import sys; sys.modules.update(dict.fromkeys({extras})); from fastconv import *; import fastconv, json; "
+    )
+    names = python(without + "print(json.dumps([n for n in fastconv.__all__ if n not in globals()]))")
+    assert names == []
 
 
 def test_import_time(capsys):

@@ -24,8 +24,8 @@ MAY_IMPORT = {
     "graph": set(),
     "reference": set(),
     "dtype_policies": set(),
-    "config": FOUNDATION | {"_gpu", "dtype_policies"},
-    "random": set(),
+    "config": FOUNDATION | {"_arguments", "_gpu", "dtype_policies"},
+    "random": {"_arguments"},
     "ops": FOUNDATION | SETTINGS,
     "_mirror": {"_gpu", "_memory"},
     "variables": {"_memory", "_mirror", "graph", "ops", "random"},
@@ -39,7 +39,7 @@ MAY_IMPORT = {
     | {"dtype_policies", "ops", "variables", "initializers", "regularizers", "constraints"},
     "losses": FOUNDATION | SETTINGS | {"ops"},
     "metrics": FOUNDATION | SETTINGS | {"ops", "losses"},
-    "optimizers": FOUNDATION | SETTINGS | {"schedules"},
+    "optimizers": FOUNDATION | SETTINGS | {"ops", "schedules"},
     "plan": FOUNDATION | SETTINGS | {"_mirror", "ops", "autodiff", "variables"},
     "_html": set(),
     "_png": set(),
@@ -73,6 +73,7 @@ MAY_IMPORT["tuning"] = MAY_IMPORT["saving"] | {"saving"}
 MAY_IMPORT["wrappers"] = MAY_IMPORT["saving"] | {"saving"}
 MAY_IMPORT["sklearn"] = {"wrappers"}
 MAY_IMPORT["models"] |= {"callbacks", "saving", "onnx"}  # inside functions: test_no_circles_at_import_time sees to that
+MAY_IMPORT["activations"] = {"layers", "ops"}
 MAY_IMPORT["datasets"] = FOUNDATION | SETTINGS | {"utils", "_html"}
 MAY_IMPORT["filters"] = SETTINGS | {"ops", "utils"}
 MAY_IMPORT["utils"] |= {"datasets"}  # inside a function: Keras has the readers of pictures in utils

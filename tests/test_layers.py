@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import initializers, layers, models, ops
+from fastconv import initializers, layers, models, ops, random
 from fastconv.models.plans import as_list
 from fastconv.testing.networks import NETWORKS, build, inputs_for
 
@@ -214,6 +214,7 @@ class Quadratic(layers.Layer):
 
 
 def test_a_layer_of_one_s_own(tmp_path):
+    random.seed(4)
     model = models.Sequential([layers.Input((4,)), Quadratic(6, name="quadratic"), layers.Dense(2)])
     model.compile("adam", "mse")
     rng = np.random.default_rng(0)

@@ -34,7 +34,11 @@ def test_a_scale_of_a_power_of_two_changes_no_bit(inner):
     for model in (plain, scaled):
         losses_seen = model.fit(IMAGES, LABELS, batch_size=5, epochs=2, shuffle=False, verbose=0).history["loss"]
         assert losses_seen[1] < losses_seen[0]
-    assert bits_of(plain) == bits_of(scaled)
+    fixed = scaled_model(
+        optimizers.get({"class_name": type(inner).__name__, "config": inner.get_config() | {"loss_scale_factor": 64}})
+    )
+    fixed.fit(IMAGES, LABELS, batch_size=5, epochs=2, shuffle=False, verbose=0)
+    assert bits_of(plain) == bits_of(scaled) == bits_of(fixed)
     assert scaled.optimizer.iterations == plain.optimizer.iterations == 6
 
 
@@ -84,6 +88,22 @@ def test_a_loss_that_is_not_finite_is_an_error_all_the_same():
         model.train_on_batch(np.where(IMAGES > 0, 3e38, -3e38).astype(np.float32), LABELS)
     np.testing.assert_array_equal(model.trainable_weights[0].numpy(), before)
     assert (model.optimizer.dynamic_scale, model.optimizer.iterations) == (scale, 0)
+
+
+def test_too_large_a_fixed_scale_is_an_error_and_changes_nothing():
+    for optimizer in (
+        optimizers.SGD(0.01, loss_scale_factor=2.0**127),
+        optimizers.MultiOptimizer(optimizers.OptimizerMap("sgd"), loss_scale_factor=2.0**127),
+    ):
+        model = scaled_model(optimizers.get(optimizers.serialize(optimizer)), mlp)
+        before = bits_of(model)
+        with pytest.raises(
+            fastconv.NonFiniteLossError, match=r"gradients of the scaled loss .* loss_scale_factor=1\.70"
+        ):
+            step(model, 1e4)
+        assert bits_of(model) == before
+    with pytest.raises(ValueError, match=r"outermost.*leave loss_scale_factor out"):
+        optimizers.LossScaleOptimizer(optimizers.Adam(loss_scale_factor=2))
 
 
 @FORWARD

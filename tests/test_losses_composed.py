@@ -8,6 +8,7 @@ import pytest
 from fastconv import initializers, layers, losses, models
 
 RNG = np.random.default_rng(4)
+COUNTS = RNG.integers(0, 4, (12, 5)).astype(float)
 LABELS = RNG.integers(0, 5, 12)
 ONE_HOT = np.eye(5)[LABELS]
 YES_NO = RNG.integers(0, 2, (12, 5)).astype(float)
@@ -22,6 +23,19 @@ CASES = [
     ("BinaryFocalCrossentropy", {"gamma": 0, "label_smoothing": 0.2}, YES_NO, "sigmoid"),
     ("BinaryFocalCrossentropy", {"gamma": 3, "apply_class_balancing": True, "alpha": 0.6}, YES_NO, "sigmoid"),
     ("BinaryFocalCrossentropy", {"from_logits": True}, YES_NO, "linear"),
+    ("BinaryFocalCrossentropy", {"gamma": 1.5}, YES_NO, "sigmoid"),
+    ("CategoricalFocalCrossentropy", {}, ONE_HOT, "softmax"),
+    ("CategoricalFocalCrossentropy", {"gamma": 0, "label_smoothing": 0.2}, ONE_HOT, "sigmoid"),
+    ("CategoricalFocalCrossentropy", {"gamma": 0.5, "alpha": [0.1, 0.2, 0.3, 0.4, 0.5]}, ONE_HOT, "softmax"),
+    ("CategoricalFocalCrossentropy", {"from_logits": True, "gamma": 3}, ONE_HOT, "linear"),
+    ("CategoricalGeneralizedCrossEntropy", {"q": 0.7}, LABELS, "softmax"),
+    ("Dice", {}, YES_NO, "sigmoid"),
+    ("Dice", {"axis": -1}, YES_NO, "sigmoid"),
+    ("Tversky", {"alpha": 0.3, "beta": 0.6, "axis": [1]}, YES_NO, "sigmoid"),
+    ("Tversky", {"alpha": 0.3, "beta": 0.7}, YES_NO, "sigmoid"),
+    ("Poisson", {}, COUNTS, "softplus"),
+    ("MeanAbsolutePercentageError", {}, REAL + np.sign(REAL), "linear"),
+    ("MeanSquaredLogarithmicError", {}, COUNTS, "softplus"),
 ]
 cases = pytest.mark.parametrize(("name", "arguments", "target", "activation"), CASES)
 
@@ -57,29 +71,18 @@ def test_values_and_gradients_equal_kerass(name, arguments, target, activation):
     os.environ.setdefault("KERAS_BACKEND", "torch")
     keras = pytest.importorskip("keras", reason="Keras is not installed; compared where it is")
     torch = pytest.importorskip("torch", reason="Keras's gradients are compared on PyTorch")
-    x, t = RNG.normal(size=(12, 5)), target
-    p = 1 / (1 + np.exp(-x)) if activation == "sigmoid" else x
-    ours, theirs = (
-        getattr(losses, name)(reduction=None, **arguments),
-        getattr(keras.losses, name)(reduction=None, **arguments),
-    )
-    prediction = torch.tensor(p, dtype=torch.float32, requires_grad=True)
-    expected = theirs(torch.tensor(t, dtype=torch.float32), prediction)
-    np.testing.assert_allclose(
-        ours(t.astype("float32"), p.astype("float32")), expected.detach().numpy(), rtol=2e-5, atol=2e-6
-    )
-    expected.sum().backward()
-    model = models.Sequential(
-        [layers.Input((5,)), layers.Dense(5, use_bias=False, kernel_initializer=initializers.Identity())]
-    )
+    z = RNG.normal(size=(12, 5)).astype("float32")
+    inputs = torch.tensor(z, requires_grad=True)
+    predictions = keras.activations.get(activation)(inputs)
+    expected = getattr(keras.losses, name)(reduction=None, **arguments)(torch.tensor(target), predictions)
+    found = getattr(losses, name)(reduction=None, **arguments)(target, predictions.detach().numpy())
+    np.testing.assert_allclose(found, np.broadcast_to(expected.detach(), found.shape), rtol=2e-5, atol=2e-6)
+    expected.mean().backward()
+    last = layers.Dense(5, activation, use_bias=False, kernel_initializer=initializers.Identity())
+    model = models.Sequential([layers.Input((5,)), last])
     model.compile("sgd", getattr(losses, name)(**arguments))
-    _, found = model.gradients(p, t)
-    np.testing.assert_allclose(
-        next(iter(found.values())),
-        p.T @ prediction.grad.numpy() / 12,
-        rtol=1e-4,
-        atol=1e-6,
-    )
+    (gradient,) = model.gradients(z, target)[1].values()
+    np.testing.assert_allclose(gradient, z.T @ inputs.grad.numpy(), rtol=1e-4, atol=1e-6)
 
 
 def test_images_and_rows_of_zeros():
@@ -96,8 +99,8 @@ def test_images_and_rows_of_zeros():
     [
         (lambda: losses.SquaredHinge()([[0.5, 1]], [[0.0, 0.0]]), ValueError, "-1 and 1, or 0 and 1"),
         (lambda: losses.SquaredHinge()([[-1, 0, 1]], [[0.0, 0.0, 0.0]]), ValueError, "yes or no"),
-        (lambda: losses.CosineSimilarity(axis=0), ValueError, "axis=-1"),
-        (lambda: losses.BinaryFocalCrossentropy(gamma=1.5), ValueError, "whole number"),
+        (lambda: losses.CosineSimilarity(axis=0), ValueError, "axis != 0"),
+        (lambda: losses.BinaryFocalCrossentropy(gamma=-1), ValueError, "gamma >= 0"),
         (lambda: losses.BinaryFocalCrossentropy(alpha=2), ValueError, "alpha"),
         (lambda: losses.BinaryFocalCrossentropy()([[2.0]], [[0.5]]), ValueError, "probabilities"),
     ],

@@ -52,23 +52,6 @@ def test_every_layer(name):
     assert_equal_predictions(single_layers.build(name))
 
 
-def test_resizing_as_far_as_onnx_has_it():
-    def resized(*arguments, **keywords):
-        return models.Sequential([layers.Input((8, 12, 3)), layers.Resizing(*arguments, **keywords)])
-
-    assert_equal_predictions(resized(5, 7, "bilinear", antialias=True), opsets=(18, 21))
-    assert_equal_predictions(resized(5, 7, "bicubic", antialias=True), opsets=(18, 21))
-    with pytest.raises(ValueError, match="antialiasing needs a newer opset"):
-        fastconv.onnx.to_proto(resized(5, 7, antialias=True), 17)
-    assert_equal_predictions(resized(4, 4, "area"))
-    for model, says in (
-        (resized(5, 7, "area"), "areas of whole cells"),
-        (resized(5, 7, "lanczos3"), "got interpolation"),
-    ):
-        with pytest.raises(ValueError, match=says):
-            fastconv.onnx.to_proto(model)
-
-
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 @pytest.mark.parametrize("name", networks.NETWORKS)
 def test_networks(name, data_format):

@@ -237,3 +237,40 @@ def test_no_other_file_is_opened(tmp_path, good):
         [sys.executable, "-c", WATCH, *paths], capture_output=True, text=True, env=environment, timeout=120
     )
     assert (result.stdout.strip(), result.stderr) == ("[]", "")
+
+
+def test_an_output_with_extents_that_no_layer_allows(tmp_path):
+    tensor = onnx.helper.make_tensor_value_info
+    ends = [tensor("x", 1, ["n", 9, 2**63 - 1, 4])], [tensor("y", 1, ["n", "h", 9, 4])]
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Transpose", ["x"], ["y"], perm=[0, 2, 1, 3])], "g", *ends)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    with pytest.raises(fastconv.onnx.UnsupportedNode, match=r"output 'y': .*too large"):
+        fastconv.onnx.load(model.SerializeToString(), data_format="channels_last")
+
+
+@pytest.mark.parametrize(
+    "kind, inputs, values, words",
+    [
+        ("Squeeze", ["x", "given"], np.array([2.0], np.float32), "axes must hold integers: got float32"),
+        ("Squeeze", ["x", "given"], np.array([2 + 1j], np.complex64), "axes must be real numbers: got complex64"),
+        (
+            "Resize",
+            ["x", "", "", "given"],
+            np.array([1, 1, 8j, 8], np.complex64),
+            "sizes must be real numbers: got complex64",
+        ),
+    ],
+)
+def test_settings_of_another_kind(kind, inputs, values, words):
+    """Nothing is cut to what it should have been."""
+    tensor = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node(kind, inputs, ["y"])],
+        "g",
+        [tensor("x", 1, ["n", 1, 4, 4])],
+        [tensor("y", 1, ["n", "c", "h", "w"])],
+        [onnx.numpy_helper.from_array(values, "given")],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    with pytest.raises(fastconv.onnx.UnsupportedNode, match=words):
+        fastconv.onnx.load(model.SerializeToString())

@@ -57,21 +57,64 @@ def test_an_lstm_of_another_kind_is_refused(change, words):
         fastconv.onnx.load(changed(change))
 
 
-def test_what_there_is_no_layer_for_is_refused():
-    both = models.Sequential([layers.Input((4, 3)), layers.Bidirectional(layers.GRU(2, return_sequences=True))])
-    with pytest.raises(fastconv.onnx.UnsupportedNode, match="must be turned around"):
-        fastconv.onnx.load(fastconv.onnx.to_proto(both).SerializeToString())
+def read_again(model, opset=17):
+    return fastconv.onnx.load(fastconv.onnx.to_proto(model, opset).SerializeToString())
+
+
+def both_ways(kind, merge_mode, **keywords):
     x = layers.Input((4, 3))
-    y, h = layers.GRU(2, return_sequences=True, return_state=True)(x)
-    again = models.Model(x, layers.GRU(2)(y, initial_state=h))
-    with pytest.raises(fastconv.onnx.UnsupportedNode, match=r"initial_h|the batch must stay first"):
-        fastconv.onnx.load(fastconv.onnx.to_proto(again).SerializeToString())
-    again = layers.Input((4, 3))
-    y, _, _ = layers.LSTM(2, return_sequences=True, return_state=True)(again)
-    model = models.Model(again, layers.Dense(2)(y))
-    read = fastconv.onnx.load(fastconv.onnx.to_proto(model).SerializeToString())
-    data = np.random.default_rng(0).normal(size=(2, 4, 3)).astype(np.float32)
-    np.testing.assert_array_equal(read.predict(data, verbose=0), model.predict(data, verbose=0))
+    return models.Model(x, layers.Bidirectional(kind(2, **keywords), merge_mode=merge_mode)(x))
+
+
+def with_states():
+    x = layers.Input((4, 3))
+    y, h, c = layers.LSTM(2, return_sequences=True, return_state=True)(x)
+    return models.Model(x, [layers.Dense(2)(y), h, c])
+
+
+ROUND_TRIPS = {
+    **{f"both ways, {mode}": lambda m=mode: both_ways(layers.LSTM, m, return_sequences=True) for mode in
+       ("concat", "sum", "mul", "ave", None)},
+    "both ways, last step": lambda: both_ways(layers.GRU, "concat"),
+    "both ways, states": lambda: both_ways(layers.LSTM, "concat", return_sequences=True, return_state=True),
+    "both ways, twice": lambda: models.Sequential([
+        layers.Input((4, 3)), layers.Bidirectional(layers.SimpleRNN(2, return_sequences=True)), layers.Bidirectional(layers.GRU(3)),
+    ]),
+    "states": with_states,
+    "initial states": lambda: parity_graphs.encoder_and_decoder(fastconv),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ROUND_TRIPS)
+def test_round_trips(name):
+    """The same numbers, and the same ones again after a step of training."""
+    model, rng = ROUND_TRIPS[name](), np.random.default_rng(0)
+    model.set_weights([rng.uniform(-0.8, 0.8, w.shape).astype(np.float32) for w in model.weights])
+    again = read_again(model)
+    x = rng.normal(size=(3, *model.input_shapes()[0])).astype(np.float32)
+    for m in (model, again):
+        m.compile("sgd", "mse")
+    for _ in range(2):
+        wanted = model.predict(x, verbose=0)
+        wanted = wanted if isinstance(wanted, list) else [wanted]
+        found = again.predict(x, verbose=0)
+        for y, expected in zip(found if isinstance(found, list) else [found], wanted, strict=True):
+            np.testing.assert_allclose(y, expected, atol=1e-6)
+        targets = [np.ones_like(y) for y in wanted]
+        for m in (model, again):
+            m.train_on_batch(x, targets if len(targets) > 1 else targets[0])
+
+
+def test_what_there_is_no_layer_for_is_refused():
+    """Steps going backwards, in the order of time."""
+    proto = fastconv.onnx.to_proto(
+        models.Sequential([layers.Input((4, 3)), layers.GRU(2, go_backwards=True, return_sequences=True)])
+    )
+    (turn,) = (node for node in proto.graph.node if node.op_type == "Slice")
+    turn.op_type = "Identity"
+    del turn.input[1:]
+    with pytest.raises(fastconv.onnx.UnsupportedNode, match="must be turned around"):
+        fastconv.onnx.load(proto.SerializeToString())
 
 
 @pytest.mark.filterwarnings("ignore")  # PyTorch's own

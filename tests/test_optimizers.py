@@ -106,6 +106,7 @@ VARIANTS = [
     lambda o: o.RMSprop(),
     lambda o: o.RMSprop(0.01, rho=0.8, momentum=0.7),
     lambda o: o.RMSprop(0.01, centered=True, momentum=0.5, epsilon=1e-4),
+    lambda o: o.RMSprop(0.01, centered=True, epsilon=1e-4),
     lambda o: o.Adagrad(),
     lambda o: o.Adagrad(0.1, initial_accumulator_value=0.5, weight_decay=0.02),
 ]
@@ -200,6 +201,7 @@ def keras():
     return pytest.importorskip("keras", reason="Keras is not a dependency; compared where it is installed")
 
 
+@pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # Keras's own, of PyTorch's arrays
 @pytest.mark.parametrize("make", VARIANTS)
 def test_rules_and_configs_equal_kerass(make, problem):
     w, gradients = problem
@@ -337,7 +339,7 @@ def test_learning_rate_must_be_positive_and_finite(kind, rate):
         (lambda: SGD(clipvalue=1, clipnorm=1), ValueError, "clipnorm or clipvalue"),
         (lambda: SGD(0.2, lr=0.1), TypeError, "old name"),
         (lambda: SGD(momentun=0.9), TypeError, "'momentun'"),
-        (lambda: SGD(loss_scale_factor=2.0), ValueError, "not supported"),
+        (lambda: SGD(loss_scale_factor=0), ValueError, "loss_scale_factor <= "),
         (lambda: SGD(decay=1e-6), ValueError, "not supported"),
         (lambda: Adam(beta_1=1.0), ValueError, "0 <= beta_1 < 1"),
         (lambda: Adam(beta_2=-0.1), ValueError, "0 <= beta_2 < 1"),

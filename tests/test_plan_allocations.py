@@ -1,6 +1,7 @@
 """Memory of plans: nothing is allocated after the first step, and no more of it is held when input sizes vary."""
 
 import gc
+import re
 import tracemalloc
 
 import numpy as np
@@ -104,4 +105,7 @@ def test_summary_of_a_model_without_memory():
     with layers.sizes_only():
         model = models.Sequential([layers.Input((480_000,)), layers.Dense(480_000), layers.Dense(1)])
         model.summary(print_fn=lines.append)
-    assert "Memory for a batch of 32: inference 117.19 MiB" in lines[0]
+    (needed,) = re.findall(r"Memory for a batch of 32: inference (\S+) MiB", lines[0])
+    assert (
+        117.19 <= float(needed) < 130
+    )  # the input, its product, and a kernel's workspace, whose size the machine decides

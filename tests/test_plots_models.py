@@ -114,11 +114,15 @@ def test_the_boundary_lies_where_the_model_says():
 
 
 def test_boundaries_of_several_classes_and_of_signs():
+    def far(points):
+        return -np.abs(points[:, :1] - np.arange(3))
+
+    def perceptron(points):
+        return np.sign(points[:, :1] - 0.5)
+
     x = np.array([[0.0, 0], [1, 0], [2, 0]])
-    far = lambda p: -np.abs(p[:, :1] - np.arange(3))  # noqa: E731
     assert plots.decision_boundary(far, x, [0, 1, 2], steps=9).get_suptitle() == "3 of 3 right"
     assert plots.decision_boundary(far, x, [0, 1, 1], steps=9).get_suptitle() == "2 of 3 right"
-    perceptron = lambda p: np.sign(p[:, :1] - 0.5)  # noqa: E731
     assert plots.decision_boundary(perceptron, x, [-1, 1, 1], steps=9).get_suptitle() == "3 of 3 right"
 
 

@@ -25,6 +25,7 @@ from fastconv.testing.compare import (
 )
 from fastconv.testing.gradcheck import gradcheck
 from fastconv.testing.memory import guarded, guarded_empty, poisoned
+from fastconv.testing.random_cases import HAZARDS
 
 _GEOMETRIES = ("conv2d", "conv2d_transpose", "max_pool2d", "min_pool2d", "avg_pool2d", "sum_pool2d", "dense")
 
@@ -113,18 +114,7 @@ def test_random_cases_are_valid_repeatable_and_varied(op):
 
 def test_random_convolutions_include_the_hazards():
     drawn = random_cases("conv2d", 600, seed=8)
-    some = {
-        "depthwise": lambda c: c.kwargs["groups"] == c.shapes["x"][3] > 1,
-        "multiplier": lambda c: c.kwargs["groups"] > 1 and c.shapes["w"][3] > c.shapes["x"][3],
-        "stride > window": lambda c: any(s > k for s, k in zip(c.kwargs["stride"], c.shapes["w"], strict=False)),
-        "window > image": lambda c: any(k > n for k, n in zip(c.shapes["w"], c.shapes["x"][1:], strict=False)),
-        "dilation > image": lambda c: any(d > n for d, n in zip(c.kwargs["dilation"], c.shapes["x"][1:], strict=False)),
-        "asymmetric": lambda c: (
-            not isinstance(c.kwargs["padding"], str) and any(a != b for a, b in c.kwargs["padding"])
-        ),
-        "same": lambda c: c.kwargs["padding"] == "same",
-    }
-    for name, is_one in some.items():
+    for name, is_one in HAZARDS.items():
         assert sum(map(is_one, drawn)) >= 5, name
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import _cpu, constraints, layers, models, ops, optimizers, random, regularizers
+from fastconv import _cpu, constraints, initializers, layers, models, ops, optimizers, random, regularizers
 from fastconv import reference as ref
 from fastconv.errors import CheckpointError
 from fastconv.testing.parity_graphs import constrained, regularized
@@ -104,6 +104,60 @@ def test_penalties_are_part_of_the_loss_and_of_the_gradients(device):
     assert history[0] == pytest.approx(expected, rel=1e-5) and history[2] < history[0]
     expected = expected_loss(model, x, y)
     assert model.train_on_batch(x, y) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("mode", ("rows", "columns"))
+@pytest.mark.parametrize("shape", ((4, 3), (2, 9), (1, 1), (70, 33)))
+def test_orthogonal_rows_and_columns(shape, mode, device):
+    """The value by cosines, pair by pair; the gradient by differences of it."""
+    x = np.random.default_rng(3).normal(size=shape).astype(np.float32)
+    if mode == "columns":
+        x[:, -1] = 0  # is no direction: cosines 0, and so is the gradient
+
+    def wanted(x):
+        rows = x if mode == "rows" else x.T
+        units = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-7)
+        pairs = abs(units @ units.T)[np.triu_indices(len(rows), 1)]
+        return 0.5 * pairs.mean() if len(pairs) else 0.0
+
+    regularizer = regularizers.OrthogonalRegularizer(0.5, mode)
+    assert regularizer(x) == pytest.approx(wanted(x.astype(np.float64)), abs=1e-6)
+    model = models.Sequential(
+        [layers.Input(shape[:1]), layers.Dense(shape[1], kernel_regularizer=regularizer, name="d")]
+    )
+    model.compile("sgd", "mse")
+    model.set_weights([x, np.zeros(shape[1], np.float32)])
+    loss, found = model.gradients(np.zeros((1, shape[0])), np.zeros((1, shape[1])))
+    assert loss == pytest.approx(wanted(x.astype(np.float64)), abs=1e-6)
+    cell, ends = (0, 0), []
+    for side in (-1e-6, 1e-6):
+        moved = x.astype(np.float64)
+        moved[cell] += side
+        ends.append(wanted(moved))
+    assert found["d/kernel"][cell] == pytest.approx((ends[1] - ends[0]) / 2e-6, abs=1e-5)
+    assert np.isfinite(found["d/kernel"]).all()
+
+
+def test_an_orthogonal_regularizer_takes_matrices():
+    with pytest.raises(ValueError, match="must be a matrix"):
+        regularizers.OrthogonalRegularizer()(np.ones((3, 3, 1, 2), np.float32))
+    with pytest.raises(ValueError, match="mode"):
+        regularizers.get({"class_name": "OrthogonalRegularizer", "config": {"mode": "diagonal"}})
+
+
+def test_kerass_other_names():
+    """keras.regularizers.l2(0.01), keras.initializers.glorot_uniform(seed=1) and so on."""
+    other = {
+        regularizers: "l1 l2 l1_l2 orthogonal_regularizer",
+        constraints: "max_norm min_max_norm non_neg unit_norm",
+        initializers: "constant glorot_normal glorot_uniform he_normal he_uniform identity lecun_normal lecun_uniform ones "
+        "orthogonal random_normal random_uniform truncated_normal variance_scaling zeros IdentityInitializer OrthogonalInitializer",
+    }
+    for module, names in other.items():
+        for name in names.split():
+            kind = getattr(module, name)
+            assert type(module.get(name)) is kind
+            assert kind.__name__.lower().startswith(name.replace("Initializer", "").replace("_", "").lower())
 
 
 def test_what_is_not_trained_is_not_penalized():

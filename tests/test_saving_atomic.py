@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from fastconv.saving import Archive, load_archive, save_archive
+from fastconv.saving import load_archive, save_archive
 from fastconv.saving.atomic import atomic_write
+from fastconv.testing.kills import kill_while_saving
+from fastconv.testing.kills import numbered_archive as archive
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 ARCHIVES = """
-import numpy as np
-from fastconv.saving import Archive, save_archive
-def archive(version):
-    return Archive({"version": version}, {"w": np.full(100_000, version, np.float32)})
+from fastconv.saving import save_archive
+from fastconv.testing.kills import numbered_archive as archive
 """
-
-
-def archive(version: int) -> Archive:
-    return Archive({"version": version}, {"w": np.full(100_000, version, np.float32)})
 
 
 def child(code: str, *arguments: object) -> subprocess.Popen[str]:
@@ -75,41 +68,9 @@ def test_killed_at_each_step_of_a_save(tmp_path, where):
     assert names(tmp_path) == ["m"] and load_archive(path).config == {"version": 3}  # … the next save removes
 
 
-SAVE_FOREVER = """
-import sys
-print("ready", flush=True)
-while True:
-    for version in (1, 2):
-        save_archive(sys.argv[1], archive(version))
-"""
-
-
-def kill_at_random_points(folder: Path, count: int, seed: int) -> None:
-    save_archive(folder / "1", archive(1))
-    save_archive(folder / "2", archive(2))
-    either = [(folder / name).read_bytes() for name in ("1", "2")]
-    path = folder / "m"
-    save_archive(path, archive(1))
-    delays = random.Random(seed)
-    for _ in range(count):
-        process = child(SAVE_FOREVER, path)
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(delays.uniform(0, 0.03))
-        process.kill()
-        process.communicate()
-        assert path.read_bytes() in either
-        load_archive(path)
-    save_archive(path, archive(1))
-    assert names(folder) == ["1", "2", "m"]
-
-
 def test_killed_at_random_points(tmp_path):
-    kill_at_random_points(tmp_path, 5, seed=1)
-
-
-@pytest.mark.nightly
-def test_killed_at_50_random_points(tmp_path):
-    kill_at_random_points(tmp_path, 50, seed=2)
+    """50 in bench/nightly/kills.py."""
+    assert kill_while_saving(tmp_path, 5, seed=1)[1] == []
 
 
 SAVE_AND_REPORT = """

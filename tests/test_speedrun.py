@@ -222,6 +222,8 @@ def test_the_command_runs_both_forms_in_turn(tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, script, *command.split(), report], check=True, timeout=120, env=environment)
     written = json.loads(report.read_text())
+    assert set(written["results"]) == {"fastconv_0", "torch_0", "fastconv_1", "torch_1"}
+    assert written["command"].startswith("python examples/cifar10_speedrun.py --synthetic 40") and written["torch"]
     assert [(run["form"], run["seed"]) for run in written["runs"]] == [
         ("fastconv", 0),
         ("torch", 0),

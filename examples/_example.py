@@ -40,11 +40,20 @@ def run(main: Callable[..., dict[str, Any]]) -> None:
 
 def machine() -> dict[str, Any]:
     """What the numbers were measured on."""
-    from fastconv import __version__, get_num_threads
+    import numpy as np
+
+    from fastconv import __version__, get_num_threads, show_config
 
     lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines() if os.path.exists("/proc/cpuinfo") else []
     cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-    return {"cpu": cpu, "threads": get_num_threads(), "fastconv": __version__, "python": platform.python_version()}
+    return {
+        "cpu": cpu,
+        "isa": show_config()["isa"],
+        "threads": get_num_threads(),
+        "fastconv": __version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
 
 
 def percent(share: float) -> float:

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
+import shlex
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from importlib import metadata
 from typing import Any
 
 import numpy as np
+from _example import machine, percent
 from cifar10_recipe import Recipe, accuracies, half_mirrored, standardised, synthetic, views, whitening_filters
 
 import fastconv
@@ -183,14 +186,16 @@ def main() -> None:
             )
     if arguments.json:
         report = {
-            "command": vars(arguments),
+            "results": {f"{run['form']}_{run['seed']}": percent(run["accuracy"]) for run in runs},
+            "command": shlex.join(["python", "examples/cifar10_speedrun.py", *sys.argv[1:]]),
+            **machine(),
+            **({"gpu": gpu(arguments.device)} if arguments.device != "cpu" else {}),
+            **({"torch": metadata.version("torch")} if arguments.peer else {}),
             "recipe": asdict(recipe),
-            "machine": machine(arguments.device),
-            "fastconv": fastconv.__version__,
             "runs": runs,
         }
         with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump(report, file, indent=1)
+            file.write(json.dumps(report, indent=1) + "\n")
 
 
 def cifar10(samples: int | None) -> Any:
@@ -199,10 +204,8 @@ def cifar10(samples: int | None) -> Any:
     return (images[:samples], labels[:samples, 0]), (test_images, test_labels[:, 0])
 
 
-def machine(device: str) -> str:
-    """The GPU's name, or the processor's kind."""
-    if device == "cpu":
-        return platform.machine()
+def gpu(device: str) -> str:
+    """Its name."""
     import cupy
 
     return cupy.cuda.runtime.getDeviceProperties(fastconv.config.device_number(device))["name"].decode()

@@ -40,14 +40,17 @@ def main(epochs=100, logistic_epochs=1500):
     x, y, model = logistic(logistic_epochs)
     accuracy = model.evaluate(x, y, verbose=0)[1]
     results = {"linear_distance_to_least_squares": linear(epochs), "logistic_accuracy": percent(accuracy)}
-    results["logistic_weights"] = [round(float(v), 3) for w in model.get_weights() for v in w.ravel()]
+    ours = np.array([v for w in model.get_weights() for v in w.ravel()])
+    results["logistic_weights"] = ours.round(3).tolist()
     try:
         from sklearn.linear_model import LogisticRegression
     except ImportError:
         return results
     theirs = LogisticRegression(max_iter=1000).fit(x, y)
     results["scikit_learn_accuracy"] = percent(theirs.score(x, y))
-    results["scikit_learn_weights"] = [round(float(v), 3) for v in [*theirs.coef_[0], theirs.intercept_[0]]]
+    weights = np.array([*theirs.coef_[0], theirs.intercept_[0]])
+    results["scikit_learn_weights"] = weights.round(3).tolist()
+    results["largest_difference_of_weights"] = percent(np.abs(ours / weights - 1).max())
     return results
 
 

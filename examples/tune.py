@@ -27,7 +27,12 @@ def main(epochs=10, seed=0):
         scores[name] = percent(model.evaluate(*validation, verbose=0)[1])
         if best is None or scores[name] > scores[best[0]]:
             best = name, model
-    return {"validation": scores, "best": best[0], "test_accuracy": percent(best[1].evaluate(*test, verbose=0)[1])}
+    return {
+        "validation_samples": len(validation[0]),
+        "validation": scores,
+        "best": best[0],
+        "test_accuracy": percent(best[1].evaluate(*test, verbose=0)[1]),
+    }
 
 
 if __name__ == "__main__":

@@ -40,14 +40,16 @@ Where the two differ:
   image left out); Keras on PyTorch has -0.75, and repeats edges. Lanczos is here, too, which Keras lacks on PyTorch.
 - `RandomContrast(0.2)` draws factors between 0.8 and 1.2, as Keras's documentation says; Keras 3.15 draws between 1 and 1.2.
 - `Normalization` divides by sqrt(variance + 1e-14), Keras by the larger of sqrt(variance) and 1e-7; its axes must be the last ones.
+- `sparsemax` is that of the paper, whose rows sum to 1; Keras 3.15's threshold adds up cumulative sums, and [0.5, 0.4] gives
+  [0.3, 0.2] there.
 - Random rotations, zooms and the like have no gradient: what comes before them has no weights. `fill_mode="mirror"` is ours.
 - Training minimises the mean of a loss over samples whatever its `reduction`; a `.keras` file with `reduction="sum"` is refused.
 - Layers inside: the normalisations work along the last axis, `Dot` takes vectors and does not normalise them, input extents are
   fixed, and constraints take norms along neighbouring axes: one error lists all that a `.keras` file asks for. A regularizer
-  is `L1`, `L2`, `L1L2` or a function, which no file can hold.
+  is one of Keras's or a function, which no file can hold.
 - Where inputs of `Maximum` or `Minimum` are equal, the gradient goes to the first; Keras on PyTorch halves it.
 - `ScheduleFreeAdamW` follows its formula, as Keras does where arrays are immutable; Keras on PyTorch takes the new momentum for the
-  old one, since its variables change in place (with a copy the two are 2e-7 apart).
+  old one, since its variables change in place.
 - Keras 3.15 forgets `Huber`'s `delta` when it writes a file; fastconv's own `.keras` files keep it.
 - A `.keras` file holds no random state, so that training goes on with other masks and shuffles; a `.safetensors` file does.
 """
@@ -177,7 +179,7 @@ def page(results: dict[str, Any]) -> str:
         "layers of fastconv that Keras lacks or means otherwise",
         "optimizers of Keras that fastconv lacks",
     ):
-        lines += ["", f"{title[0].upper()}{title[1:]} ({len(results[title])}): {', '.join(results[title])}."]
+        lines += ["", f"{title[0].upper()}{title[1:]} ({len(results[title])}): {', '.join(results[title]) or 'none'}."]
     return "\n".join(lines) + "\n" + DIFFERENCES
 
 

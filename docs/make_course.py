@@ -1,33 +1,33 @@
 """Writes docs/course.md: every row of the course, the tests that show it, and the examples they run.
 
     python docs/make_course.py          tests/test_course_*.py are read, nothing is run
+    python docs/make_course.py --run    they are run first, and what came out goes to docs/course.json
 
 The course is five introductory slide decks on deep learning, 000 to 004; a row is a technique, a name, a worked number or a system
 that one of them teaches. A test belongs to the rows that its name begins with (``test_002_26_...``, ``test_n7_n8_...``), and the
 first line of its docstring says what the row asks for. ``tests/test_course_table.py`` keeps the page equal to the tests, and
-sees to it that no row is without one.
+sees to it that no row is without one, and none with a test that failed in the recorded run.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
 import json
+import os
 import re
+import sys
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/course.md"
+RUN = ROOT / "docs/course.json"
 
 DECKS = {"000": 20, "001": 36, "002": 29, "003": 58, "004": 50}  # deck: number of its last row
 NUMBERS = [*range(1, 29), "1b", "1c", "1d", "1e", "1f"]  # worked numbers
-
-OUT_OF_SCOPE = {
-    "001-35": "Self-driving cars, finance, retail and robotics are fields of use. Their image classifiers are what the other rows "
-    "show; detection of objects with their places, and the other fields, are out of scope.",
-    "001-36": "Capsule networks and echo-state networks are named on a slide, and out of scope: neither is trained by the "
-    "gradients of layers in common use. The third named there, recurrent networks, are 003-35.",
-}
 
 _ROW = re.compile(r"(?:(?P<deck>00\d)_)?(?P<number>n?\d+[a-f]?)(?:_|$)")
 
@@ -75,7 +75,9 @@ def _add(row: Row, file: str, node: ast.FunctionDef) -> None:
     row.says = row.says or says
     row.tests.append(f"{file}::{node.name}")
     for call in ast.walk(node):
-        is_example = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "example"
+        is_example = (
+            isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ("example", "examples")
+        )
         if is_example and isinstance(call.args[0], ast.Constant) and call.args[0].value not in row.examples:
             row.examples.append(call.args[0].value)
 
@@ -88,16 +90,50 @@ def _words(test: str) -> str:
     return " ".join(words).capitalize() + "."
 
 
-def _table(names: list[str], rows: dict[str, Row]) -> list[str]:
-    lines = ["| row | what | shown by |", "|---|---|---|"]
+def _table(names: list[str], rows: dict[str, Row], outcomes: dict[str, str]) -> list[str]:
+    lines = ["| row | what | shown by | result |", "|---|---|---|---|"]
     for name in names:
         row = rows.get(name, Row())
-        says = OUT_OF_SCOPE.get(name) or row.says
-        parts = [f"`{test}`" for test in row.tests]
-        parts += [f"`examples/{example}.py`" for example in row.examples]
-        shown = "out of scope" if name in OUT_OF_SCOPE else "<br>".join(parts)
-        lines.append(f"| {name} | {says.replace('|', chr(92) + '|')} | {shown} |")
+        parts = [f"`{test}`" for test in row.tests] + [f"`examples/{example}.py`" for example in row.examples]
+        results = [outcomes.get(test, "not in the run") for test in row.tests]
+        lines.append(
+            f"| {name} | {row.says.replace('|', chr(92) + '|')} | {'<br>'.join(parts)} | {'<br>'.join(results)} |"
+        )
     return lines
+
+
+class Recorder:
+    """A plugin of pytest's: what came out of every test, over its parameters."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, Counter[str]] = {}
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.when == "call" or report.outcome != "passed":  # set up and torn down tells something only if it fails
+            test = report.nodeid.partition("[")[0].removeprefix("tests/")
+            self.seen.setdefault(test, Counter())[report.outcome] += 1
+
+    def told(self) -> dict[str, str]:
+        """``passed``, or ``passed 3, skipped 1``."""
+        return {
+            test: next(iter(found)) if len(found) == 1 else ", ".join(f"{k} {n}" for k, n in sorted(found.items()))
+            for test, found in sorted(self.seen.items())
+        }
+
+
+def run_tests() -> None:
+    """Runs the course's tests, and writes RUN."""
+    import pytest
+
+    sys.path.insert(0, str(ROOT / "examples"))
+    from _example import machine
+
+    os.chdir(ROOT)
+    recorder = Recorder()
+    files = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/test_course_[0-9mn]*.py"))
+    pytest.main(["-q", "-p", "no:cacheprovider", *files], plugins=[recorder])
+    record = {"command": "python docs/make_course.py --run", **machine(), "outcomes": recorder.told()}
+    RUN.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 
 
 def _flat(results: dict, prefix: str = "") -> list[str]:
@@ -123,9 +159,11 @@ def _records() -> list[str]:
 
 def page() -> str:
     """docs/course.md."""
-    rows = read_tests(ROOT / "tests")
-    names = every_row()
-    tested = sum(bool(rows.get(name)) for name in names if name not in OUT_OF_SCOPE)
+    rows, record = read_tests(ROOT / "tests"), json.loads(RUN.read_text("utf-8"))
+    names, outcomes = every_row(), record["outcomes"]
+    tested = sum(bool(rows.get(name)) for name in names)
+    counts = Counter(outcomes.values())
+    by_outcome = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
     lines = [
         "# What the course asks for, and where it is shown",
         "",
@@ -133,15 +171,17 @@ def page() -> str:
         "",
         "fastconv does what five introductory slide decks on deep learning teach. Each row of them has a test in "
         "`tests/test_course_*.py`, named after it; systems are scripts in `examples/`, which the tests "
-        f"run in a short form. Of {len(names)} rows {tested} have tests, {len(OUT_OF_SCOPE)} are out of scope, "
-        f"{len(names) - tested - len(OUT_OF_SCOPE)} have none.",
+        f"run in a short form. Of {len(names)} rows {tested} have tests, {len(names) - tested} have none.",
+        "",
+        f"Results are those of `{record['command']}` with the real data sets, on {record['cpu']} ({record['isa']}), fastconv "
+        f"{record['fastconv']}, NumPy {record['numpy']}, Python {record['python']}; of {len(outcomes)} tests: {by_outcome}.",
         "",
         "## Worked numbers",
         "",
-        *_table([name for name in names if name.startswith("N")], rows),
+        *_table([name for name in names if name.startswith("N")], rows, outcomes),
     ]
     for deck in DECKS:
-        lines += ["", f"## Deck {deck}", "", *_table([name for name in names if name.startswith(deck)], rows)]
+        lines += ["", f"## Deck {deck}", "", *_table([name for name in names if name.startswith(deck)], rows, outcomes)]
     lines += [
         "",
         "## Whole runs of the examples",
@@ -153,4 +193,8 @@ def page() -> str:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--run", action="store_true", help="run the tests first")
+    if parser.parse_args().run:
+        run_tests()
     PAGE.write_text(page(), "utf-8")

@@ -102,14 +102,17 @@ def mnist_mistakes(path: str) -> None:
 def guessing(path: str) -> None:
     """Accuracies of examples/results beside those of the best answer that never looks."""
 
-    def result(name: str, measure: str) -> float:
-        return json.loads((ROOT / f"examples/results/{name}.json").read_text("utf-8"))["results"][measure]
+    def result(name: str, *measure: str) -> float:
+        found = json.loads((ROOT / f"examples/results/{name}.json").read_text("utf-8"))["results"]
+        for key in measure:
+            found = found[key]
+        return found
 
     rows = {
         "an 8 or not": (result("eight_or_not", "test_accuracy"), result("eight_or_not", "always_not_eight")),
         "MNIST, dense": (result("mnist_dense", "test_accuracy"), 11.35),  # 1,135 of the 10,000 are ones
         "CIFAR-10": (result("cifar10_cnn", "test_accuracy"), 10.0),
-        "cats and dogs": (result("cats_dogs", "accuracy"), result("cats_dogs", "always_dog")),
+        "cats and dogs": (result("cats_dogs", "fine_tuned", "accuracy"), result("cats_dogs", "always_dog")),
     }
     picture = Figure(figsize=(6.4, 2.8), dpi=120, layout="constrained")
     axes = picture.subplots()
@@ -122,6 +125,22 @@ def guessing(path: str) -> None:
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)
     picture.savefig(path)
+
+
+def odd_mistakes(path: str) -> None:
+    """What a body that knows the digits gets wrong of odd and even, after ten answered pictures of each digit."""
+    import transfer
+
+    (x, y), (x_test, y_test) = datasets.digits.load_data()
+    random.seed(0)
+    transfer.learned(x, y, "body.safetensors")
+    few = transfer.some_of_each(y, 10, np.random.default_rng(0))
+    known = transfer.body()
+    known.load_weights("body.safetensors")
+    model = transfer.under(known, 2)
+    transfer.fit(model, x[few], y[few] % 2, rate=0.0005)
+    scores = model.predict(x_test, verbose=0)
+    plots.misclassified(x_test, y_test % 2, scores, class_names=["even", "odd"], limit=8, path=path)
 
 
 def reading(path: str) -> None:
@@ -178,6 +197,7 @@ DRAWN: dict[str, Callable[[str], None]] = {
     "iris.png": iris_regions,
     "mnist_mistakes.png": mnist_mistakes,
     "guessing.png": guessing,
+    "odd_mistakes.png": odd_mistakes,
     "reading.png": reading,
     "colorize.png": colours,
 }

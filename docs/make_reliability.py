@@ -1,16 +1,20 @@
 """Writes docs/reliability.md: every promise, the tests that prove it, and what is not proved yet.
 
-    python docs/make_reliability.py     docs/promises.toml and the names of tests are read, nothing is run
+    python docs/make_reliability.py     docs/promises.toml, the names of tests and what nights found are read, nothing is run
 
-``tests/test_reliability_page.py`` keeps the page equal to both, and sees to it that every test that is named exists.
+A figure may take numbers from a recorded run of ``python bench/nightly``: ``{calls[calls]:,}`` is ``"calls"`` of
+bench/results/nightly_calls.json. ``tests/test_reliability_page.py`` keeps the page equal to all three, and sees to it that every
+test that is named exists.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -45,6 +49,14 @@ def read_promises(path: Path = TABLE) -> dict[str, Promise]:
     return {name: Promise(**row) for name, row in tomllib.loads(path.read_text("utf-8")).items()}
 
 
+def read_nights(folder: Path = ROOT / "bench/results") -> dict[str, dict[str, Any]]:
+    """What each part of ``python bench/nightly`` found, by the part's name."""
+    prefix = "nightly_"
+    return {
+        p.stem.removeprefix(prefix): json.loads(p.read_text("utf-8")) for p in sorted(folder.glob(f"{prefix}*.json"))
+    }
+
+
 def read_tests(folder: Path) -> dict[str, bool]:
     """``test_file.py::test_name`` of every test: whether it runs at night only."""
     found = {}
@@ -69,6 +81,7 @@ def page() -> str:
     """docs/reliability.md."""
     promises = read_promises()
     nightly = read_tests(ROOT / "tests")
+    nights = read_nights()
     states = [promise.state for promise in promises.values()]
     lines = [
         "# What is promised, and what proves it",
@@ -85,7 +98,8 @@ def page() -> str:
         "|---|---|---|---|---|",
     ]
     for name, promise in promises.items():
-        lines.append(f"| {name} | {promise.says} | {promise.figure} | {promise.state} | {_cell(promise, nightly)} |")
+        figure = promise.figure.format_map(nights)
+        lines.append(f"| {name} | {promise.says} | {figure} | {promise.state} | {_cell(promise, nightly)} |")
     lines += [
         "",
         "## What is not promised",

@@ -188,6 +188,30 @@ def test_mistakes_get_one_clear_error(call, error, words):
     assert str(caught.value).startswith("[")
 
 
+@pytest.mark.parametrize(
+    "initializer",
+    [
+        initializers.Constant(1e300),
+        initializers.Identity(1e300),
+        initializers.Orthogonal(1e308, seed=1),
+        initializers.RandomNormal(0.0, 1e300, seed=1),
+        initializers.RandomUniform(-1.7e308, 1.7e308, seed=1),
+        initializers.TruncatedNormal(1e300, 1e300, seed=1),
+        initializers.VarianceScaling(1e300, seed=1),
+    ],
+    ids=lambda initializer: type(initializer).__name__,
+)
+def test_weights_never_begin_beyond_their_range(initializer):
+    """And NumPy says nothing of its own: warnings are errors here."""
+    with pytest.raises(ValueError, match=f"^\\[{type(initializer).__name__}\\] values must be finite in float32"):
+        initializer((4, 4))
+
+
+def test_a_function_may_mean_infinity():
+    lowest = initializers.get(lambda shape, dtype: np.full(shape, -np.inf, dtype))
+    np.testing.assert_array_equal(lowest((2, 3)), np.full((2, 3), -np.inf, np.float32))
+
+
 def test_fans_and_limits_agree_with_keras():
     os.environ.setdefault("KERAS_BACKEND", "torch")
     keras = pytest.importorskip("keras", reason="Keras is not a dependency; compared where it is installed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ class Initializer:
         (3, 3, 1, 8)
     """
 
+    _finite: ClassVar[bool] = True
+
     def __call__(self, shape: Sequence[int], dtype: Any = "float32") -> np.ndarray:
         """A new C-contiguous array.
 
@@ -35,12 +37,24 @@ class Initializer:
 
         Raises:
             TypeError: if an extent is no int, or dtype is no float type.
-            ValueError: if an extent is negative, or the recipe does not fit the shape.
+            ValueError: if an extent is negative, the recipe does not fit the shape, or it makes values beyond the dtype's range.
             MemoryError: if the array is larger than the machine's memory.
         """
         op = type(self).__name__
         dtype = _float_dtype(op, dtype)
         shape = _checked_shape(op, shape, dtype)
+        if not self._finite:
+            return self._array(shape, dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = self._array(shape, dtype)
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"[{op}] values must be finite in {dtype}: expected numbers within its range, "
+                f"got infinity or NaN from {self.get_config()}. Use smaller ones."
+            )
+        return values
+
+    def _array(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         return np.ascontiguousarray(self._values(shape, dtype), dtype=dtype).reshape(shape)
 
     def _values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -58,6 +72,8 @@ class Initializer:
 
 class FunctionInitializer(Initializer):
     """A user's ``f(shape, dtype)``, its result checked."""
+
+    _finite = False  # whoever writes a function may mean infinity
 
     def __init__(self, function: Callable[..., Any]):
         self.function = function

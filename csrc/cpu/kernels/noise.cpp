@@ -1,10 +1,11 @@
 // noise.cpp — normal noise with a counter-based generator.
 //
-// Math       y[i] = x[i] + stddev z[i], or x[i] (1 + stddev z[i]); its gradient by x is dy, or the same map
-// on dy Shapes     any; seed u64 (1) Blocking   the words of a few counters at a time: words 0, 1 and 2, 3 of
-// a counter make two numbers each Threads    over blocks; z depends on (seed, i) alone, so neither thread
-// count nor vector width shows Numerics   z in float32 for both types: the bits of csrc/cuda Source
-// core/normal.inc; the generator: philox.h
+// Math       y[i] = x[i] + stddev z[i], or x[i] (1 + stddev z[i]); its gradient by x is dy, or that map on dy
+// Shapes     any; seed u64 (1)
+// Blocking   the words of a few counters at a time: words 0, 1 and 2, 3 of a counter make two numbers each
+// Threads    over blocks; z depends on (seed, i) alone, so neither thread count nor vector width shows
+// Numerics   z in float32 for both types: the bits of csrc/cuda
+// Source     core/normal.inc; the generator: philox.h
 #include "core/elementwise_spec.h"
 #include "cpu/kernels/philox.h"
 #include "cpu/kernels/table.h"

@@ -107,7 +107,7 @@ def dropout(x: Any, rate: float, *, seed: Any, noise_shape: Any = None, out: Any
 
     Args:
         x: float32 or float64 array of any shape.
-        rate: share of cells set to zero, in [0, 1]; 1 drops everything.
+        rate: share of cells set to zero, in [0, 1], to the nearest 2^-16; 1 drops everything.
         seed: int in [0, 2**64); the mask depends on it and on each cell's place alone.
         noise_shape: of the mask, which repeats along axes of extent 1: (N, 1, 1, C) drops whole channels of images. None, as
             an extent: x's.

@@ -31,8 +31,8 @@ def dropout(x: np.ndarray, rate: float, *, seed: int, noise_shape: Any = None) -
     Args:
         x: any shape, float32 or float64.
         rate: in [0, 1]; at 1 everything is zero.
-        seed: in [0, 2^64). Element i (row-major) is kept if word ``i % 4`` of
-            ``Philox4x32-10(counter=i // 4, key=seed)`` is at least ``floor(rate · 2^32)``.
+        seed: in [0, 2^64). Element i (row-major) is kept if 16-bit half ``i % 8`` (the lower half of a word first) of
+            ``Philox4x32-10(counter=i // 8, key=seed)`` is at least ``rate · 2^16``, rounded to the nearest.
         noise_shape: of the mask that i counts in, x's by default; it repeats along axes of extent 1.
 
     Returns:
@@ -61,8 +61,14 @@ def _dropout(op: str, rate: Any, seed: Any, noise_shape: Any, **named: Any) -> t
     seed = _check.integer(op, "seed", seed, high=2**64 - 1)
     refuse_too_large(op, shape, *[shape] * 8)  # the generator's words and their products
     mask = shape if noise_shape is None else tuple(m or n for m, n in zip(noise_shape, shape, strict=True))
-    words = np.broadcast_to(philox(math.prod(mask), seed).reshape(mask), shape)
-    return dtype, words >= math.floor(rate * 2**32), 1 / (1 - rate) if rate < 1 else 0.0
+    draws = np.broadcast_to(_halves(math.prod(mask), seed).reshape(mask), shape)
+    return dtype, draws >= math.floor(rate * 2**16 + 0.5), 1 / (1 - rate) if rate < 1 else 0.0
+
+
+def _halves(count: int, seed: int) -> np.ndarray:
+    """The first ``count`` numbers of 16 bits, as uint64: two of a word, the lower half first."""
+    words = philox((count + 1) // 2, seed)
+    return np.stack([words & np.uint64(0xFFFF), words >> np.uint64(16)], axis=-1).reshape(-1)[:count]
 
 
 def philox(count: int, seed: int) -> np.ndarray:

@@ -68,7 +68,7 @@ class PictureReader:
                             f"{image.height}. Shrink or remove it."
                         )
                     picture = self._as_mode(image)
-                    return picture.resize((width, height), self._resampling) if resize else picture.copy()
+                    return picture.resize((width, height), self._resampling) if resize else picture
         except DatasetError:
             raise
         except MemoryError:
@@ -78,9 +78,11 @@ class PictureReader:
             raise DatasetError(f"[{op}] {path} cannot be read as a picture ({reason}). Repair or remove it.") from None
 
     def _as_mode(self, image: Any) -> Any:
-        """Pillow clips 16-bit grey to 255 when it converts; keep its upper eight bits instead."""
+        """A new image. Pillow clips 16-bit grey to 255 when it converts; keep its upper eight bits instead."""
         if image.mode.startswith("I"):
-            image = self._pillow.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+            grey = np.empty((image.height, image.width), np.uint8)
+            np.right_shift(np.asarray(image), 8, out=grey, casting="unsafe")  # no format has more than 16 bits
+            image = self._pillow.fromarray(grey)
         return image.convert(self._mode)
 
 

@@ -201,6 +201,15 @@ def test_sixteen_bits_store_what_float32_computes(dtype, gpu):
     _assert_near(y, (exact - exact.mean(0)) / np.sqrt(exact.var(0) + 1e-3), dtype, 64, 1.0)
 
 
+@pytest.mark.parametrize("training", (False, True))
+def test_sums_over_no_samples_are_zero_whatever_the_variance_is(training, gpu):
+    x, gamma, beta, mean, _, _, dy = _batch_norm_operands((0, 5), np.float32)
+    for value in (-1.0, np.nan):
+        arrays = _on(gpu, dy, x, gamma, beta, mean, np.full(5, value, np.float32))
+        _, dgamma, dbeta, *_ = ops.batch_norm_backward(*arrays, training=training)
+        assert not dgamma.get().any() and not dbeta.get().any()
+
+
 def test_moving_statistics_may_be_renewed_in_place(gpu):
     _, module = _gpu.load("[tests]")
     x, gamma, beta, mean, variance, _, _ = _on(gpu, *_batch_norm_operands((70, 5), np.float32))

@@ -69,3 +69,14 @@ def test_the_same_bits_for_any_number_of_threads(channels, threads, isa):
         gradients = ops.batch_norm_backward(dy, x, gamma, beta, mean, var, training=True)[:3]
         found.add(b"".join(a.tobytes() for a in (*forward, *gradients)))
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("training", (False, True))
+@pytest.mark.parametrize("channels", (1, 5, 33))
+def test_sums_over_no_samples_are_zero_whatever_the_variance_is(channels, training, isa):
+    x, gamma, beta, mean, _, _, dy = _operands((0, channels))
+    for var in (-1.0, -1e-3, np.nan, np.inf):
+        statistics = mean, np.full(channels, var, np.float32)
+        gradients = ops.batch_norm_backward(dy, x, gamma, beta, *statistics, training=training)[:3]
+        for g, like in zip(gradients, (x, gamma, beta), strict=True):
+            assert g.shape == like.shape and not g.any()

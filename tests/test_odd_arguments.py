@@ -25,6 +25,7 @@ from fastconv import (
 from fastconv.testing.refusal import assert_refused
 
 SEVERAL, ONES = np.arange(6), np.ones((2, 3), np.float32)
+EMPTY = np.ones((4, 0), np.float32)  # samples without cells
 IMAGES = np.zeros((1, 2, 2, 1), np.float32)
 
 
@@ -74,7 +75,16 @@ CALLS = [
     ("no state", lambda: random.set_state(3.0), TypeError),
     ("number for class names", lambda: utils.prediction_text(ONES[0], class_names=1j), TypeError),
     ("list for a sequence", lambda: layers.UpSampling1D(2)([ONES[None]] * 3), TypeError),
-    ("class for an array", lambda: ops.simple_rnn(np.ndarray, ONES, ONES), ValueError),
+    ("class for an array", lambda: ops.simple_rnn(np.ndarray, ONES, ONES), TypeError),
+    ("class for images", lambda: ops.upsample(np.ndarray, 2), TypeError),
+    ("class for predictions", lambda: ops.sparse_categorical_crossentropy(SEVERAL, np.ndarray), TypeError),
+    ("class for what is dropped", lambda: ops.dropout(np.ndarray, 0.5, seed=1, noise_shape=(1,)), TypeError),
+    ("result that is no number", lambda: utils.numeric_gradient(print, ONES[0]), TypeError),
+    ("result that is text", lambda: utils.numeric_gradient(lambda x: "x", ONES[0]), TypeError),
+    ("matrix of many classes", lambda: metrics.confusion_matrix([0, 1], [0, 1], num_classes=2**62), MemoryError),
+    ("step before the first", lambda: schedules.CosineDecay(0.1, 10)(-1.0), ValueError),
+    ("array for a distribution", lambda: initializers.VarianceScaling(distribution=SEVERAL), TypeError),
+    ("class for a hook", lambda: callbacks.LambdaCallback(on_epoch_end=int), TypeError),
 ]
 
 
@@ -112,6 +122,13 @@ REFUSED = [
     ("number for a word", lambda lib: lib.resize2d(IMAGES, 2, coordinates=1e30), TypeError),
     ("huge epsilon", lambda lib: lib.rms_norm(ONES, epsilon=1e30), ValueError),
     ("momentum out of range", lambda lib: lib.batch_norm_backward(ONES, ONES, *[ONES[0]] * 4, momentum=-1), ValueError),
+    ("no recurrent kernel", lambda lib: lib.gru_backward(ONES[:, :2].copy(), SEQUENCE, ONES, None), TypeError),
+    ("no kernel", lambda lib: lib.lstm(SEQUENCE, None, STEPS[0]), TypeError),
+    ("a number to flatten", lambda lib: lib.flatten(ONES[0, :1].reshape(())), ValueError),
+    ("array for a mask", lambda lib: lib.dropout(ONES, 0.5, seed=1, noise_shape=np.array([None, 1])), TypeError),
+    ("mask of none", lambda lib: lib.dropout(ONES, 0.5, seed=1, noise_shape=(0, 3)), ValueError),
+    ("infinite delta", lambda lib: lib.huber(ONES, ONES, delta=np.inf), ValueError),
+    ("empty samples", lambda lib: lib.reshape_backward(EMPTY.T, EMPTY, (0, 4)), ValueError),
     ("empty axis", lambda lib: lib.softmax(np.ones((2, 0), np.float32)), ValueError),
     ("class to flatten", lambda lib: lib.flatten(np.float32), TypeError),
     ("list for an activation", lambda lib: lib.dense(ONES, ONES.T.copy(), activation=[[1]]), TypeError),
@@ -121,6 +138,10 @@ TAKEN = [
     ("ints for pads", lambda lib: lib.pad(ONES, (1, 0))),
     ("no gamma", lambda lib: lib.rms_norm(ONES)),
     ("no beta", lambda lib: lib.layer_norm(ONES, ONES[0], None)),
+    ("one extent", lambda lib: lib.reshape(ONES, -1)),
+    ("a step's place", lambda lib: lib.threshold_backward(ONES, ONES, 2**63)[0]),
+    ("huge delta", lambda lib: lib.huber(ONES, -ONES, delta=1e300)),
+    ("huge error", lambda lib: lib.huber(np.float64([[1e155]]), np.zeros((1, 1)), delta=1e154)),
     ("negative alpha", lambda lib: lib.elu_backward(ONES, -ONES, alpha=-1.0)[0]),
 ]
 

@@ -1,5 +1,7 @@
 """Arguments that a fuzzer (bench/nightly/calls.py) got past the checks of layers, models and what is around them."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from fastconv import (
     losses,
     metrics,
     models,
+    ops,
     optimizers,
     random,
     regularizers,
@@ -46,6 +49,12 @@ def compiled(**keywords):
     model = models.Sequential([layers.Input((3,)), layers.Dense(2)])
     model.compile("sgd", "mse", **keywords)
     return model
+
+
+def trained(layer, shape=(3,)):
+    model = models.Sequential([layers.Input(shape), layer])
+    model.compile("sgd", "mse")
+    return model.train_on_batch(np.ones((2, *shape), np.float32), TARGETS)
 
 
 def pictured():
@@ -112,6 +121,15 @@ CALLS = [
     ("array for talking", lambda: callbacks.LearningRateScheduler(min, verbose=SEVERAL), TypeError),
     ("array for batches of logs", lambda: callbacks.TensorBoard("logs", update_freq=SEVERAL), TypeError),
     ("array for batches of files", lambda: callbacks.BackupAndRestore("b", save_freq=SEVERAL), TypeError),
+    ("function that forgets to return", lambda: layers.Activation(lambda x: None)(ONES), TypeError),
+    ("function that prints", lambda: layers.Activation(print)(layers.Input((3,))), TypeError),
+    ("constant for an activation", lambda: layers.Dense(2, activation=lambda x: ONES)(layers.Input((3,))), TypeError),
+    ("penalty that is none", lambda: trained(layers.Dense(2, activity_regularizer=lambda x: None)), TypeError),
+    ("augmenting to nothing", lambda: list(datasets.Dataset(ONES).augment(lambda x, rng: None)), TypeError),
+    ("mapping to nothing", lambda: list(datasets.Dataset(ONES).map(lambda x: None)), TypeError),
+    ("config without units", lambda: layers.TimeDistributed({"class": "Dense", "config": {}}), TypeError),
+    ("config of numbers", lambda: layers.Bidirectional({"class": "LSTM", "config": {0: 1}}), TypeError),
+    ("two outputs in a row", lambda: trained(layers.Bidirectional(layers.GRU(2), merge_mode=None), (3, 2)), ValueError),
     ("array for batches of models", lambda: callbacks.ModelCheckpoint("b", save_freq=SEVERAL), TypeError),
 ]
 
@@ -119,6 +137,50 @@ CALLS = [
 @pytest.mark.parametrize("call,error", [line[1:] for line in CALLS], ids=[line[0] for line in CALLS])
 def test_refused_in_our_words(call, error):
     assert_refused(call, error, "")
+
+
+RETURNED = [None, 1.0, "x", [], [None], {"y": ONES}, iter([ONES])]
+
+
+@pytest.mark.parametrize("result", RETURNED, ids=[type(r).__name__ + str(i) for i, r in enumerate(RETURNED)])
+def test_what_a_call_returns_is_a_tensor_or_several(result):
+    class Own(layers.Layer):
+        def call(self, inputs):
+            return result
+
+    assert_refused(lambda: Own()(ONES), TypeError, "Own.call must return")
+    assert_refused(lambda: Own()(layers.Input((3,))), TypeError, "Own.call must return")
+
+
+def test_the_function_that_returns_nothing_is_named():
+    def forgetful(x):
+        ops.relu(x)
+
+    makers = [(layers.Activation, ONES), (functools.partial(layers.Dense, 2), ONES)]
+    for make, x in [*makers, (functools.partial(layers.Conv2D, 2, 1), IMAGES)]:
+        call = functools.partial(make(activation=forgetful), x)
+        assert_refused(call, TypeError, "the activation forgetful must return")
+
+
+def test_an_op_in_a_layer_names_the_argument_that_is_missing():
+    class Own(layers.Layer):
+        def call(self, inputs):
+            return ops.dense(inputs, None)
+
+    assert_refused(lambda: Own()(layers.Input((3,))), TypeError, "w must be symbolic")
+
+
+@pytest.mark.parametrize("make", [layers.PReLU, layers.Dense, layers.Embedding], ids=lambda make: make.__name__)
+def test_no_initializer_is_the_usual_one(make):
+    """As in Keras, glorot_uniform."""
+    names = {"PReLU": "alpha", "Dense": "kernel", "Embedding": "embeddings"}
+    sizes = {"PReLU": (), "Dense": (4,), "Embedding": (9, 4)}[make.__name__]
+    layer = make(*sizes, **{f"{names[make.__name__]}_initializer": None})
+    layer.build((None, 5))
+    w = layer.get_weights()[0]
+    limit = np.sqrt(6 / sum(initializers.compute_fans(w.shape)))
+    assert 0 < np.abs(w).max() <= limit and np.ptp(w) > 0
+    assert make.from_config(layer.get_config()).get_config() == layer.get_config()
 
 
 def test_whole_exponents_end():

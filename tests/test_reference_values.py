@@ -286,3 +286,12 @@ def test_comparisons_notice():
         assert_bounded(x, x * np.float32(1.1), 1e-3)
     with pytest.raises(AssertionError):
         assert_bounded(np.array([NAN]), np.array([1.0]), 1.0)
+
+
+def test_subnormal_numbers_are_one_step_apart():
+    step = np.finfo(np.float32).smallest_subnormal
+    found, wanted = np.array([0, step, 1], np.float32), np.array([step, 0, 1], np.float32)
+    assert_bounded(found, wanted, 1e-50)
+    for far, bound in ((2 * step * np.ones(3, np.float32), 1e-50), (wanted, 0.0)):
+        with pytest.raises(AssertionError, match="off by"):
+            assert_bounded(found, far, bound)

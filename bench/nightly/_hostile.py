@@ -300,4 +300,6 @@ def _huge(rng: Rng, a: np.ndarray) -> np.ndarray:
     sizes = [int(n) for n in rng.choice([1, 3, 2**20, 2**31, 2**40], size=max(1, a.ndim))]
     while (count := np.prod(np.asarray(sizes, float))) > 2**60 or count * a.itemsize >= 2**63:
         sizes[int(np.argmax(sizes))] = 3
+    if count < 2**36:
+        sizes[int(np.argmax(sizes))] = 2**40
     return np.broadcast_to(np.asarray(a.flat[0] if a.size else 0, a.dtype), sizes)

@@ -12,10 +12,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from _watched import seconds_in_queue
+
 HANG_SECONDS = 20.0
+_TURN = 1.0  # seconds of silence after which one asks what the child waits for
 
 
 def watch(
@@ -63,7 +67,7 @@ def _one_child(
         )
         os.close(writing)
         at, hung = None, False
-        for line in _lines(reading, hang):
+        for line in _lines(reading, child.pid, hang):
             if line is None:
                 hung = True
                 os.kill(child.pid, signal.SIGKILL)
@@ -85,14 +89,18 @@ def _one_child(
             yield at, {"died": f"exit status {status}: {said}"}
 
 
-def _lines(pipe: int, hang: float) -> Iterator[bytes | None]:
-    """The lines of a pipe; None, once, if nothing comes for ``hang`` seconds."""
-    rest = b""
+def _lines(pipe: int, pid: int, hang: float) -> Iterator[bytes | None]:
+    """The lines of a pipe; None, once, if nothing comes for ``hang`` seconds in which the child did not wait for a core."""
+    rest, alive, waited = b"", time.monotonic(), -1.0
     while True:
-        ready, _, _ = select.select([pipe], [], [], hang)
+        ready, _, _ = select.select([pipe], [], [], _TURN)
         if not ready:
+            waited = seconds_in_queue(pid) if waited < 0 else waited
+            if time.monotonic() - alive - (seconds_in_queue(pid) - waited) < hang:
+                continue
             yield None
             return
+        alive, waited = time.monotonic(), -1.0
         data = os.read(pipe, 1 << 16)
         if not data:
             return

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Hang", "Watched"]
+__all__ = ["Hang", "Watched", "seconds_in_queue"]
 
 _SILENCE = 20.0  # seconds
 _TURN = 0.05  # how long to wait for a line
@@ -52,14 +52,14 @@ class Watched:
     def _parsed(self, data: bytes) -> list[dict[str, Any]]:
         *lines, self._rest = (self._rest + data).split(b"\n")
         if lines:
-            self._alive, self._waited = time.monotonic(), _seconds_in_queue(self._process.pid)
+            self._alive, self._waited = time.monotonic(), seconds_in_queue(self._process.pid)
         return [json.loads(line) for line in lines]
 
     def check(self) -> None:
         """Hang if it has been silent for too long, not counting what a thread of it waited for a core."""
         silent = time.monotonic() - self._alive
         if silent > _SILENCE and self.running():
-            own = silent - (_seconds_in_queue(self._process.pid) - self._waited)
+            own = silent - (seconds_in_queue(self._process.pid) - self._waited)
             if own > _SILENCE:
                 raise Hang(f"silent for {silent:.0f} s, {own:.0f} of them not waiting for a core")
 
@@ -86,7 +86,7 @@ class Watched:
         return f"status {status}: {self._errors.read().decode(errors='replace')[-2000:]}"
 
 
-def _seconds_in_queue(pid: int) -> float:
+def seconds_in_queue(pid: int) -> float:
     """How long the thread of a process that waited longest has waited for a core; Linux only."""
     waited = 0
     for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):

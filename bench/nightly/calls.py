@@ -5,8 +5,8 @@
 
 Of the calls a third is right; in the others one or two arguments are spoilt. What is answered is compared with the NumPy
 reference (ops), with a compiled program (layers), with the layers one by one (models); a model has to train on afterwards.
-What is refused must be refused by the reference, too, and say where and what was wrong. Children do the calls, with 4 GiB of
-addresses and 20 seconds for each.
+What is refused must be refused by the reference, too, and say where and what was wrong. Children do the calls, with 2 GiB of
+addresses and 20 seconds for each, not counting what they wait for a core.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from fastconv.testing.refusal import TEMPLATE
 
 COUNT = 200_000
 _CHUNK = 5_000  # calls of one child
-_ADDRESSES = 4 << 30
+_ADDRESSES = 2 << 30
 _SOURCES = (  # of 20 calls in a row
     *[_valid_ops.call] * 8,
     *[_valid_layers.layer] * 4,
@@ -182,6 +182,7 @@ def _check(item: int) -> dict[str, Any]:
 
 
 def _replay(item: int) -> None:
+    np.set_printoptions(threshold=20)
     call = _prepare(item)
     print(f"{item}: {call.name}\n  {call.arguments}\n  {call.keywords}")
     try:

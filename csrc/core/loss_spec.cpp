@@ -1,6 +1,8 @@
 // loss_spec.cpp — the rules of losses.
 #include "core/loss_spec.h"
 
+#include <cmath>
+
 namespace fc {
 namespace {
 
@@ -35,8 +37,9 @@ LossSpec LossSpec::make(DType dtype, LossKind kind, const Shape& target, const S
   FC_CHECK(label_smoothing >= 0 && label_smoothing <= 1, "[", op,
            "] label_smoothing must be in [0, 1]: expected 0 <= label_smoothing <= 1, got label_smoothing=",
            label_smoothing, ". 0 means none.");
-  FC_CHECK(delta > 0 && delta < 1e300, "[", op,
-           "] delta must be positive: expected 0 < delta, got delta=", delta, ". The default is 1.0.");
+  FC_CHECK(delta > 0 && std::isfinite(delta), "[", op,
+           "] delta must be positive and finite: expected 0 < delta < inf, got delta=", delta,
+           ". The default is 1.0.");
   LossSpec s;
   s.dtype = dtype;
   s.kind = kind;

@@ -12,7 +12,7 @@ NormSpec NormSpec::make(DType dtype, const std::string& op, const Shape& x, doub
            "] the last axis of x must not be empty: expected x.shape[-1] >= 1, got x.shape=", to_text(x),
            ". Only the leading axes may be empty.");
   FC_CHECK(epsilon > 0 && epsilon < 1e30, "[", op,
-           "] epsilon must be a small positive number: expected epsilon > 0, got epsilon=", epsilon,
+           "] epsilon must be a small positive number: expected 0 < epsilon < 1e30, got epsilon=", epsilon,
            ". The default is 1e-3.");
   FC_CHECK(momentum >= 0 && momentum <= 1, "[", op,
            "] momentum must be in [0, 1]: expected 0 <= momentum <= 1, got momentum=", momentum,
@@ -73,7 +73,7 @@ GroupNormSpec GroupNormSpec::make(DType dtype, const Shape& x, int64_t groups, d
            "[group_norm] channels must be divisible by groups: expected C % groups == 0, got C=", x.back(),
            " (x.shape=", to_text(x), "), groups=", groups, ". Use a divisor of ", x.back(), ".");
   FC_CHECK(epsilon > 0 && epsilon < 1e30,
-           "[group_norm] epsilon must be a small positive number: expected epsilon > 0, got epsilon=",
+           "[group_norm] epsilon must be a small positive number: expected 0 < epsilon < 1e30, got epsilon=",
            epsilon, ". The default is 1e-3.");
   GroupNormSpec s;
   s.dtype = dtype;

@@ -142,7 +142,7 @@ void batch_norm_inference_backward(const NormSpec& spec, const T* dy, const T* x
   for (int64_t c = 0; c < width; ++c) {
     const double rstd = 1 / sqrt(static_cast<double>(variance[c]) + spec.epsilon);
     dbeta[c] = static_cast<T>(w.sums[c]);
-    dgamma[c] = static_cast<T>(w.sums[width + c] * rstd);
+    dgamma[c] = rows == 0 ? 0 : static_cast<T>(w.sums[width + c] * rstd);
     w.scale[c] = static_cast<T>((gamma ? static_cast<double>(gamma[c]) : 1) * rstd);
   }
   repeat_in_place(w.scale, width, factor);

@@ -27,7 +27,7 @@ struct Huber {
   double delta;
   double value(double t, double p) const {
     const double e = fabs(p - t);
-    return e <= delta ? 0.5 * e * e : delta * e - 0.5 * delta * delta;
+    return e <= delta ? 0.5 * e * e : delta * (e - 0.5 * delta);
   }
   double slope(double t, double p) const {
     const double e = p - t;

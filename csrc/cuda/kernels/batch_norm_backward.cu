@@ -187,9 +187,10 @@ struct FinishInference {
   const float* variance;
   float *dgamma, *dbeta;
   double epsilon;
+  bool empty;
   __device__ void operator()(int64_t c, const double (&sums)[2]) const {
     dbeta[c] = static_cast<float>(sums[0]);
-    dgamma[c] = static_cast<float>(sums[1] / sqrt(variance[c] + epsilon));
+    dgamma[c] = empty ? 0.0f : static_cast<float>(sums[1] / sqrt(variance[c] + epsilon));
   }
 };
 
@@ -204,7 +205,7 @@ void batch_norm_inference_backward(const NormSpec& spec, const T* dy, const T* x
                                    float* dbeta, const Context& context) {
   const auto run = [&](auto terms) {
     column_sums<2>(context, spec.rows, spec.width, terms, static_cast<float*>(context.workspace),
-                   FinishInference{variance, dgamma, dbeta, spec.epsilon});
+                   FinishInference{variance, dgamma, dbeta, spec.epsilon, spec.rows == 0});
   };
   constexpr int kSize = Pack<T>::kSize;
   const auto epsilon = static_cast<float>(spec.epsilon);

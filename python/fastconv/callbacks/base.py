@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from fastconv import _arguments
+
 __all__ = ["Callback", "CallbackList", "LambdaCallback", "announce"]
 
 Logs = dict[str, Any] | None
@@ -228,12 +230,8 @@ class LambdaCallback(Callback):
                 )
             if function is None:
                 continue
-            if not callable(function):
-                raise TypeError(
-                    f"[LambdaCallback] a hook must be a function: expected a callable, "
-                    f"got {name}={function!r} ({type(function).__name__}). Pass a function."
-                )
-            setattr(self, name, function)
+            expected = "a function of its hook's arguments"
+            setattr(self, name, _arguments.function("LambdaCallback", name, function, expected))
 
 
 def announce(message: str) -> None:

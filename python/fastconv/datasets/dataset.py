@@ -25,7 +25,15 @@ class _Augmented:
         self._fn, self.seed = fn, seed
 
     def __call__(self, x: Any, epoch: int, number: int) -> Any:
-        return self._fn(x, random.generator(random.seed_of(self.seed + epoch * _STEP, number)))
+        rng = random.generator(random.seed_of(self.seed + epoch * _STEP, number))
+        return _returned("augment", "x", self._fn(x, rng))
+
+
+def _returned(method: str, what: str, result: Any) -> Any:
+    """``result`` of a caller's function, which does not forget to return."""
+    if result is None:
+        raise TypeError(f"[Dataset.{method}] fn must return {what}: expected {what}, got None. End it with return.")
+    return result
 
 
 class Dataset:
@@ -209,9 +217,11 @@ class Dataset:
 
     def _checked(self, result: Any) -> tuple[Any, ...]:
         if len(self._arrays) == 1:
-            return (result,)
+            return (_returned("map", "x", result),)
         if not isinstance(result, (tuple, list)) or len(result) != 2:
-            raise TypeError(f"[Dataset.map] fn must return a pair (x, y), got {type(result).__name__}. Return both.")
+            raise TypeError(
+                f"[Dataset.map] fn must return a pair: expected (x, y), got {type(result).__name__}. Return both."
+            )
         return tuple(result)
 
     def _with(self, **changes: Any) -> Dataset:

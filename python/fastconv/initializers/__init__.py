@@ -118,9 +118,9 @@ def get(identifier: Any) -> Any:
     )
 
 
-def serialize(initializer: Initializer) -> dict[str, Any]:
-    """``{"class_name": …, "config": …}``, which :func:`get` takes back."""
-    return _lookup.to_config("initializer", initializer, _KNOWN)
+def serialize(initializer: Initializer | None) -> dict[str, Any] | None:
+    """``{"class_name": …, "config": …}``, or None of None, which :func:`get` takes back."""
+    return None if initializer is None else _lookup.to_config("initializer", initializer, _KNOWN)
 
 
 deserialize = get

@@ -60,11 +60,9 @@ class VarianceScaling(RandomInitializer):
         super().__init__(seed)
         self.scale = _arguments.real(op, "scale", scale, above=0)
         self.mode = _arguments.choice(op, "mode", mode, ("fan_in", "fan_out", "fan_avg"))
-        if distribution == "normal":
-            distribution = "truncated_normal"
-        self.distribution = _arguments.choice(
-            op, "distribution", distribution, ("truncated_normal", "untruncated_normal", "uniform")
-        )
+        known = ("truncated_normal", "untruncated_normal", "uniform", "normal")
+        chosen = _arguments.choice(op, "distribution", distribution, known)
+        self.distribution = "truncated_normal" if chosen == "normal" else chosen
         self.input_axes = input_axes
         self.output_axes = output_axes
 

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastconv import initializers, ops
+from fastconv.graph import is_symbolic
 from fastconv.layers import functions
+from fastconv.layers._results import check_results
 from fastconv.layers.base import Layer
 from fastconv.ops import _numbers
 
@@ -69,6 +71,16 @@ def get(owner: str, activation: Any) -> Callable[[Any], Any] | None:
     return activation
 
 
+def apply(owner: str, function: Callable[[Any], Any] | None, x: Any) -> Any:
+    """``function``, as :func:`get` gave it, of ``x``."""
+    if function is None:
+        return x
+    y = function(x)
+    source = f"the activation {getattr(function, '__name__', type(function).__name__)}"
+    check_results(owner, source, y, is_symbolic(x))
+    return y
+
+
 def config_of(owner: str, activation: Any) -> str | None:
     """What a saved model says for ``activation``: its name."""
     if activation is None or isinstance(activation, str):
@@ -97,7 +109,7 @@ class Activation(Layer):
         self._function = get(self.name, activation)
 
     def call(self, inputs: Any) -> Any:
-        return self._function(inputs) if self._function else inputs
+        return apply(self.name, self._function, inputs)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "activation": config_of(self.name, self.activation)}

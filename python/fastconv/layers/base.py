@@ -12,7 +12,8 @@ import numpy as np
 from fastconv import config, constraints, dtype_policies, initializers, ops, regularizers, variables
 from fastconv._arguments import boolean, unknown_keywords
 from fastconv._lookup import snake_case
-from fastconv.graph import Value, record_loss, tracing
+from fastconv.graph import Value, is_symbolic, record_loss, tracing
+from fastconv.layers._results import check_results
 from fastconv.layers._rules import Ruled, WeightRules, rule_keywords
 from fastconv.layers._sizes import check_size
 from fastconv.layers.symbolic import BatchShape, LayerCall, SymbolicTensor, as_batch_shape
@@ -162,7 +163,7 @@ class Layer:
 
         Args:
             shape: extents.
-            initializer: a name, an instance, or any ``f(shape, dtype) -> array``.
+            initializer: a name, an instance, or any ``f(shape, dtype) -> array``; None is "glorot_uniform", as in Keras.
             name: unique within the layer.
             trainable: False for statistics.
             regularizer, constraint: names or objects of ``fastconv.regularizers`` and ``fastconv.constraints``; of a weight in
@@ -176,7 +177,8 @@ class Layer:
             variable: Variable = variables.SizeOnly(extents, self.dtype, name, trainable)
         else:
             check_size(self.name, name, extents, self.dtype)
-            values = initializers.get(initializer)(extents, dtype=self.dtype)
+            make = initializers.get("glorot_uniform" if initializer is None else initializer)
+            values = make(extents, dtype=self.dtype)
             variable = Variable(np.asarray(values, self.dtype), name, trainable)
         if name in self._frozen:
             variable.trainable = False
@@ -275,6 +277,7 @@ class Layer:
         self.ensure_built(_open_shapes(inputs))
         train = training is not None and boolean(self.name, "training", training)
         outputs = self.call(inputs, training=train) if self.takes_training() else self.call(inputs)
+        check_results(self.name, f"{type(self).__name__}.call", outputs, any(map(is_symbolic, leaves)))
         if self.activity_regularizer is not None:
             self._penalize(outputs)
         return outputs
@@ -297,6 +300,11 @@ class Layer:
         for output in outputs if isinstance(outputs, (list, tuple)) else [outputs]:
             if isinstance(output, Value):
                 penalty = self.activity_regularizer(output)
+                if not isinstance(penalty, Value):
+                    raise TypeError(
+                        f"[{self.name}] activity_regularizer must give one number: expected a value of shape (1,), got {penalty}. "
+                        "Compute it with fastconv.ops, e.g. ops.penalty(x, l2=0.1)."
+                    )
                 self.add_loss(ops.scale(penalty, 1 / max(output.shape[0], 1)))
 
     @property

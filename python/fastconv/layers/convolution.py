@@ -71,7 +71,7 @@ class _Convolution(Layer):
         return kernel
 
     def _activate(self, y: Any) -> Any:
-        return self._function(y) if self._function else y
+        return activations.apply(self.name, self._function, y)
 
     def get_config(self) -> dict[str, Any]:
         return {

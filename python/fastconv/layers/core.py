@@ -104,7 +104,7 @@ class Dense(Layer):
 
     def call(self, inputs: Any) -> Any:
         y = ops.dense(inputs, self.kernel, self.bias)
-        return self._function(y) if self._function else y
+        return activations.apply(self.name, self._function, y)
 
     def get_config(self) -> dict[str, Any]:
         return {

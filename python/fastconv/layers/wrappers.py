@@ -28,7 +28,13 @@ def inner_layer(where: str, argument: str, value: Any) -> Layer:
         name = value.get("class")
         cls = getattr(known, name, None) if isinstance(name, str) and name in known.__all__ else None
         if isinstance(cls, type) and issubclass(cls, Layer) and isinstance(value.get("config"), dict):
-            return cls.from_config(value["config"])
+            try:
+                return cls.from_config(value["config"])
+            except TypeError as error:
+                raise TypeError(
+                    f"[{where}] {argument} cannot be made from its config: expected the arguments of {name}, got {error}. Use "
+                    "what get_config() returns."
+                ) from error
     if not isinstance(value, Layer):
         raise TypeError(
             f"[{where}] {argument} must be a layer: expected one of fastconv.layers, got {argument}={value!r:.80}. Make it first."

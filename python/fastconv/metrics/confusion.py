@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import _arguments
+from fastconv import _arguments, _memory
 from fastconv._arguments import array
 from fastconv.metrics.base import Metric, broadcast_weight
 from fastconv.metrics.targets import aligned, checked_range, class_labels
@@ -235,6 +235,7 @@ def confusion_matrix(y_true: Any, y_pred: Any, num_classes: int | None = None) -
     classes = _arguments.integer(op, "num_classes", num_classes, least=1)
     true = checked_range(op, true.reshape(-1), classes)
     pred = checked_range(op, pred.reshape(-1), classes, "y_pred")
+    _memory.check_free(op, "confusion", (classes, classes), 8 * classes * classes)
     return np.bincount(true * classes + pred, minlength=classes * classes).reshape(classes, classes)
 
 

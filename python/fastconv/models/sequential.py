@@ -107,7 +107,10 @@ class Sequential(Model):
         except ValueError as error:
             raise ValueError(f"[{self.name}] layer {position} ({layer.name}) does not fit: {error}") from error
         if isinstance(output, list):
-            raise ValueError(f"[{self.name}] layer {position} ({layer.name}) has several outputs: use Model instead.")
+            raise ValueError(
+                f"[{self.name}] layer {position} ({layer.name}) must have one output in a Sequential: expected 1, got "
+                f"{len(output)}. Use Model."
+            )
         self.outputs = [output]
         self._finish()
 

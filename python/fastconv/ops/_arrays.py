@@ -34,7 +34,7 @@ def as_array(op: str, name: str, value: Any) -> np.ndarray:
             f"[{op}] {name} is on a GPU: expected an array on the host here, got {type(value).__name__}. Copy it, e.g. with "
             "cupy.asnumpy."
         )
-    if not isinstance(value, np.generic):
+    if not isinstance(value, (np.generic, type)):  # classes of arrays have these attributes, too
         if hasattr(value, "__array_interface__"):
             try:
                 return np.asarray(value)

@@ -20,6 +20,7 @@ from fastconv.ops.registry import (
     backward,
     expect_shape,
     register,
+    shape_of,
 )
 
 __all__ = ["dropout", "dropout_backward"]
@@ -139,7 +140,7 @@ def _dropout(x: Any, rate: Any, noise_shape: Any) -> tuple[OpDef, dict[str, Any]
             f"[dropout] noise_shape must be extents: expected a tuple of ints or None, got noise_shape={noise_shape!r}. Pass "
             "one per axis of x."
         )
-    shape = tuple(getattr(x, "shape", ()))
+    shape = shape_of("dropout", "x", x)
     given = [shape[i] if n is None and i < len(shape) else n for i, n in enumerate(noise_shape)]
     extents = tuple(_numbers.as_int("dropout", "noise_shape", n) for n in given)
     return (DROPOUT, attrs) if extents == shape else (SHARED_DROPOUT, {**attrs, "noise_shape": extents})

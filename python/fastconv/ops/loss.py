@@ -19,6 +19,7 @@ from fastconv.ops.registry import (
     backward,
     expect_shape,
     register,
+    shape_of,
     wide,
 )
 
@@ -296,7 +297,7 @@ def _as_labels(op: str, y_true: Any, y_pred: Any) -> Any:
         return reshape_labels(y_true, y_pred)
     device = _devices.of(op, ("y_true", "y_pred"), (y_true, y_pred))
     labels = device.as_array(op, "y_true", y_true)
-    shape = tuple(getattr(y_pred, "shape", ()))
+    shape = shape_of(op, "y_pred", y_pred)
     if labels.dtype.kind not in "iu":
         raise TypeError(
             f"[{op}] y_true must be integer class labels: expected an int array, got y_true.dtype={labels.dtype}. "

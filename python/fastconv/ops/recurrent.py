@@ -22,6 +22,7 @@ __all__ = ["gru", "gru_backward", "lstm", "lstm_backward", "simple_rnn", "simple
 
 
 _NAMES = ("x", "kernel", "recurrent_kernel", "bias", "h0", "c0")
+_OPTIONAL = ("bias", "h0", "c0", "dy")
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class _Recurrence:
         return pad(reshape(dy, (n, 1, units)), ((0, 0), self._around_last(steps), (0, 0)))
 
     def forward(self, arrays: tuple[Any, ...]) -> Any:
-        arrays = as_arrays(self.op, _NAMES[: len(arrays)], arrays)
+        arrays = as_arrays(self.op, _NAMES[: len(arrays)], arrays, _OPTIONAL)
         x, kernel, recurrent_kernel, bias, *states = arrays
         attrs = self.attrs
         return_sequences, return_state = self.flags()
@@ -108,7 +109,8 @@ class _Recurrence:
 
     def backward(self, dy: Any, arrays: tuple[Any, ...], needs: Any) -> tuple[Any, ...]:
         given = dy if isinstance(dy, tuple) else (dy,)
-        ready = as_arrays(self.op, (*_NAMES[: len(arrays)], *("dy" for _ in given)), (*arrays, *given))
+        names = (*_NAMES[: len(arrays)], *("dy" for _ in given))
+        ready = as_arrays(self.op, names, (*arrays, *given), _OPTIONAL)
         arrays, dy = ready[: len(arrays)], ready[len(arrays) :]
         x, kernel, recurrent_kernel, bias, *states = arrays
         attrs = self.attrs

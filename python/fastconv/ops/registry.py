@@ -180,7 +180,7 @@ def _record(op: OpDef, inputs: Sequence[Any], attrs: dict[str, Any]) -> Any:
     values: list[Value | None] = []
     names = op.input_names(len(inputs))
     for name, x in zip(names, inputs, strict=True):
-        if x is not None and not isinstance(x, Value):
+        if not isinstance(x, Value) and not (x is None and name in op.optional):
             raise TypeError(
                 f"[{op.where(attrs)}] {name} must be symbolic like the other inputs: expected a Value or a Variable, got "
                 f"{type(x).__name__}. Hold constants in a layer's weights."
@@ -323,14 +323,16 @@ def shape_of(op: str, name: str, x: Any) -> Shape:
     return tuple(device.as_array(op, name, getattr(x, "array", x) if isinstance(x, Value) else x).shape)
 
 
-def as_arrays(op: str, names: Sequence[str], values: Sequence[Any]) -> tuple[Any, ...]:
+def as_arrays(op: str, names: Sequence[str], values: Sequence[Any], optional: Sequence[str]) -> tuple[Any, ...]:
     """The values as arrays of their device, or as they are if some are symbolic; for ops made of others, which look at
-    shapes first. None stays None."""
+    shapes first. None stays None where it is ``optional``."""
     if any(is_symbolic(x) for x in values):
         return tuple(values)
     device = _devices.of(op, names, values)
     return tuple(
-        None if x is None else device.as_array(op, name, getattr(x, "array", x) if isinstance(x, Value) else x)
+        None
+        if x is None and name in optional
+        else device.as_array(op, name, getattr(x, "array", x) if isinstance(x, Value) else x)
         for name, x in zip(names, values, strict=True)
     )
 
@@ -360,10 +362,11 @@ def backward(
         )
     if not any(is_symbolic(x) for x in (*inputs, *dys)):  # a rule looks at shapes before any kernel does
         where = op.where(attrs)
-        names = [*("dy" for _ in dys), *op.input_names(len(inputs))]
-        device = _devices.of(where, names, (*dys, *inputs))
+        names = op.input_names(len(inputs))
+        device = _devices.of(where, [*("dy" for _ in dys), *names], (*dys, *inputs))
         dys = tuple(None if dy is None and i > 0 else _check(device, op, where, "dy", dy) for i, dy in enumerate(dys))
         inputs = _checked(device, op, where, inputs)
+        _expect_cells(op, where, names, inputs)
         _check_cotangents(device, op, where, dys, inputs, attrs)
 
     def forward_outputs() -> tuple[Any, ...]:

@@ -18,6 +18,7 @@ from fastconv.ops.registry import (
     expect_rank,
     expect_shape,
     register,
+    shape_of,
 )
 
 __all__ = ["resize2d", "resize2d_backward", "upsample", "upsample_backward"]
@@ -151,7 +152,7 @@ def resize2d_backward(
 
 def _upsampled(x: Any, size: Any) -> tuple[int, int]:
     rows, columns = _numbers.as_counts("upsample", "size", size)
-    shape = tuple(getattr(x, "shape", ()))
+    shape = shape_of("upsample", "x", x)
     expect_rank("upsample", "x", shape, 4, "(N, H, W, C)")
     return shape[1] * rows, shape[2] * columns
 

@@ -126,7 +126,9 @@ def straight_through_backward(dy: Any, x: Any, value: Any, *, needs: Any = None)
 
 def _flat_shape(x: Any) -> Shape:
     shape = shape_of("flatten", "x", x)
-    return (shape[0], math.prod(shape[1:])) if shape else (-1,)
+    if not shape:
+        raise ValueError("[flatten] x must have a batch axis: expected x.ndim >= 1, got x.shape=(). Use reshape.")
+    return (shape[0], math.prod(shape[1:]))
 
 
 def flatten(x: Any, *, out: Any = None) -> Any:

@@ -269,7 +269,7 @@ def threshold(x: np.ndarray, value: float = 0.0) -> np.ndarray:
 
 
 def threshold_backward(
-    dy: np.ndarray, x: np.ndarray, *, value: float = 0.0, needs: Any = None
+    dy: np.ndarray, x: np.ndarray, value: float = 0.0, *, needs: Any = None
 ) -> tuple[np.ndarray | None]:
     """Zero everywhere: the step's derivative is 0 wherever it has one."""
     _check.real("threshold_backward", "value", value)

@@ -60,7 +60,7 @@ def _dropout(op: str, rate: Any, seed: Any, noise_shape: Any, **named: Any) -> t
     rate = _check.real(op, "rate", rate, 0.0, 1.0)
     seed = _check.integer(op, "seed", seed, high=2**64 - 1)
     refuse_too_large(op, shape, *[shape] * 8)  # the generator's words and their products
-    mask = shape if noise_shape is None else tuple(m or n for m, n in zip(noise_shape, shape, strict=True))
+    mask = shape if noise_shape is None else _mask(op, noise_shape, shape)
     draws = np.broadcast_to(_halves(math.prod(mask), seed).reshape(mask), shape)
     return dtype, draws >= math.floor(rate * 2**16 + 0.5), 1 / (1 - rate) if rate < 1 else 0.0
 
@@ -69,6 +69,22 @@ def _halves(count: int, seed: int) -> np.ndarray:
     """The first ``count`` numbers of 16 bits, as uint64: two of a word, the lower half first."""
     words = philox((count + 1) // 2, seed)
     return np.stack([words & np.uint64(0xFFFF), words >> np.uint64(16)], axis=-1).reshape(-1)[:count]
+
+
+def _mask(op: str, noise_shape: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Extents of the mask: 1 or x's each."""
+    if isinstance(noise_shape, np.ndarray):
+        got = f"noise_shape={noise_shape!r}"
+        _check.fail(TypeError, op, "noise_shape must be extents", "a tuple of ints or None", got, "Pass a tuple.")
+    given = _check.sequence(op, "noise_shape", noise_shape, len(shape), "extents")
+    mask = tuple(
+        n if m is None else _check.integer(op, "noise_shape", m, given=noise_shape)
+        for m, n in zip(given, shape, strict=True)
+    )
+    if any(m not in (1, n) for m, n in zip(mask, shape, strict=True)):
+        got = f"noise_shape={noise_shape}, x.shape={shape}"
+        _check.fail(ValueError, op, "noise_shape must broadcast to x", "extents of 1 or of x", got, "Use 1 to repeat.")
+    return mask
 
 
 def philox(count: int, seed: int) -> np.ndarray:

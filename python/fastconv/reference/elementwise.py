@@ -228,15 +228,15 @@ def _flatten(op: str, **named: Any) -> np.dtype:
 
 
 @_check.quiet
-def reshape(x: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """``x`` in another shape of as many elements, row-major; one extent may be -1 and is then inferred."""
+def reshape(x: np.ndarray, shape: int | Sequence[int]) -> np.ndarray:
+    """``x`` in another shape of as many elements, row-major; one extent may be -1 and is then inferred. An int is one extent."""
     dtype, extents = _reshape("reshape", shape, x=(x, None))
     return _check.cast(x, dtype).reshape(extents)
 
 
 @_check.quiet
 def reshape_backward(
-    dy: np.ndarray, x: np.ndarray, shape: Sequence[int], *, needs: Any = None
+    dy: np.ndarray, x: np.ndarray, shape: int | Sequence[int], *, needs: Any = None
 ) -> tuple[np.ndarray | None]:
     """``dy`` in the shape of ``x``."""
     op = "reshape_backward"
@@ -249,7 +249,7 @@ def reshape_backward(
 def _reshape(op: str, shape: Any, **named: Any) -> tuple[np.dtype, tuple[int, ...]]:
     dtype = _check.arrays(op, **named)
     x = named["x"][0]
-    items = _check.sequence(op, "shape", shape, len(shape) if isinstance(shape, (tuple, list, np.ndarray)) else 1)
+    items = shape if isinstance(shape, (tuple, list)) else (shape,)
     extents = [_check.integer(op, "shape", item, low=-1, given=shape) for item in items]
     known = math.prod(n for n in extents if n != -1)
     if extents.count(-1) == 1 and known > 0 and x.size % known == 0:

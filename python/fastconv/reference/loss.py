@@ -72,7 +72,7 @@ def huber(y_true: np.ndarray, y_pred: np.ndarray, *, delta: float = 1.0) -> np.n
 
     def f(t: np.ndarray, p: np.ndarray) -> np.ndarray:
         e = np.abs(p - t)
-        return np.where(e <= delta, 0.5 * e * e, delta * e - 0.5 * delta * delta).mean(axis=-1)
+        return np.where(e <= delta, 0.5 * e * e, delta * (e - 0.5 * delta)).mean(axis=-1)
 
     return _loss("huber", y_true, y_pred, f)
 

@@ -23,7 +23,8 @@ class _Steps:
             "h0": ("batch", "units"),
             "c0": ("batch", "units"),
         }
-        given = {name: (array, axes[name]) for name, array in arrays.items() if array is not None}
+        needed = ("kernel", "recurrent_kernel")
+        given = {name: (array, axes[name]) for name, array in arrays.items() if array is not None or name in needed}
         self.dtype = _check.arrays(op, x=(x, ("batch", "steps", "features")), **given)
         for name in ("activation", "recurrent_activation"):
             check_name(op, settings.get(name))

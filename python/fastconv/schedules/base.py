@@ -42,8 +42,8 @@ class LearningRateSchedule:
 
 
 def checked_step(schedule: LearningRateSchedule, step: Any) -> Any:
-    """The number of a step as it came, if it is a number; TypeError or ValueError otherwise."""
-    _arguments.real(type(schedule).__name__, "step", step)
+    """The number of a step as it came, if it is a number >= 0; TypeError or ValueError otherwise."""
+    _arguments.real(type(schedule).__name__, "step", step, least=0)
     return step
 
 

@@ -72,9 +72,13 @@ def _u(case_dtype: Any) -> float:
 
 
 def _abs64(v: Any) -> Any:
+    """Magnitudes to which u is relative: subnormal numbers lie as far apart as the smallest normal ones."""
     if isinstance(v, list):
         return [_abs64(item) for item in v]
-    return np.asarray(np.abs(v.astype(np.float64))) if v.dtype.kind == "f" else v
+    if v.dtype.kind != "f":
+        return v
+    size = np.asarray(np.abs(v.astype(np.float64)))
+    return np.where(size == 0, 0.0, np.maximum(size, float(np.finfo(v.dtype).tiny)))
 
 
 def _dtype(inputs: Inputs) -> Any:
@@ -120,7 +124,7 @@ def forward_bounds(case: Case, inputs: Inputs) -> tuple[Any, ...]:
         return (u * (2 * np.abs(_float64(case, inputs)) + magnitudes["x"]) + _noise_error(case, inputs["x"]),)
     if "y_pred" in inputs:
         return (_loss_forward(case, inputs, u),)
-    return (_LIBM * u * (np.abs(_float64(case, inputs)) + magnitudes["x"]),)
+    return (_LIBM * u * (np.abs(_float64(case, inputs)) + _steepness(case) * magnitudes["x"]),)
 
 
 def backward_bounds(case: Case, dy: np.ndarray, inputs: Inputs) -> tuple[Any, ...]:
@@ -188,7 +192,7 @@ def backward_bounds(case: Case, dy: np.ndarray, inputs: Inputs) -> tuple[Any, ..
         slope = np.abs(f_backward(np.ones(dy.shape), *_widened(inputs).values(), **kwargs)[1])
         inner = slope * (1 + magnitudes["y_pred"] + n * slope) + 1 / n
         return None, (n + _LIBM) * u * dy64[..., None] * inner
-    factor = _GELU_SLOPE if case.op == "gelu" else 1
+    factor = _GELU_SLOPE if case.op == "gelu" else _steepness(case)
     return (factor * _LIBM * u * dy64 * (1 + magnitudes["x"]),)
 
 
@@ -222,6 +226,11 @@ def _steps_gradient_errors(case: Case, dy: np.ndarray, magnitudes: Inputs, u: fl
 
 
 # --- helpers ------------------------------------------------------------------------------------------------
+
+
+def _steepness(case: Case) -> float:
+    """How much a function of one number enlarges what it is given."""
+    return max(1.0, abs(case.kwargs.get("alpha", 1.0)))
 
 
 def _window(case: Case) -> int:

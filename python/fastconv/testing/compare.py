@@ -158,8 +158,13 @@ def assert_exact(actual: np.ndarray, expected: np.ndarray, what: str = "result")
 
 
 def assert_bounded(actual: np.ndarray, expected: np.ndarray, bound: Any, what: str = "result") -> None:
-    """``|actual − expected| <= bound`` element by element; NaN where NaN is expected, infinities equal."""
+    """``|actual − expected| <= bound`` element by element; NaN where NaN is expected, infinities equal.
+
+    Where anything but 0 is allowed, so is the smallest subnormal number: a rounding of half of it here, and one there.
+    """
     _assert_alike(actual, expected, what)
+    if expected.dtype.kind == "f":
+        bound = np.where(np.greater(bound, 0), np.add(bound, np.finfo(expected.dtype).smallest_subnormal), bound)
     with np.errstate(all="ignore"):
         close = np.abs(actual.astype(np.float64) - expected.astype(np.float64)) <= bound
     wrong = ~(close | (actual == expected) | (np.isnan(actual) & np.isnan(expected)))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arguments import function
+from .._arguments import array, function
 from ._checks import as_array, as_real
 
 __all__ = ["numeric_gradient"]
@@ -51,6 +51,9 @@ def numeric_gradient(f: Callable[[np.ndarray], Any], x: Any, epsilon: float = 1e
 
 
 def _number(op: str, value: Any) -> float:
-    if np.size(value) != 1:
-        raise ValueError(f"[{op}] f must return a number: got shape {np.shape(value)}. Sum it, or take one cell.")
-    return np.asarray(value, np.float64).item()
+    number = array(op, "the result of f", value)
+    if number.size != 1:
+        raise ValueError(
+            f"[{op}] f must return a number: expected shape (), got {number.shape}. Sum it, or take one cell."
+        )
+    return float(number.item())

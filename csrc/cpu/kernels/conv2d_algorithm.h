@@ -119,12 +119,19 @@ inline double amx_weight_cycles(const Conv2dSpec& s) {
          static_cast<double>(s.N * (s.H * cells + s.P * s.Q * s.K)) * R::split_cells;
 }
 
+// Every thread copies whole lines for the tiles, but of 1x1: of longer ones its scratch memory would be as
+// large as the image.
+inline bool has_lines_for_amx(const Conv2dSpec& s) {
+  constexpr int64_t kLongest = 1 << 24;  // numbers of a line
+  return s.R * s.S * s.stride_h * s.stride_w == 1 || max_of(s.W * s.C, s.Q * s.K) <= kLongest;
+}
+
 template <class T>
 inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   using A = Conv2dAlgorithm;
   if (is_depthwise(s)) return A::depthwise;
   const A preferred = s.numerics.preferred;
-  const bool amx = kHasAmx && std::is_same_v<T, float>;
+  const bool amx = kHasAmx && std::is_same_v<T, float> && has_lines_for_amx(s);
   const bool strict = s.numerics.precision == Precision::strict;  // then all algorithms are equally exact
   if (suits_lines(s, pass)) {
     // The terms have to fill tiles of 32 well: those of a 3x3 filter of one channel do not.

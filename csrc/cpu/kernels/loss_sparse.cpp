@@ -6,8 +6,9 @@
 // Blocking   a row is read twice from L1, or from registers where it fits one; the gradient keeps the
 //            exponentials of kMostKept classes, and computes those of longer rows twice
 // Threads    over blocks of rows; a row has one writer
-// Numerics   Logits: exponentials and their sums in T, in a fixed order, the label's own kept apart: of a
-//            confident row the loss, log(1 + others), and the slope, −others/(1 + others), keep their digits.
+// Numerics   Logits: exponentials in T, sums in blocks of 4096 in T, blocks in double, the label's own kept
+//            apart: of a confident row the loss, log(1 + others), and the slope, −others/(1 + others), keep
+//            their digits.
 //            Probabilities: double inside. One rounding to T at the end.
 // Workspace  none
 // Edges      only the label's class is read for the loss, so another class may have a logit of −inf.

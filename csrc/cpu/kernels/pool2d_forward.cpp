@@ -6,12 +6,13 @@
 // Blocking   a window at a time, a register of channels at a time; 2x2 and 3x3 windows inside the image are
 //            unrolled. A window's rows stay in L1 for the next ones.
 // Threads    over rows (n,p)
-// Numerics   sums in row-major order of the window, in the type of x; an average divides once
+// Numerics   sums in row-major order of the window, in the type of x, of more than 4096 cells in blocks, and
+//            these in double; an average divides once
 // Edges      NaN wins a maximum or minimum; equals, and NaNs among themselves, go to the first cell in
 //            row-major order
 #include "cpu/kernels/pool2d.h"
 #include "cpu/kernels/pool2d_window.h"
-#include "cpu/kernels/work.h"
+#include "cpu/kernels/reduce.h"
 #include "cpu/parallel.h"
 
 namespace fc::cpu::FC_ISA {
@@ -57,9 +58,28 @@ struct Total {
 
   template <int R, int S>
   FC_INLINE void reduce(const PoolWindow& w, const T* x, int64_t at, int64_t count) const {
+    if (R == 0 && w.rows * w.columns > kSumBlock) return reduce_many(w, x, at, count);
     Vec<T> sum = zero<T>();
     for_cells<R, S>(w, [&](int64_t cell, int64_t, int64_t) { sum += load_up_to(x + cell, count); });
     store_up_to(y + at, average ? sum / broadcast(static_cast<T>(w.divisor)) : sum, count);
+  }
+
+  // Sums whose error does not grow with the window.
+  void reduce_many(const PoolWindow& w, const T* x, int64_t at, int64_t count) const {
+    double totals[kLanes<T>] = {};
+    Vec<T> sum = zero<T>();
+    const auto add_block = [&] {
+      for (int64_t i = 0; i < kLanes<T>; ++i) totals[i] += static_cast<double>(sum[i]);
+      sum = zero<T>();
+    };
+    int64_t left = kSumBlock;
+    for_cells<0, 0>(w, [&](int64_t cell, int64_t, int64_t) {
+      sum += load_up_to(x + cell, count);
+      if (--left == 0) add_block(), left = kSumBlock;
+    });
+    add_block();
+    const double divisor = average ? static_cast<double>(w.divisor) : 1;
+    for (int64_t i = 0; i < count; ++i) y[at + i] = static_cast<T>(totals[i] / divisor);
   }
 };
 

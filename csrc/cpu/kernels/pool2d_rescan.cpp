@@ -18,21 +18,44 @@
 namespace fc::cpu::FC_ISA {
 namespace {
 
+// Bands of a window: so many rows that a lane can number their cells. A row alone always can (core/window.h).
+struct Bands {
+  const PoolWindow& w;
+  int64_t height = max_of(1, int64_t{INT32_MAX} / w.columns);
+
+  int64_t count() const { return ceil_div(w.rows, height); }
+  PoolWindow operator[](int64_t i) const {
+    PoolWindow band = w;
+    band.first += i * height * w.row_step;
+    band.rows = min_of(height, w.rows - i * height);
+    return band;
+  }
+};
+
 // Adds g to the cell that won the window, channel by channel.
 template <class Order, class T>
 FC_INLINE void route(const PoolWindow& w, Vec<T> g, const T* x, T* dx, int64_t count) {
   Vec<T> best = broadcast(Order::template kWorst<T>);
-  IntVec<T> winner{};
-  for_each_cell(w, [&](int64_t at, int64_t tap) {
-    const Vec<T> v = load_up_to(x + at, count);
-    const IntVec<T> better = Order::template beats<T>(v, best);
-    best = better ? v : best;
-    winner = better ? IntVec<T>{} + static_cast<IntLane<T>>(tap) : winner;
-  });
-  for_each_cell(w, [&](int64_t at, int64_t tap) {
-    const IntVec<T> here = winner == static_cast<IntLane<T>>(tap);
-    store_up_to(dx + at, load_up_to(dx + at, count) + (here ? g : zero<T>()), count);
-  });
+  IntVec<T> winner{}, winners_band{};
+  const Bands bands{w};
+  for (int64_t band = 0; band < bands.count(); ++band) {
+    const Vec<T> before = best;
+    for_each_cell(bands[band], [&](int64_t at, int64_t tap) {
+      const Vec<T> v = load_up_to(x + at, count);
+      const IntVec<T> better = Order::template beats<T>(v, best);
+      best = better ? v : best;
+      winner = better ? IntVec<T>{} + static_cast<IntLane<T>>(tap) : winner;
+    });
+    const IntVec<T> here = Order::template beats<T>(best, before);
+    winners_band = here ? IntVec<T>{} + static_cast<IntLane<T>>(band) : winners_band;
+  }
+  for (int64_t band = 0; band < bands.count(); ++band) {
+    const Vec<T> share = winners_band == static_cast<IntLane<T>>(band) ? g : zero<T>();
+    for_each_cell(bands[band], [&](int64_t at, int64_t tap) {
+      const IntVec<T> here = winner == static_cast<IntLane<T>>(tap);
+      store_up_to(dx + at, load_up_to(dx + at, count) + (here ? share : zero<T>()), count);
+    });
+  }
 }
 
 // A piece of dx that one thread owns, with the windows that reach it: output rows [p, p_end), channels [c,

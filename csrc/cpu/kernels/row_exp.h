@@ -1,6 +1,7 @@
 // row_exp.h — the largest of a row, and exp(x - largest): what softmax and cross-entropy are made of.
 #pragma once
 
+#include "cpu/kernels/reduce.h"
 #include "cpu/simd/lanes.h"
 #include "cpu/simd/math.h"
 
@@ -26,15 +27,20 @@ FC_INLINE T row_max(const T* x, int64_t width) {
   return largest_lane<T>(best);
 }
 
-// Σ f(i, count) over a row.
+// Σ f(i, count) over a row: blocks in T, their sums in double, so that the error does not grow with the row.
 template <class T, class F>
-FC_INLINE T row_sum(int64_t width, const F& f) {
+FC_INLINE double row_sum(int64_t width, const F& f) {
   constexpr int64_t L = kLanes<T>;
-  Vec<T> total = zero<T>();
-  int64_t i = 0;
-  for (; i + L <= width; i += L) total += f(i, L);
-  if (i < width) total += first_lanes<T>(f(i, width - i), width - i, zero<T>());
-  return sum_of_lanes<T>(total);
+  double total = 0;
+  for (int64_t begin = 0; begin < width; begin += kSumBlock) {
+    const int64_t end = min_of(begin + kSumBlock, width);
+    Vec<T> sums = zero<T>();
+    int64_t i = begin;
+    for (; i + L <= end; i += L) sums += f(i, L);
+    if (i < end) sums += first_lanes<T>(f(i, end - i), end - i, zero<T>());
+    total += static_cast<double>(sum_of_lanes<T>(sums));
+  }
+  return total;
 }
 
 }  // namespace fc::cpu::FC_ISA

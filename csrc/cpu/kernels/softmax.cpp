@@ -4,7 +4,7 @@
 //            y = x - max - log Σ exp(x - max);   dx = dy - exp(y) Σ dy
 // Shapes     x, y (rows, width)
 // Threads    over blocks of rows; a row is one thread's
-// Numerics   sums run over lanes in a fixed order: a row's bits depend on its width alone
+// Numerics   sums in blocks of 4096 in T, blocks in double: a row's bits depend on its width alone
 // Edges      a row with NaN, with +inf, or of -inf alone gives NaN, as the formula does
 #include <math.h>
 
@@ -43,11 +43,11 @@ void softmax_forward(const NormSpec& s, const T* x, T* y, const Context& context
   for_each_row<T>(s, context, [&](int64_t at) {
     if (s.width <= kLanes<T>) return short_softmax(x + at, s.width, y + at);
     const Vec<T> max = broadcast(row_max(x + at, s.width));
-    const T total = row_sum<T>(s.width, [&](int64_t i, int64_t count) {
+    const auto total = static_cast<T>(row_sum<T>(s.width, [&](int64_t i, int64_t count) {
       const Vec<T> e = exp<T>(load_up_to(x + at + i, count) - max);
       store_up_to(y + at + i, e, count);
       return e;
-    });
+    }));
     for_each_vector<T>(s.width, [&](int64_t i, int64_t count) {
       store_up_to(y + at + i, load_up_to(y + at + i, count) / broadcast(total), count);
     });
@@ -57,9 +57,9 @@ void softmax_forward(const NormSpec& s, const T* x, T* y, const Context& context
 template <class T>
 void softmax_backward(const NormSpec& s, const T* dy, const T* y, T* dx, const Context& context) {
   for_each_row<T>(s, context, [&](int64_t at) {
-    const T total = row_sum<T>(s.width, [&](int64_t i, int64_t count) {
+    const auto total = static_cast<T>(row_sum<T>(s.width, [&](int64_t i, int64_t count) {
       return load_up_to(dy + at + i, count) * load_up_to(y + at + i, count);
-    });
+    }));
     for_each_vector<T>(s.width, [&](int64_t i, int64_t count) {
       const Vec<T> centred = load_up_to(dy + at + i, count) - broadcast(total);
       store_up_to(dx + at + i, load_up_to(y + at + i, count) * centred, count);
@@ -71,9 +71,9 @@ template <class T>
 void log_softmax_forward(const NormSpec& s, const T* x, T* y, const Context& context) {
   for_each_row<T>(s, context, [&](int64_t at) {
     const Vec<T> max = broadcast(row_max(x + at, s.width));
-    const T total = row_sum<T>(
+    const double total = row_sum<T>(
         s.width, [&](int64_t i, int64_t count) { return exp<T>(load_up_to(x + at + i, count) - max); });
-    const Vec<T> log_total = broadcast(static_cast<T>(log(static_cast<double>(total))));
+    const Vec<T> log_total = broadcast(static_cast<T>(log(total)));
     for_each_vector<T>(s.width, [&](int64_t i, int64_t count) {
       store_up_to(y + at + i, load_up_to(x + at + i, count) - max - log_total, count);
     });
@@ -83,8 +83,8 @@ void log_softmax_forward(const NormSpec& s, const T* x, T* y, const Context& con
 template <class T>
 void log_softmax_backward(const NormSpec& s, const T* dy, const T* y, T* dx, const Context& context) {
   for_each_row<T>(s, context, [&](int64_t at) {
-    const T total =
-        row_sum<T>(s.width, [&](int64_t i, int64_t count) { return load_up_to(dy + at + i, count); });
+    const auto total = static_cast<T>(
+        row_sum<T>(s.width, [&](int64_t i, int64_t count) { return load_up_to(dy + at + i, count); }));
     for_each_vector<T>(s.width, [&](int64_t i, int64_t count) {
       const Vec<T> p = exp<T>(load_up_to(y + at + i, count));
       store_up_to(dx + at + i, load_up_to(dy + at + i, count) - p * broadcast(total), count);

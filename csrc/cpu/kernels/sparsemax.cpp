@@ -7,7 +7,7 @@
 //            larger tau, until nothing more falls below it. Nothing that belongs to the support ever does,
 //            and a few walks over a row that stays in L1 suffice.
 // Threads    over blocks of rows; a row is one thread's
-// Numerics   sums run over lanes in a fixed order: a row's bits depend on its width alone
+// Numerics   sums in blocks of 4096 in T, blocks in double: a row's bits depend on its width alone
 // Workspace  none
 // Edges      a row with NaN, with +inf, or of −inf alone gives NaN, as softmax does
 // Source     Martins, Astudillo 2016, arXiv 1602.02068, eq. 2 and proposition 2; Michelot 1986 for the search
@@ -33,7 +33,7 @@ void for_each_row(const NormSpec& s, const Context& context, const F& f) {
 // What lies above a threshold. NaN lies nowhere, and makes the total NaN.
 template <class T>
 struct Above {
-  T count, total;
+  double count, total;
 
   Above(const T* x, int64_t width, T max, T tau) {
     const auto shifted = [&](int64_t i, int64_t n) { return load_up_to(x + i, n) - broadcast(max); };
@@ -49,9 +49,10 @@ struct Above {
 
 template <class T>
 T threshold(const T* x, int64_t width, T max) {
-  T tau = -1, size = static_cast<T>(width) + 1;
+  T tau = -1;
+  double size = static_cast<double>(width) + 1;
   for (Above<T> above(x, width, max, tau); above.count < size; above = Above<T>(x, width, max, tau)) {
-    tau = (above.total - 1) / above.count;
+    tau = static_cast<T>((above.total - 1) / above.count);
     if (tau != tau) break;
     size = above.count;
   }
@@ -78,9 +79,10 @@ void sparsemax_backward(const NormSpec& s, const T* dy, const T* y, T* dx, const
         return load_up_to(y + at + i, count) > zero<T>() ? f(i, count) : zero<T>();
       });
     };
-    const T size = over_support([](int64_t, int64_t) { return broadcast(T(1)); });
-    const T total = over_support([&](int64_t i, int64_t count) { return load_up_to(dy + at + i, count); });
-    const Vec<T> mean = broadcast(total / size);
+    const double size = over_support([](int64_t, int64_t) { return broadcast(T(1)); });
+    const double total =
+        over_support([&](int64_t i, int64_t count) { return load_up_to(dy + at + i, count); });
+    const Vec<T> mean = broadcast(static_cast<T>(total / size));
     for_each_vector<T>(s.width, [&](int64_t i, int64_t count) {
       const Vec<T> v = load_up_to(y + at + i, count), outside = v == v ? zero<T>() : v;
       store_up_to(dx + at + i, v > zero<T>() ? load_up_to(dy + at + i, count) - mean : outside, count);

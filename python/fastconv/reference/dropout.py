@@ -87,9 +87,9 @@ def _mask(op: str, noise_shape: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
     return mask
 
 
-def philox(count: int, seed: int) -> np.ndarray:
-    """The first ``count`` words (uint64 below 2^32) of Philox4x32-10, key ``seed``, counters 0, 1, 2, …"""
-    counter = np.arange((count + 3) // 4, dtype=np.uint64)
+def philox(count: int, seed: int, first: int = 0) -> np.ndarray:
+    """``count`` words (uint64 below 2^32) of Philox4x32-10, key ``seed``, counters ``first``, ``first + 1``, …"""
+    counter = np.arange(first, first + (count + 3) // 4, dtype=np.uint64)
     c0, c1, c2, c3 = counter & _WORD, counter >> _SHIFT, np.zeros_like(counter), np.zeros_like(counter)
     key0, key1 = seed & 0xFFFFFFFF, seed >> 32
     for _ in range(_ROUNDS):

@@ -85,6 +85,8 @@ CALLS = [
     ("list of arrays to gate", lambda: layers.Activation("glu")([ONES, ONES]), TypeError),
     ("list of arrays to crop", lambda: layers.RandomCrop(1, 1)([IMAGES, IMAGES]), TypeError),
     ("list of arrays to scale", lambda: layers.Normalization(axis=None, mean=0.0, variance=1.0)([ONES]), TypeError),
+    ("no arrays to remember", lambda: layers.LSTM(3)([]), TypeError),
+    ("no arrays both ways", lambda: layers.Bidirectional(layers.GRU(2))(()), TypeError),
     ("no arrays to normalise", lambda: layers.LayerNormalization()([]), TypeError),
     ("a number to activate", lambda: layers.Activation("softmax")(NONE), ValueError),
     ("a number to normalise", lambda: layers.GroupNormalization(-1)(NONE), ValueError),

@@ -270,6 +270,10 @@ class Layer:
     def __call__(self, inputs: Any, training: bool | None = None) -> Any:
         """On symbolic tensors: describes a model. On a plan's values or on arrays: computes."""
         leaves = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+        if not leaves:
+            raise TypeError(
+                f"[{self.name}] inputs must not be empty: expected a tensor, got {inputs!r}. Pass the data."
+            )
         if any(isinstance(x, SymbolicTensor) for x in leaves):
             return self._describe(inputs, leaves)
         ready = self._as_computed if any(isinstance(x, Value) for x in leaves) else self._as_array

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 import threading
 import time
+from contextvars import ContextVar
+from itertools import islice
 
 import numpy as np
 import pytest
 
 import fastconv.random
-from fastconv.datasets import Dataset
+from fastconv.datasets import Dataset, _prefetch
 
 
 def values(dataset):
@@ -36,6 +39,11 @@ def wait_for(condition):
     while not condition():
         assert time.monotonic() < end, "timed out"
         time.sleep(0.005)
+
+
+@pytest.fixture(autouse=True)
+def idle_threads_end_soon(monkeypatch):
+    monkeypatch.setattr(_prefetch, "_IDLE", 0.05)
 
 
 @pytest.mark.parametrize("n, size, drop, sizes", [(10, 4, False, [4, 4, 2]), (10, 4, True, [4, 4])])
@@ -88,6 +96,7 @@ def test_two_iterators_of_one_dataset_do_not_mix():
 
 
 def test_prefetch_runs_ahead_but_not_further():
+    wait_for(lambda: not prefetch_threads())
     seen = []
     iterator = iter(Dataset(np.arange(100)).map(lambda x: seen.append(x) or x).prefetch(3))
     assert not prefetch_threads() and next(iterator) == 0
@@ -108,6 +117,62 @@ def test_prefetch_thread_ends_when_the_iterator_is_dropped():
         break
     gc.collect()
     wait_for(lambda: not prefetch_threads())
+
+
+@pytest.mark.parametrize("taken", [None, 1], ids=["to the end", "left early"])
+def test_one_prefetch_thread_serves_epoch_after_epoch(taken, monkeypatch):
+    """Two that overlap would have two heaps in the C library, which it keeps."""
+    monkeypatch.setattr(_prefetch, "_IDLE", 5.0)
+    monkeypatch.setattr(_prefetch, "_LEAVING", 5.0)
+    threads = []
+    data = pairs().map(lambda x, y: threads.append(threading.current_thread()) or (x, y)).prefetch(2)
+    for _ in range(200):
+        assert len(list(islice(data, taken))) == (taken or 10)
+    assert len(set(threads)) == 1
+
+
+def test_iterators_at_the_same_time_have_threads_of_their_own():
+    threads = []
+    data = pairs().map(lambda x, y: threads.append(threading.current_thread()) or (x, y)).prefetch(2)
+    assert [a == b for a, b in zip(data, data, strict=True)] == [True] * 10
+    assert len(set(threads)) == 2
+
+
+def test_leaving_does_not_wait_for_a_slow_element():
+    slow = threading.Event()
+    iterator = iter(pairs().map(lambda x, y: (x, y) if x == 0 else slow.wait()).prefetch(2))
+    next(iterator)
+    iterator.close()  # would never return
+    assert flat(pairs().batch(2).prefetch()) == list(range(10))
+    slow.set()
+    wait_for(lambda: not prefetch_threads())
+
+
+def test_an_iterator_sees_nothing_of_what_the_one_before_set_for_its_thread():
+    setting = ContextVar("setting", default=0)
+    seen = []
+
+    def note(x, y):
+        seen.append(setting.get())
+        setting.set(x + 1)
+        return x, y
+
+    for _ in range(3):
+        list(pairs(2).map(note).prefetch(2))
+    assert seen == [0, 1] * 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_starts_a_thread_of_its_own():
+    code = (
+        "import os, numpy as np; from fastconv.datasets import Dataset\n"
+        "data = Dataset(np.arange(5)).prefetch(2); list(data)\n"
+        "child = os.fork()\n"
+        "print(sum(data), flush=True)\n"
+        "if child: os.waitpid(child, 0)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "10\n10\n", "")
 
 
 def test_errors_reach_the_consumer_after_the_elements_before():

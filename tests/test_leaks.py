@@ -31,17 +31,18 @@ def growth(call, count):
 COUNTS = [50 << i for i in range(8)]
 
 
-def keeps_nothing(calls):
-    """A leak shows however many calls there are; a cache that fills and a thread that starts do not."""
+def keeps_nothing(calls, most=1, counts=COUNTS):
+    """A leak shows however many calls there are; a cache that fills and a thread that starts do not. Each may keep less than
+    ``most`` bytes, and no object of Python."""
     gc.collect()
     gc.freeze()  # so that looking is quick: what is there already is not searched
     gc.disable()
     try:
         for what, arrays, call in calls:
             references = [sys.getrefcount(a) for a in arrays]
-            for count in COUNTS:
+            for count in counts:
                 kept, objects = growth(call, count)
-                if kept < count and objects < count // 2:
+                if kept < most * count and objects < count // 2:
                     break
             else:
                 raise AssertionError(f"{what}: {kept} bytes, {objects} objects in {count} calls")
@@ -63,12 +64,22 @@ def test_a_refused_call_keeps_none_either():
     keeps_nothing(calls)
 
 
-def test_a_model_keeps_nothing_when_it_is_forgotten(tmp_path):
-    for _ in range(5):
+@pytest.mark.parametrize("network", ["mlp", "cnn"])
+def test_a_model_keeps_nothing_when_it_is_forgotten(network, tmp_path):
+    """64 bytes each, or an object, would show."""
+    for _ in range(3):
+        life(tmp_path, network)
+    keeps_nothing([(network, [], lambda: life(tmp_path, network))], most=64, counts=[20] * 12)
+
+
+@pytest.mark.parametrize("leak", [object, lambda: bytes(4096)], ids=["an object", "a block of malloc"])
+def test_what_a_model_keeps_shows(leak, tmp_path):
+    kept = []
+
+    def life_that_leaves_something():
         life(tmp_path)
-    gc.collect()
-    before = heap_bytes()
-    for _ in range(10):
-        life(tmp_path)
-    gc.collect()
-    assert heap_bytes() - before < 64 << 10  # one of them has more
+        kept.append(leak())
+
+    life_that_leaves_something()
+    with pytest.raises(AssertionError, match="in 10 calls"):
+        keeps_nothing([("a life", [], life_that_leaves_something)], most=64, counts=[5, 5, 10])

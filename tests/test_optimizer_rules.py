@@ -92,6 +92,23 @@ def test_adafactor_is_the_references(shape, dtype, isa):
             np.testing.assert_allclose(actual, wanted, rtol=32 * np.finfo(dtype).eps, atol=32 * np.finfo(dtype).eps)
 
 
+@pytest.mark.parametrize("dtype", (np.float32, np.float64))
+def test_adafactor_leaves_weights_alone_that_have_no_gradient(dtype, isa):
+    """The product of the means of a row and of a column whose gradients are all 0 is no number of float32."""
+    optimizer, shape = optimizers.Adafactor(0.1), (63, 16)
+    w = np.random.default_rng(1).normal(size=shape).astype(dtype)
+    g = np.random.default_rng(2).normal(size=shape).astype(dtype)
+    g[::3], g[:, ::4] = 0, 0
+    states = [np.zeros(optimizer.slot_shape(name, shape), dtype) for name in optimizer.slots()]
+    before = w.copy()
+    for number in (1, 2, 3):
+        expected = ref.adafactor_step(w, g, *states, step=number, learning_rate=0.1)
+        flat = [states[0].reshape(-1), states[1].reshape(-1), states[2]]
+        _cpu.run(optimizer.kernel, optimizer.spec(w.dtype.name, shape, shape), [g, optimizer.hyper(number), w, *flat])
+        np.testing.assert_allclose(w, expected[0], rtol=32 * np.finfo(dtype).eps, atol=32 * np.finfo(dtype).eps)
+    assert np.array_equal(w == before, g == 0)
+
+
 GOLDEN = {  # keras/src/optimizers/*_test.py, test_correctness_with_golden: the weight after 1 to 5 steps, in its first places
     "adadelta": (optimizers.Adadelta(1.0, rho=0.8, epsilon=1e-6), [[0.9978], [0.9947], [0.9915], [0.9882], [0.9849]]),
     "adamax": (

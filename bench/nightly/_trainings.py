@@ -22,7 +22,7 @@ import numpy as np
 
 from fastconv import callbacks, layers, models, optimizers, random, set_num_threads, set_precision
 from fastconv.datasets import Dataset
-from fastconv.testing.memory import heap_bytes, resident_bytes
+from fastconv.testing.memory import fill_numpy_cache, heap_bytes, resident_bytes, return_large_blocks
 
 OPTIMIZERS: tuple[Callable[[], Any], ...] = (
     lambda: optimizers.SGD(0.02, momentum=0.9, nesterov=True),
@@ -203,6 +203,8 @@ def train(seed: int, folder: str, threads: int) -> None:
 
 def live(seconds: float, folder: str) -> None:
     """Models come and go in one process: trained, evaluated, saved, loaded, with batches of many sizes."""
+    return_large_blocks()
+    fill_numpy_cache()
     end = time.monotonic() + seconds
     for seed in count(1_000_000):
         say(model=seed, **_life(seed, Path(folder, "live.safetensors")))

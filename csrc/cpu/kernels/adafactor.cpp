@@ -11,6 +11,8 @@
 //            its blocks are added in ascending order
 // Numerics   sums in double, coefficients in double, rounded once; u in T
 // Workspace  a double per block of 4096 elements
+// Edges      v is a normal number: where a row's and a column's gradients are all 0, r/mean(r)·c may be below
+//            those of T, and 0/√0 is NaN
 // Source     Shazeer, Stern, 2018, Adafactor; Keras 3, keras/src/optimizers/adafactor.py
 #include <math.h>
 
@@ -37,6 +39,12 @@ double root_mean_square(int64_t n, Crew threads, double* partial, const F& f) {
   double total = 0;
   for (int64_t b = 0; b < ceil_div(n, kSumBlock); ++b) total += partial[b];
   return n == 0 ? 0 : sqrt(total / static_cast<double>(n));
+}
+
+// The larger one; NaN stays.
+template <class T>
+T at_least(T least, T value) {
+  return value < least ? least : value;
 }
 
 // Renews the means of squares by rows and by columns.
@@ -79,6 +87,7 @@ void adafactor_update(const FactoredSpec& s, const T* gradient, const double* hy
       return v * v;
     });
   });
+  constexpr T kLeast = std::numeric_limits<T>::min();
   if (s.factored()) {
     renew_factors(s, gradient, beta, epsilon, row, column, threads);
     parallel_for(threads, s.outer * s.rows, [&](int64_t r) {
@@ -88,7 +97,7 @@ void adafactor_update(const FactoredSpec& s, const T* gradient, const double* hy
       const T share = static_cast<T>(static_cast<double>(row[r]) / mean);
       const T* c = column + r / s.rows * s.columns;
       T* v = velocity + r * s.columns;
-      for (int64_t i = 0; i < s.columns; ++i) v[i] = share * c[i];
+      for (int64_t i = 0; i < s.columns; ++i) v[i] = at_least(kLeast, share * c[i]);
     });
   } else {
     for_vectors<T>(s, context, [&](int64_t at, int64_t count) {

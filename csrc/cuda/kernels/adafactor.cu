@@ -14,6 +14,8 @@
 // Workspace  two sums, a float64 per row, column and outer, then that of the sums
 // Edges      a refused step writes nothing
 // Source     Shazeer, Stern, 2018, Adafactor; Keras 3, keras/src/optimizers/adafactor.py
+#include <cfloat>
+
 #include "core/factored_spec.h"
 #include "cuda/device/row_sums.cuh"
 #include "cuda/device/update.cuh"
@@ -104,7 +106,8 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t r = i / columns, o = r / rows;
   const double mean = row_sums[o] / static_cast<double>(rows);
   const Rounded share = static_cast<float>(static_cast<double>(row[r]) / mean);
-  velocity[i] = (share * Rounded(column[o * columns + (i - r * columns)])).value;
+  const float product = (share * Rounded(column[o * columns + (i - r * columns)])).value;
+  velocity[i] = product < FLT_MIN ? FLT_MIN : product;  // NaN stays
 }
 
 __global__ void __launch_bounds__(kThreads)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import models, ops
+from ..datasets import Dataset
 from .case import Case
 from .cases import cases
 from .compare import Inputs, backward, cotangent, forward, random_inputs
@@ -71,11 +72,12 @@ def refused_calls() -> Iterator[Named]:
                     yield f"{case.op} {name}", [a for a in arrays_of(spoilt) if a is not None], call
 
 
-def life(folder: Path) -> None:
-    """A model is built, trained, saved, loaded and forgotten."""
-    model = build("mlp")
-    model.compile("adam", "mse")
+def life(folder: Path, network: str = "mlp") -> None:
+    """A model is built, trained, fed by a thread too, saved, loaded and forgotten."""
+    model = build(network)
+    model.compile("adam", "mse", metrics=["mae"])
     x, y = inputs_for(model, 8)[0], targets_for(model, 8)[0]
     model.fit(x, y, verbose=0)
+    model.fit(Dataset(x, y).batch(4).prefetch(2), validation_data=(x[:3], y[:3]), verbose=0)
     model.save(folder / "m.safetensors")
     models.load_model(folder / "m.safetensors").predict(x, verbose=0)

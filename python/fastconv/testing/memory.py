@@ -17,9 +17,19 @@ import numpy as np
 
 from ..ops import _devices
 
-__all__ = ["guarded", "guarded_empty", "guarded_results", "heap_bytes", "poisoned", "resident_bytes"]
+__all__ = [
+    "fill_numpy_cache",
+    "guarded",
+    "guarded_empty",
+    "guarded_results",
+    "heap_bytes",
+    "poisoned",
+    "resident_bytes",
+    "return_large_blocks",
+]
 
 _PROT_NONE = 0
+_M_MMAP_THRESHOLD = -3
 
 
 class _Heap(ctypes.Structure):
@@ -59,6 +69,24 @@ def resident_bytes() -> int:
     """Memory of this process that is in RAM; Linux only."""
     with open("/proc/self/statm", encoding="ascii") as pages:
         return int(pages.read().split()[1]) * mmap.PAGESIZE
+
+
+def fill_numpy_cache() -> None:
+    """NumPy keeps up to seven freed blocks of each size below 1024 bytes, 3.5 MiB of them. Models of random shapes find new
+    sizes for hours, and the heap seems to grow; after this it does not."""
+    blocks = [np.empty(size, np.uint8) for size in range(1024) for _ in range(7)]
+    del blocks
+
+
+def return_large_blocks() -> None:
+    """From here on malloc returns arrays from 128 KiB on to the system when they die, as glibc does at first.
+
+    Of itself it stops doing so: it puts arrays as large as the largest that has died into the heap from then on, and keeps
+    the room. Then the resident memory tells how large the largest models were, and not what dead ones have left. Does nothing
+    where the C library has no mallopt.
+    """
+    if hasattr(_LIBC, "mallopt"):
+        _LIBC.mallopt(_M_MMAP_THRESHOLD, 128 << 10)
 
 
 def guarded(array: np.ndarray, edge: Literal["end", "start"] = "end") -> np.ndarray:

@@ -23,4 +23,4 @@ class DeviceError(RuntimeError):
 
 
 class NonFiniteLossError(FloatingPointError):
-    """The training loss, or a gradient of it, became NaN or infinite; names the epoch and the batch (both counted from 1)."""
+    """The training loss became NaN or infinite; names the epoch and the batch (both counted from 1)."""

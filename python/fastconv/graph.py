@@ -80,18 +80,14 @@ class Update:
 
     ``tensors`` are values, arrays that a caller renews between runs, or None. A value that no node makes is memory for the
     updates alone, from the first that has it to the last. ``guard`` is one of them, a scalar: when it is not finite after
-    the call, the updates that follow are not done; nor are the variables assigned that take values of the graph, if it
-    ``guards_all``.
+    the call, the updates that follow are not done.
     """
 
-    def __init__(
-        self, kernel: str, spec: Any, tensors: Sequence[Any], guard: Value | None = None, guards_all: bool = False
-    ) -> None:
+    def __init__(self, kernel: str, spec: Any, tensors: Sequence[Any], guard: Value | None = None) -> None:
         self.kernel = kernel
         self.spec = spec
         self.tensors = tuple(tensors)
         self.guard = guard
-        self.guards_all = guards_all
 
     @property
     def values(self) -> list[Value]:

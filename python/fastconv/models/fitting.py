@@ -90,7 +90,7 @@ class Fitting(Scoring):
             A ``History``: ``history.history["loss"]`` and so on, one value per epoch.
 
         Raises:
-            RuntimeError: before compile(), or within another fit. NonFiniteLossError: if the loss or a gradient becomes NaN or infinite;
+            RuntimeError: before compile(), or within another fit. NonFiniteLossError: if the loss becomes NaN or infinite;
             the weights are those before that step. ValueError, TypeError: for data that do not fit.
         """
         unknown_keywords("fit", unknown, list(inspect.signature(Fitting.fit).parameters)[1:-1])
@@ -268,11 +268,6 @@ class Fitting(Scoring):
         assert arrays.total is not None and self._optimizer_state is not None
         loss = float(arrays.total[0])
         if not self._optimizer_state.settle_step(taken, loss):
-            if math.isfinite(loss) and self.optimizer.loss_scale is None:
-                raise NonFiniteLossError(
-                    f"[fit] gradients must stay finite: expected numbers, got NaN or infinity at loss={loss}{where}. The weights are "
-                    "those before that step. Lower the learning rate, scale the inputs, or look for infinity in the data."
-                )
             if math.isfinite(loss):
                 raise NonFiniteLossError(
                     f"[fit] gradients of the scaled loss must stay finite: expected numbers, got overflow at loss={loss}{where}, with "

@@ -147,8 +147,8 @@ class OptimizerState:
         return self._scales[dtype]
 
     def step(self, gradients: Mapping[Variable, Value], statistics: Sequence[Run]) -> tuple[list[Update], list[Run]]:
-        """The calls that end a training step, in order, and the runs of gradients that they read. A gradient that is not
-        finite stops them.
+        """The calls that end a training step, in order, and the runs of gradients that they read. With a loss scale, a
+        gradient that is not finite stops them.
 
         Args:
             gradients: of the variables to be changed.
@@ -200,12 +200,11 @@ class OptimizerState:
         return [Update("average_update", spec, [self._numbers(averaging), run.of(run.buffer), average])]
 
     def _unscaling(self, run: Run) -> list[Update]:
-        """Also without a loss scale: a loss may be finite where a gradient is not, e.g. 0 * infinity behind a relu that is shut.
-        A step that a loss scale skips has statistics nevertheless, as Keras's."""
+        if self.optimizer.loss_scale is None:
+            return []
         spec = _cpu.VectorSpec.make(run.value.dtype, "unscale", run.value.shape)
         finite = Value((1,), run.value.dtype, name="finite")
-        whole = self.optimizer.loss_scale is None
-        return [Update("unscale", spec, [self.unscaling, run.value, finite], guard=finite, guards_all=whole)]
+        return [Update("unscale", spec, [self.unscaling, run.value, finite], guard=finite)]
 
     def _clipping(self, part: Any, run: Run) -> list[Update]:
         """Every element for itself in one call; a norm is a variable's own."""

@@ -302,7 +302,8 @@ def train_plan(
     optimizer: OptimizerState,
     stored: Stored = (),
 ) -> ModelPlan:
-    """Forward, losses and backward, then the optimizer's steps behind guards on the loss and on the gradients."""
+    """Forward, losses and backward, then the optimizer's steps behind a guard on the loss, and with a loss scale one on the
+    gradients."""
     if config.device() == "cpu" and is_mixed(model):
         warnings.warn(
             "[fit] mixed precision is for GPUs: expected set_device('cuda'), got 'cpu', which has no kernels of 16 bits and "

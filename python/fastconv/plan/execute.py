@@ -28,8 +28,9 @@ class Plan:
         outputs: values the caller reads after a run.
         guard: a scalar value; when it is not finite after the graph has run, the updates are not.
         updates: calls that change variables, after everything else, assignments included; those with a guard of their
-            own come first, before assignments if it guards these, too.
-        assignments: runs of variables that take their values after the guard: moving statistics.
+            own come first.
+        assignments: runs of variables that take their values after the guard: moving statistics. A guard
+            of an update does not stop them.
         parts: values that are to lie in flat ones, see :mod:`fastconv.plan.runs`.
         fuse: whether to merge nodes (plans without are bit-identical to eager calls, node by node).
         streams: whether dense layers of a few samples may sum in an order of their own, at the speed of memory; the bits
@@ -81,14 +82,10 @@ class Plan:
             self._add_node(node)
         if guard is not None:
             self.program.add_guard(self.placement[guard])
-        for update in updates:
-            if update.guards_all:
-                self._update(update)
         for run in assignments:
             self._assign(run)
         for update in updates:
-            if not update.guards_all:
-                self._update(update)
+            self._update(update)
         target.show({value: self.placement[value] for value in (*(outputs if shown else ()), *filled)})
 
     def array(self, value: Value, slot: int = 0) -> np.ndarray:

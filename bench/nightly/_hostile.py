@@ -265,7 +265,7 @@ def _other_dtype(rng: Rng, a: np.ndarray) -> Any:
     dtype = np.dtype(_DTYPES[rng.integers(len(_DTYPES))])
     try:
         return a.astype(dtype)
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         return np.zeros(a.shape, dtype)
 
 

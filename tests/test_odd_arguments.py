@@ -157,6 +157,11 @@ def test_ops_and_reference_take_the_same(call):
     np.testing.assert_allclose(call(ops), call(reference), rtol=1e-6, atol=1e-7)
 
 
+def test_a_cotangent_of_foreign_byte_order_is_called_that():
+    dy = np.ones((2, 4), np.dtype(np.float32).newbyteorder())
+    assert_refused(lambda: ops.simple_rnn_backward(dy, SEQUENCE, *STEPS), TypeError, "dy has a foreign byte order")
+
+
 def test_ids_that_cannot_be_held_are_not_searched():
     ids = np.broadcast_to(np.int64(1), (2**40,))
     assert_refused(lambda: ops.embedding(ids, ONES), MemoryError, "ids")

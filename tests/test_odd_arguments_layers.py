@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fastconv import (
+    activations,
     attribution,
     callbacks,
     constraints,
@@ -85,6 +86,9 @@ CALLS = [
     ("list of arrays to gate", lambda: layers.Activation("glu")([ONES, ONES]), TypeError),
     ("list of arrays to crop", lambda: layers.RandomCrop(1, 1)([IMAGES, IMAGES]), TypeError),
     ("list of arrays to scale", lambda: layers.Normalization(axis=None, mean=0.0, variance=1.0)([ONES]), TypeError),
+    ("list of images to scale", lambda: layers.Normalization(mean=[0.0], variance=[1.0])([IMAGES]), TypeError),
+    ("a number to gate", lambda: layers.Activation("glu")(NONE), ValueError),
+    ("axis to gate", lambda: activations.glu(ONES, axis=5), ValueError),
     ("no arrays to remember", lambda: layers.LSTM(3)([]), TypeError),
     ("no arrays both ways", lambda: layers.Bidirectional(layers.GRU(2))(()), TypeError),
     ("no arrays to normalise", lambda: layers.LayerNormalization()([]), TypeError),
@@ -183,6 +187,20 @@ def test_no_initializer_is_the_usual_one(make):
     limit = np.sqrt(6 / sum(initializers.compute_fans(w.shape)))
     assert 0 < np.abs(w).max() <= limit and np.ptp(w) > 0
     assert make.from_config(layer.get_config()).get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8"])
+def test_votes_are_predictions(dtype):
+    found = utils.decode_predictions(np.array([[0, 1, 0], [1, 0, 0]], dtype), top=1)
+    assert found == [[("1", 1.0)], [("0", 1.0)]]
+    assert utils.decode_predictions(np.array([[1]], dtype), top=1) == [[("1", 1.0)]]
+
+
+def test_a_huge_beta_is_the_recall():
+    y, p = np.eye(3, dtype=np.float32)[[0, 1, 1, 2]], np.eye(3, dtype=np.float32)[[0, 1, 0, 2]]
+    for beta in (1e9, 1e300):
+        np.testing.assert_allclose(metrics.FBetaScore(beta=beta)(y, p), [1, 0.5, 1], rtol=1e-12)
+    np.testing.assert_allclose(metrics.FBetaScore(beta=1e-300)(y, p), [0.5, 1, 1], rtol=1e-12)
 
 
 def test_whole_exponents_end():

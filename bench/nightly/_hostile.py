@@ -82,7 +82,7 @@ def _own_list() -> list[Any]:
 
 
 _SCALARS: tuple[Any, ...] = (
-    *(None, True, False, 0, 1, -1, 2, 3, 7, 255, -5, 2**31 - 1, 2**31, -(2**31), 2**62, 2**63, -(2**63), 2**200),
+    *(None, True, False, 0, 1, -1, 2, 3, 7, 63, -5, 2**31 - 1, 2**31, -(2**31), 2**62, 2**63, -(2**63), 2**200),
     *(0.0, -0.0, 0.5, 1.0, -1.0, 1.5, 1e-45, 1e-320, 1e30, 1e300, float("nan"), float("inf"), -float("inf"), 1j),
     *(
         "",
@@ -265,7 +265,7 @@ def _other_dtype(rng: Rng, a: np.ndarray) -> Any:
     dtype = np.dtype(_DTYPES[rng.integers(len(_DTYPES))])
     try:
         return a.astype(dtype)
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         return np.zeros(a.shape, dtype)
 
 

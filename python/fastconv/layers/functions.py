@@ -38,7 +38,12 @@ def glu(x: Any, axis: int = -1) -> Any:
     """The first half of x along ``axis`` times the sigmoid of the second (Dauphin et al. 2017)."""
     check_single("glu", x)
     rank = len(x.shape)
-    at = _numbers.as_int("glu", "axis", axis) % rank
+    number = _numbers.as_int("glu", "axis", axis)
+    if not -rank <= number < rank:
+        raise ValueError(
+            f"[glu] axis must be one of x: expected -{rank} <= axis < {rank}, got axis={number}, x.shape={tuple(x.shape)}. Use -1."
+        )
+    at = number % rank
     half, odd = divmod(x.shape[at], 2)
     if odd:
         raise ValueError(

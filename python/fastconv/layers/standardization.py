@@ -72,6 +72,11 @@ class Normalization(Layer):
         return array
 
     def build(self, input_shape: Any) -> None:
+        if isinstance(input_shape, list):
+            raise TypeError(
+                f"[{self.name}] inputs must be one tensor: expected an array, got a list of {len(input_shape)}. Call the layer on "
+                "each."
+            )
         rank = len(input_shape)
         kept = sorted(a % rank if -rank <= a < rank else -1 for a in self.axis)
         if kept != list(range(rank - len(kept), rank)) or 0 in kept:

@@ -94,7 +94,8 @@ class FBetaScore(Metric):
 
     def _scores(self, tp: np.ndarray, found: np.ndarray, true: np.ndarray) -> np.ndarray:
         """found = TP + FP, true = TP + FN."""
-        return divide((1 + self.beta**2) * tp, self.beta**2 * true + found)
+        square = min(self.beta * self.beta, 1e100)  # beyond, `found` changes no bit
+        return divide((1 + square) * tp, square * true + found)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -329,12 +329,16 @@ def as_arrays(op: str, names: Sequence[str], values: Sequence[Any], optional: Se
     if any(is_symbolic(x) for x in values):
         return tuple(values)
     device = _devices.of(op, names, values)
-    return tuple(
+    arrays = tuple(
         None
         if x is None and name in optional
         else device.as_array(op, name, getattr(x, "array", x) if isinstance(x, Value) else x)
         for name, x in zip(names, values, strict=True)
     )
+    for name, array in zip(names, arrays, strict=True):
+        if array is not None:
+            device.check_dtype(op, name, array, device.floats)
+    return arrays
 
 
 def backward(

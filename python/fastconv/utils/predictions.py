@@ -44,6 +44,8 @@ def decode_predictions(
             "Pass what predict returns."
         )
     count = as_int(op, "top", top, low=1)
+    if values.dtype.kind != "f":  # whose negative may be none
+        values = values.astype(np.float64)
     if values.shape[1] == 1:
         values = np.concatenate([1 - values, values], axis=1)
     names = (

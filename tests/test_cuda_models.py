@@ -76,6 +76,20 @@ def test_training_follows_the_cpu(on_gpu, stack, optimizer):
     )
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_adafactor_takes_a_row_and_a_column_without_gradients(on_gpu, device):
+    """A feature that is always 0, and a unit that never answers: the product of their mean squares is no float32."""
+    fastconv.set_device(device)
+    model = Sequential([layers.Input((4,)), layers.Dense(6, activation="relu"), layers.Dense(4)])
+    model.compile("adafactor", losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.layers[0].bias.array[2] = -100
+    x = IMAGES.reshape(12, -1)[:, :4] * [1, 0, 1, 1]
+    before = model.get_weights()[0]
+    model.fit(x, LABELS, batch_size=4, epochs=2, verbose=0)
+    after = model.get_weights()[0]
+    assert np.isfinite(after).all() and after[1, 2] == before[1, 2] and after[0, 1] != before[0, 1]
+
+
 def test_weights_follow_a_model_from_device_to_device(on_gpu):
     model, _ = trained("cuda", cnn)
     there = model.predict(IMAGES, verbose=0)

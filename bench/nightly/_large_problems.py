@@ -52,7 +52,7 @@ def _convolutions() -> list[Problem]:
     wide = _convolution("wide", (1, 2, 2**28 + 999, 8), (3, 3, 8, 2), padding=((1, 1), (0, 0)))
     strided = _convolution("wide strided", (1, 3, 2**28 + 999, 4), (3, 3, 4, 4), stride=2)
     channels = 2**29 + 2**14 + 1
-    depth = _convolution("many channels", (1, 2, 2, channels), (2, 2, 1, channels), groups=channels)
+    depth = _convolution("many channels", (1, 2, 2, channels), (1, 1, 1, channels), groups=channels)
     up = {
         "2x2": _convolution("2x2", (_MORE // (256 * 4) + 3, 8, 8, 8), (2, 2, 4, 8), "conv2d_transpose", stride=2),
         "3x3": _convolution("3x3", _many(8, 8, 16), (3, 3, 4, 16), "conv2d_transpose", padding=1),

@@ -2,8 +2,8 @@
 
 Memory that no check looks at is virtual (fastconv.testing.virtual); what kernels need for themselves is not.
 
-python bench/nightly large
-python bench/nightly/large.py 12     problem 12 alone
+    python bench/nightly large
+    python bench/nightly/large.py 12     problem 12 alone
 """
 
 from __future__ import annotations

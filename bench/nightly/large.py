@@ -1,7 +1,9 @@
-"""Tensors of more than 2^31 elements: every kernel's results where numbers of elements or bytes pass 2^31 and 2^32, in 1 GiB.
+"""Tensors of more than 2^31 elements: every kernel's results where numbers of elements or bytes pass 2^31 and 2^32.
 
-python bench/nightly large
-python bench/nightly/large.py 12     problem 12 alone
+Memory that no check looks at is virtual (fastconv.testing.virtual); what kernels need for themselves is not.
+
+    python bench/nightly large
+    python bench/nightly/large.py 12     problem 12 alone
 """
 
 from __future__ import annotations

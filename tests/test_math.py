@@ -136,11 +136,18 @@ def test_extremes_of_nan_infinity_and_ties(kind, channels, isa):
 
 
 def test_dropout_words_are_the_published_ones(isa):
-    """Random123's known answer for counter 0, key 0: at a rate just above a word's share the element is dropped."""
-    words = (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)
-    for i, word in enumerate(words):
+    """Random123's known answer for counter 0, key 0: at a rate just above half a word's share the element is dropped."""
+    words = np.array((0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8), "<u4")
+    for i, half in enumerate(words.view("<u2").tolist()):
         for step, kept in ((0, True), (1, False)):
-            assert (ops.dropout(np.ones(4), (word + step) / 2**32, seed=0)[i] != 0) == kept
+            assert (ops.dropout(np.ones(8), (half + step) / 2**16, seed=0)[i] != 0) == kept
+
+
+@pytest.mark.parametrize("rate, share", [(0.4 / 2**16, 0), (0.6 / 2**16, 2**-16), (1 - 0.4 / 2**16, 1)])
+def test_dropout_rates_are_rounded_to_the_nearest_share(isa, rate, share):
+    """Within five standard deviations of what 2^22 cells make of it."""
+    dropped = (ops.dropout(np.ones(2**22, np.float32), rate, seed=3) == 0).mean()
+    assert abs(dropped - share) <= 5 * np.sqrt(share * (1 - share) / 2**22)
 
 
 def _every_kernel(rng):

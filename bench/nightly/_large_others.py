@@ -86,10 +86,10 @@ def _counted() -> list[Local]:
     flat, images = (_MORE // 8 + 5, 8), (_MORE // 192 + 5, 8, 8, 3)
     augmented = {"flip": "horizontal", "flip_seed": 3, "rows": (-2, 2), "columns": (-2, 2), "shift_seed": 5}
     return [
-        Counted(Case("dropout", "flat", {"x": flat}, {"rate": 0.3, "seed": 11}), words=8),
+        Counted(Case("dropout", "flat", {"x": flat}, {"rate": 0.3, "seed": 11})),
         Counted(Case("gaussian_noise", "flat", {"x": flat}, {"stddev": 0.3, "seed": 11}), words=8),
         Counted(Case("augment2d", "images", {"x": images}, augmented), gradient=False),
-        Counted(Case("warp2d", "images", {"x": images}, {"angle": (-20, 20), "seed": 7}), gradient=False, words=8),
+        Counted(Case("warp2d", "images", {"x": images}, {"angle": (-0.05, 0.05), "seed": 7}), gradient=False, words=8),
         Counted(Case("adjust2d", "images", {"x": images}, {"contrast": (0.5, 2), "seed": 7}), gradient=False),
     ]
 

@@ -124,6 +124,10 @@ def forward_bounds(case: Case, inputs: Inputs) -> tuple[Any, ...]:
         return (u * (2 * np.abs(_float64(case, inputs)) + magnitudes["x"]) + _noise_error(case, inputs["x"]),)
     if "y_pred" in inputs:
         return (_loss_forward(case, inputs, u),)
+    if case.op == "adjust2d":  # a cell is made of its image's mean and of products with it
+        return (_LIBM * u * (np.abs(_float64(case, inputs)) + magnitudes["x"].max(initial=0)),)
+    if case.op == "warp2d":  # places are rounded relative to the extents, and cells differ by as much as there is
+        return (_LIBM * u * sum(inputs["x"].shape[1:3]) * magnitudes["x"].max(initial=0),)
     return (_LIBM * u * (np.abs(_float64(case, inputs)) + _steepness(case) * magnitudes["x"]),)
 
 

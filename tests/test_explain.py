@@ -148,7 +148,9 @@ def test_products_on_matrix_tiles_have_a_ceiling_of_their_own(isa, precision):
 
 
 def test_every_instruction_set_has_a_peak(isa):
-    assert _cpu.peak_flops(False, 1e-3) > _cpu.peak_flops(True, 1e-3) / 2 > 1e8
+    """The best of some tries: another process may have the core for the whole of one."""
+    single, double = (max(_cpu.peak_flops(wide, 1e-3) for _ in range(20)) for wide in (False, True))
+    assert single > double / 2 > 1e8
 
 
 def test_refusals():

@@ -171,7 +171,8 @@ def test_a_forked_child_starts_a_thread_of_its_own():
         "print(sum(data), flush=True)\n"
         "if child: os.waitpid(child, 0)"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    quiet = "ignore::DeprecationWarning"  # Python 3.12 warns of every fork beside threads
+    result = subprocess.run([sys.executable, "-W", quiet, "-c", code], capture_output=True, text=True, timeout=20)
     assert (result.returncode, result.stdout, result.stderr) == (0, "10\n10\n", "")
 
 

@@ -16,7 +16,12 @@ from fastconv.graph import Value, is_symbolic, record_loss, tracing
 from fastconv.layers._results import check_results
 from fastconv.layers._rules import Ruled, WeightRules, rule_keywords
 from fastconv.layers._sizes import check_size
-from fastconv.layers.symbolic import BatchShape, LayerCall, SymbolicTensor, as_batch_shape
+from fastconv.layers.symbolic import (
+    LayerCall,
+    SymbolicTensor,
+    declared_input_shape,
+    open_shapes,
+)
 from fastconv.ops import _arrays, _numbers
 from fastconv.ops.registry import wide
 from fastconv.variables import Seed, Variable
@@ -89,7 +94,7 @@ class Layer:
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self._rules = WeightRules(self.ruled_weights, keywords)
         vars(self).update(self._rules.given)
-        self.declared_input_shape = _declared_input_shape(self.name, keywords)
+        self.declared_input_shape = declared_input_shape(self.name, keywords)
         unknown_keywords(self.name, keywords, _keywords_of(type(self)))
         self.built = False
         self.built_shape: Any = None
@@ -278,7 +283,7 @@ class Layer:
             return self._describe(inputs, leaves)
         ready = self._as_computed if any(isinstance(x, Value) for x in leaves) else self._as_array
         inputs = [ready(x) for x in leaves] if isinstance(inputs, (list, tuple)) else ready(inputs)
-        self.ensure_built(_open_shapes(inputs))
+        self.ensure_built(open_shapes(inputs))
         train = training is not None and boolean(self.name, "training", training)
         outputs = self.call(inputs, training=train) if self.takes_training() else self.call(inputs)
         check_results(self.name, f"{type(self).__name__}.call", outputs, any(map(is_symbolic, leaves)))
@@ -350,7 +355,7 @@ class Layer:
             several = isinstance(input_shape, list)
             values = [Value((1, *shape[1:]), self.dtype) for shape in (input_shape if several else [input_shape])]
             outputs = self(values if several else values[0])
-        return _open_shapes(outputs)
+        return open_shapes(outputs)
 
     def _describe(self, inputs: Any, leaves: list[Any]) -> Any:
         for i, x in enumerate(leaves):
@@ -390,21 +395,3 @@ def _names(where: str, argument: str, value: Any) -> tuple[str, ...]:
             f"[{where}] {argument} must be names: expected a list of str, got {argument}={value!r}. For example ('kernel',)."
         )
     return tuple(value)
-
-
-def _open_shapes(values: Any) -> Any:
-    """Shapes with the batch axis open."""
-    if isinstance(values, (list, tuple)):
-        return [(None, *v.shape[1:]) for v in values]
-    return (None, *values.shape[1:])
-
-
-def _declared_input_shape(name: str, keywords: dict[str, Any]) -> BatchShape | None:
-    if "input_dim" in keywords:
-        return as_batch_shape(name, (None, keywords.pop("input_dim")))
-    if "input_shape" in keywords:
-        shape = keywords.pop("input_shape")
-        if not isinstance(shape, (tuple, list)):
-            shape = (shape,)
-        return as_batch_shape(name, (None, *shape))
-    return None

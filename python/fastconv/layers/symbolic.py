@@ -6,7 +6,7 @@ import itertools
 import numbers
 from typing import Any
 
-__all__ = ["LayerCall", "SymbolicTensor", "as_batch_shape"]
+__all__ = ["LayerCall", "SymbolicTensor", "as_batch_shape", "declared_input_shape", "open_shapes"]
 
 BatchShape = tuple[int | None, ...]
 
@@ -117,3 +117,22 @@ def as_batch_shape(op: str, shape: Any) -> BatchShape:
                 f"[{op}] input_shape must be positive: expected extents >= 1, got {tuple(shape)}. Only the batch is open."
             )
     return (None, *(int(extent) for extent in shape[1:]))
+
+
+def open_shapes(values: Any) -> Any:
+    """Shapes with the batch axis open."""
+    if isinstance(values, (list, tuple)):
+        return [(None, *v.shape[1:]) for v in values]
+    return (None, *values.shape[1:])
+
+
+def declared_input_shape(name: str, keywords: dict[str, Any]) -> BatchShape | None:
+    """The shape that a layer was made with, which its keywords lose: Keras's ``input_shape`` or ``input_dim``."""
+    if "input_dim" in keywords:
+        return as_batch_shape(name, (None, keywords.pop("input_dim")))
+    if "input_shape" in keywords:
+        shape = keywords.pop("input_shape")
+        if not isinstance(shape, (tuple, list)):
+            shape = (shape,)
+        return as_batch_shape(name, (None, *shape))
+    return None

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from .. import _cpu, reference
-from ..reference.resize import resize_weights
+from ._resize_bounds import resize_error, resize_weights
+from ._roundoff import LIBM, unit_roundoff
 from .case import Case
 from .compare import Inputs
 
@@ -63,12 +64,7 @@ _CHOICES = (
 )
 _NORMS = ("batch_norm", "layer_norm", "group_norm")
 _RECURRENT = ("simple_rnn", "lstm", "gru")
-_LIBM = 8  # units of u for exp, tanh, erf and their kin, by polynomial or by libm
 _GELU_SLOPE = 4  # x²·φ(x) and the tanh form's cubic amplify the argument's rounding
-
-
-def _u(case_dtype: Any) -> float:
-    return float(np.finfo(case_dtype).eps) / 2
 
 
 def _abs64(v: Any) -> Any:
@@ -88,7 +84,7 @@ def _dtype(inputs: Inputs) -> Any:
 
 def forward_bounds(case: Case, inputs: Inputs) -> tuple[Any, ...]:
     """One bound per result of the op (batch_norm in training has three)."""
-    u = _u(_dtype(inputs))
+    u = unit_roundoff(_dtype(inputs))
     if case.op in _CHOICES:
         return (0.0,)
     kwargs = {k: v for k, v in case.kwargs.items() if k != "activation"}
@@ -100,7 +96,7 @@ def forward_bounds(case: Case, inputs: Inputs) -> tuple[Any, ...]:
         if activation in (None, "relu"):
             return (bound,)
         # An activation's slope is at most 1.2 here; it adds its own rounding.
-        return (1.2 * bound + _LIBM * u * (1 + total),)
+        return (1.2 * bound + LIBM * u * (1 + total),)
     if case.op in _PRODUCTS:
         if case.op in ("add", "subtract"):
             return (2 * u * (magnitudes["a"] + magnitudes["b"]),)
@@ -110,30 +106,30 @@ def forward_bounds(case: Case, inputs: Inputs) -> tuple[Any, ...]:
     if case.op in _NORMS:
         return _norm_forward(case, inputs, u)
     if case.op == "rms_norm":  # a sum of squares does not cancel
-        return ((case.shapes["x"][-1] + _LIBM) * u * np.abs(_float64(case, inputs)),)
+        return ((case.shapes["x"][-1] + LIBM) * u * np.abs(_float64(case, inputs)),)
     if case.op == "sparsemax":  # of numbers that are at most 1 below the largest
-        return ((case.shapes["x"][-1] + _LIBM) * u * (1 + magnitudes["x"].max(axis=-1, keepdims=True, initial=0.0)),)
+        return ((case.shapes["x"][-1] + LIBM) * u * (1 + magnitudes["x"].max(axis=-1, keepdims=True, initial=0.0)),)
     if case.op in ("softmax", "log_softmax"):
         x = magnitudes["x"]
         scale = 1 + 2 * x.max(axis=-1, keepdims=True, initial=0.0)
         y = np.abs(_float64(case, inputs))
-        return ((x.shape[-1] + _LIBM) * u * scale * (y if case.op == "softmax" else 1 + y),)
+        return ((x.shape[-1] + LIBM) * u * scale * (y if case.op == "softmax" else 1 + y),)
     if case.op in ("resize2d", "upsample"):
-        return (_resize_error(u, magnitudes["x"], *_resize_weights(case)),)
+        return (resize_error(u, magnitudes["x"], *resize_weights(case)),)
     if case.op == "gaussian_noise":
         return (u * (2 * np.abs(_float64(case, inputs)) + magnitudes["x"]) + _noise_error(case, inputs["x"]),)
     if "y_pred" in inputs:
         return (_loss_forward(case, inputs, u),)
     if case.op == "adjust2d":  # a cell is made of its image's mean and of products with it
-        return (_LIBM * u * (np.abs(_float64(case, inputs)) + magnitudes["x"].max(initial=0)),)
+        return (LIBM * u * (np.abs(_float64(case, inputs)) + magnitudes["x"].max(initial=0)),)
     if case.op == "warp2d":  # places are rounded relative to the extents, and cells differ by as much as there is
-        return (_LIBM * u * sum(inputs["x"].shape[1:3]) * magnitudes["x"].max(initial=0),)
-    return (_LIBM * u * (np.abs(_float64(case, inputs)) + _steepness(case) * magnitudes["x"]),)
+        return (LIBM * u * sum(inputs["x"].shape[1:3]) * magnitudes["x"].max(initial=0),)
+    return (LIBM * u * (np.abs(_float64(case, inputs)) + _steepness(case) * magnitudes["x"]),)
 
 
 def backward_bounds(case: Case, dy: np.ndarray, inputs: Inputs) -> tuple[Any, ...]:
     """One bound per array of the op; None where there is no gradient."""
-    u = _u(dy.dtype)
+    u = unit_roundoff(dy.dtype)
     magnitudes = {name: _abs64(v) for name, v in inputs.items()}
     dy64 = _abs64(dy)
     kwargs = {k: v for k, v in case.kwargs.items() if k != "activation"}
@@ -150,7 +146,7 @@ def backward_bounds(case: Case, dy: np.ndarray, inputs: Inputs) -> tuple[Any, ..
             axes = ((first, first + 1), (first - 1, first), ())
             return tuple(None if t is None else _sum_error(case, u, n[i] + 4, t, axes[i]) for i, t in enumerate(totals))
         # The slope at a rounded z: relative to the whole of dy, with one more forward sum inside it.
-        inside = 1 + _terms(case) + 4 * _LIBM
+        inside = 1 + _terms(case) + 4 * LIBM
         row = dy64 + dy64.sum(axis=-1, keepdims=True)  # softmax mixes the channels of a pixel
         z = getattr(reference, case.op)(*magnitudes.values(), **kwargs)
         totals = f_backward(row * (1 + z), *magnitudes.values(), **kwargs)
@@ -177,27 +173,27 @@ def backward_bounds(case: Case, dy: np.ndarray, inputs: Inputs) -> tuple[Any, ..
     if case.op == "rms_norm":
         return _rms_norm_backward(dy64, magnitudes, u)
     if case.op == "sparsemax":
-        return ((dy.shape[-1] + _LIBM) * u * (dy64 + dy64.max(axis=-1, keepdims=True, initial=0.0)),)
+        return ((dy.shape[-1] + LIBM) * u * (dy64 + dy64.max(axis=-1, keepdims=True, initial=0.0)),)
     if case.op in ("softmax", "log_softmax"):
         x = magnitudes["x"]
         scale = 1 + 2 * x.max(axis=-1, keepdims=True, initial=0.0)
         y = reference.softmax(inputs["x"].astype(np.float64))
-        n = x.shape[-1] + _LIBM
+        n = x.shape[-1] + LIBM
         if case.op == "softmax":
             return (n * u * scale * y * (dy64 + (dy64 * y).sum(axis=-1, keepdims=True)),)
         return (n * u * scale * (dy64 + y * dy64.sum(axis=-1, keepdims=True)),)
     if case.op in ("resize2d", "upsample"):
-        rows, columns = _resize_weights(case)
-        return (_resize_error(u, dy64, rows.T, columns.T),)
+        rows, columns = resize_weights(case)
+        return (resize_error(u, dy64, rows.T, columns.T),)
     if case.op == "gaussian_noise":
         return (2 * u * np.abs(f_backward(dy64, inputs["x"].astype(np.float64), **kwargs)[0]) + _noise_error(case, dy),)
     if "y_pred" in inputs:
         n = inputs["y_pred"].shape[-1]
         slope = np.abs(f_backward(np.ones(dy.shape), *_widened(inputs).values(), **kwargs)[1])
         inner = slope * (1 + magnitudes["y_pred"] + n * slope) + 1 / n
-        return None, (n + _LIBM) * u * dy64[..., None] * inner
+        return None, (n + LIBM) * u * dy64[..., None] * inner
     factor = _GELU_SLOPE if case.op == "gelu" else _steepness(case)
-    return (factor * _LIBM * u * dy64 * (1 + magnitudes["x"]),)
+    return (factor * LIBM * u * dy64 * (1 + magnitudes["x"]),)
 
 
 def _growth(magnitudes: Inputs) -> float:
@@ -216,7 +212,7 @@ def _largest_sum(magnitudes: Inputs) -> float:
 
 
 def _steps_error(magnitudes: Inputs, u: float) -> float:
-    terms = len(magnitudes["kernel"]) + len(magnitudes["recurrent_kernel"]) + 4 * _LIBM
+    terms = len(magnitudes["kernel"]) + len(magnitudes["recurrent_kernel"]) + 4 * LIBM
     return terms * u * (1 + _largest_sum(magnitudes)) * _growth(magnitudes)
 
 
@@ -257,7 +253,7 @@ def _sum_error(case: Case, u: float, n: int, total: np.ndarray, axes: tuple[int,
     times their size, also those that only ever meet padding, so that an element's error is relative to the largest sum. What AMX tiles
     leave out: amx_tile.h."""
     error = n * u
-    if u == _u(np.float32) and case.op.startswith(("conv", "dense")):
+    if u == unit_roundoff(np.float32) and case.op.startswith(("conv", "dense")):
         fast = _cpu.numerics()[0] == "fast"
         if _cpu.current_isa() == "amx":
             error += 2**-15 if fast else 12 * u
@@ -290,35 +286,10 @@ def _gradient_terms(case: Case, dy: np.ndarray) -> tuple[int, ...]:
     return inner, max(rows, math.prod(x[:-1])), rows
 
 
-def _resize_weights(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """The magnitudes of the weights of both axes."""
-    extents = case.shapes["x"][1:3]
-    kwargs = dict(case.kwargs)
-    size = kwargs.pop("size", 2)
-    size = (size, size) if isinstance(size, int) else size
-    if case.op == "upsample":
-        size = (size[0] * extents[0], size[1] * extents[1])
-        kwargs.setdefault("interpolation", "nearest")
-    scales = kwargs.pop("scales", None) or (None, None)
-    rows, columns = (
-        np.abs(resize_weights(n, out, scale=scale, **kwargs))
-        for n, out, scale in zip(extents, size, scales, strict=True)
-    )
-    return rows, columns
-
-
-def _resize_error(u: float, x: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> Any:
-    """Of the sums, and of the weights: these are differences of numbers near 1, found in float64."""
-    terms = max(map(np.count_nonzero, rows)) + max(map(np.count_nonzero, columns))
-    total = np.einsum("ph,nhwc,qw->npqc", rows, x, columns)
-    reach = np.einsum("ph,nhwc,qw->npqc", rows + (rows > 0), x, columns + (columns > 0))
-    return (terms + 4) * u * total + _LIBM * _u(np.float64) * reach
-
-
 def _noise_error(case: Case, values: np.ndarray) -> Any:
     """Normal numbers have float32's precision for both types, and are smaller than 6."""
     scale = np.abs(values.astype(np.float64)) if case.kwargs.get("multiply") else 1.0
-    return 6 * _LIBM * _u(np.float32) * case.kwargs["stddev"] * scale
+    return 6 * LIBM * unit_roundoff(np.float32) * case.kwargs["stddev"] * scale
 
 
 def _widened(inputs: Inputs) -> Inputs:
@@ -362,13 +333,13 @@ def _norm_parts(case: Case, inputs: Inputs) -> tuple[Any, ...]:
 def _norm_forward(case: Case, inputs: Inputs, u: float) -> tuple[Any, ...]:
     _, n, _, x_hat, magnitude = _norm_parts(case, inputs)
     gamma, beta = np.abs(inputs["gamma"]), np.abs(inputs["beta"])
-    bound = (n + _LIBM) * u * (gamma * magnitude * (1 + np.abs(x_hat)) + beta)
+    bound = (n + LIBM) * u * (gamma * magnitude * (1 + np.abs(x_hat)) + beta)
     if not case.kwargs.get("training"):
         return (bound,)
     x = np.abs(inputs["x"].astype(np.float64))
     largest = x.max(axis=tuple(range(x.ndim - 1)), initial=0.0)
     mean, var = np.abs(inputs["mean"]), np.abs(inputs["var"])
-    return bound, (n + _LIBM) * u * (mean + largest), (n + _LIBM) * u * (var + 4 * largest**2)
+    return bound, (n + LIBM) * u * (mean + largest), (n + LIBM) * u * (var + 4 * largest**2)
 
 
 def _norm_backward(case: Case, dy: np.ndarray, inputs: Inputs, u: float) -> tuple[Any, ...]:
@@ -382,9 +353,9 @@ def _norm_backward(case: Case, dy: np.ndarray, inputs: Inputs, u: float) -> tupl
         along = over(np.mean, dx_hat * inside)
         along_x_hat = along * over(np.max, np.abs(x_hat))
         total = dx_hat + along + inside * along_x_hat
-    dx = (n + _LIBM) * u * scale * total * inside
-    dgamma = (n + count + _LIBM) * u * (dy * inside).sum(axis=rows)
-    dbeta = (count + _LIBM) * u * dy.sum(axis=rows)
+    dx = (n + LIBM) * u * scale * total * inside
+    dgamma = (n + count + LIBM) * u * (dy * inside).sum(axis=rows)
+    dbeta = (count + LIBM) * u * dy.sum(axis=rows)
     return (dx, dgamma, dbeta, None, None) if case.op == "batch_norm" else (dx, dgamma, dbeta)
 
 
@@ -397,7 +368,7 @@ def _rms_norm_backward(dy: np.ndarray, magnitudes: Inputs, u: float) -> tuple[An
         x.max(axis=-1, keepdims=True, initial=0.0), 1e-30
     )
     taken_out = 2 * x_hat * (dy * gamma * x_hat).sum(axis=-1, keepdims=True) / x.shape[-1]
-    n, count = x.shape[-1] + _LIBM, math.prod(dy.shape[:-1])
+    n, count = x.shape[-1] + LIBM, math.prod(dy.shape[:-1])
     return n * u * (dx + 2 * scale * taken_out), (n + count) * u * dgamma
 
 
@@ -407,4 +378,4 @@ def _loss_forward(case: Case, inputs: Inputs, u: float) -> Any:
     slope = np.abs(
         getattr(reference, f"{case.op}_backward")(np.ones(loss.shape), *_widened(inputs).values(), **case.kwargs)[1]
     )
-    return (p.shape[-1] + _LIBM) * u * (2 + loss + (p * slope).sum(axis=-1) + 2 * p.max(axis=-1))
+    return (p.shape[-1] + LIBM) * u * (2 + loss + (p * slope).sum(axis=-1) + 2 * p.max(axis=-1))

@@ -31,8 +31,10 @@ def run(scale: float) -> dict[str, Any]:
         command = [str(SANITIZE), name, *RUNS[name]]
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         passed[name] = sum(int(n) for n in re.findall(r"(\d+) (?:kernel calls )?passed", done.stdout))
+        print(f"sanitizers: {name}: {passed[name]} passed, exit status {done.returncode}", flush=True)
         if done.returncode != 0:
             found.append(f"{name}: {done.stdout[-3000:]}")
+            print(found[-1], flush=True)
     tests = sum(passed[name] for name in ("integers", "address", "cuda") if name in passed)
     return {
         "baseline_only": environment.get("BASELINE_ONLY") == "ON",

@@ -28,5 +28,9 @@ def test_loops_callers_nesting_and_forks(tmp_path):
     assert run(tmp_path / "team_test") == "team_test: passed\n"
 
 
+def test_the_program_of_the_nightly_sanitizers_compiles():
+    run(COMPILER, "-std=c++20", "-fsyntax-only", f"-I{ROOT / 'csrc'}", ROOT / "tests/native/kernels_test.cpp")
+
+
 def test_threads_do_not_race():
     assert "team_test: passed" in run(ROOT / "tests/native/sanitize", "thread")

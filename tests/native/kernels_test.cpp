@@ -143,7 +143,7 @@ void add_layers(std::vector<Call>& calls) {
   }
   add(calls, Pool2dSpec::make(f32, PoolKind::max, {4, 33, 35, 20}, {2, 2}, {2, 2}, {}, {1, 1}, false, false),
       {"pool2d_backward"});
-  const auto norm = [](const char* op) { return NormSpec::make(f32, op, {2100, 33}, 1e-3, 0.9, {}); };
+  const auto norm = [](const char* op) { return NormSpec::make(f32, op, {2100, 33}, 1e-3, 0.9, {}, true); };
   add(calls, norm("softmax"), {"softmax_forward", "softmax_backward", "log_softmax_forward"});
   add(calls, norm("batch_norm"), {"batch_norm_training", "batch_norm_training_backward"});
   add(calls, norm("batch_norm"), {"batch_norm_inference", "batch_norm_inference_backward"});
@@ -234,7 +234,9 @@ void as_programs(const std::vector<Call>& calls, const std::vector<std::vector<B
   for (size_t i = 0; i < calls.size(); ++i) {
     if (i == calls.size() / 2) program.add_guard(DType::f32, &loss);
     arrays.push_back(std::make_unique<Arrays>(calls[i]));
-    program.add({calls[i].kernel, kernel_of(calls[i]), calls[i].spec, arrays[i]->addresses(), true});
+    Program::Step step{calls[i].kernel, kernel_of(calls[i]), calls[i].spec, arrays[i]->addresses()};
+    step.interruptible = true;
+    program.add(std::move(step));
   }
   try {
     program.run(3, [] { throw Enough(); });

@@ -2,6 +2,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <atomic>
 #include <optional>
 
 #include "bind/bind.h"
@@ -63,7 +64,7 @@ std::string algorithm_of(const Kernel& kernel, const Spec& spec) {
 struct BoundProgram {
   Program program;
   py::list arrays;
-  bool running = false;
+  std::atomic<bool> running = false;
 
   void add(const std::string& name, std::shared_ptr<Spec> spec, const py::sequence& tensors,
            std::optional<py::array_t<uint8_t>> room) {
@@ -92,17 +93,16 @@ struct BoundProgram {
   // a handler of a signal, and would change the memory that the first run works on.
   template <class Work>
   void exclusively(const Work& work) {
-    if (running) {
+    if (running.exchange(true)) {
       throw std::runtime_error(
           "[run] a plan does one thing at a time: expected it to rest, got a call from a signal's handler "
           "that "
           "interrupts its run. Note in the handler that the signal came, and call the model later.");
     }
     struct Turn {
-      bool& running;
-      explicit Turn(bool& r) : running(r) { running = true; }
+      std::atomic<bool>& running;
       ~Turn() { running = false; }
-    } const turn(running);
+    } const turn{running};
     without_lock([&] { work(cpu::threads()); });
   }
 };

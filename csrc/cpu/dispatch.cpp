@@ -1,6 +1,7 @@
 // dispatch.cpp — picks the best instruction set that both the CPU and the OS support.
 #include "cpu/dispatch.h"
 
+#include <atomic>
 #include <cstdlib>
 
 #include "core/check.h"
@@ -57,68 +58,72 @@ const std::vector<Isa>& built() {
   return all;
 }
 
-struct Selected {
-  std::string name;
+// An instruction set that this machine runs, with its kernels.
+struct Usable {
+  const Isa& isa;
   KernelTable table;
+
+  explicit Usable(const Isa& i) : isa(i) { isa.add_kernels(table); }
 };
 
-const Isa& find(const std::string& asked) {
+const std::vector<Usable>& usable() {
+  static const std::vector<Usable> all = [] {
+    std::vector<Usable> found;
+    for (const Isa& isa : built()) {
+      if (supports(isa.name)) found.emplace_back(isa);
+    }
+    return found;
+  }();
+  return all;
+}
+
+const Usable& find(const std::string& asked) {
   const std::string name = asked == "sse2" ? "baseline" : asked;
-  std::string usable;
-  for (const Isa& isa : built()) {
-    if (!supports(isa.name)) continue;
-    if (isa.name == name) return isa;
-    usable += (usable.empty() ? "" : ", ") + isa.name;
+  std::string known;
+  for (const Usable& one : usable()) {
+    if (one.isa.name == name) return one;
+    known += (known.empty() ? "" : ", ") + one.isa.name;
   }
   throw ValueError(
       text_of("[FASTCONV_ISA] the instruction set must be one that this machine runs: expected one of ",
-              usable, ", got '", asked, "'. Unset FASTCONV_ISA to use the best one."));
+              known, ", got '", asked, "'. Unset FASTCONV_ISA to use the best one."));
 }
 
-KernelTable table_of(const Isa& isa) {
-  KernelTable table;
-  isa.add_kernels(table);
-  return table;
-}
-
-Selected& selected() {
-  static Selected* current = [] {
+// The one in use. Threads may look it up while another one selects.
+std::atomic<const Usable*>& selected() {
+  static std::atomic<const Usable*> current = [] {
     const char* forced = std::getenv("FASTCONV_ISA");
-    const Isa& isa = find(forced && *forced ? forced : available_isas().back());
-    return new Selected{isa.name, table_of(isa)};
+    return &(forced && *forced ? find(forced) : usable().back());
   }();
-  return *current;
+  return current;
 }
 
 }  // namespace
 
 std::vector<std::string> available_isas() {
   std::vector<std::string> names;
-  for (const Isa& isa : built()) {
-    if (supports(isa.name)) names.push_back(isa.name);
-  }
+  for (const Usable& one : usable()) names.push_back(one.isa.name);
   return names;
 }
 
 const std::string& current_isa() {
-  return selected().name;
+  return selected().load()->isa.name;
 }
 
 void select_isa(const std::string& name) {
-  const Isa& isa = find(name);
-  selected() = {isa.name, table_of(isa)};
+  selected().store(&find(name));
 }
 
 const KernelTable& kernels() {
-  return selected().table;
+  return selected().load()->table;
 }
 
 double peak_flops(DType dtype, int threads, double seconds) {
-  return find(current_isa()).peak_flops(dtype, threads, seconds);
+  return selected().load()->isa.peak_flops(dtype, threads, seconds);
 }
 
 double peak_split_flops(int threads, double seconds) {
-  const auto rate = find(current_isa()).peak_split_flops;
+  const auto rate = selected().load()->isa.peak_split_flops;
   return rate != nullptr ? rate(threads, seconds) : 0;
 }
 

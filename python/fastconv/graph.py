@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
+
+from fastconv._locks import Serial
 
 __all__ = [
     "Node",
@@ -22,7 +23,7 @@ __all__ = [
     "tracing",
 ]
 
-_serial = itertools.count()
+_serial = Serial()
 
 
 class Value:

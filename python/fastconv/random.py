@@ -11,6 +11,7 @@ import os
 import numpy as np
 
 from fastconv import _arguments
+from fastconv._locks import ProcessLock
 
 __all__ = ["generator", "get_state", "next_seed", "seed", "set_state"]
 
@@ -26,6 +27,7 @@ def _mix(z: int) -> int:
 
 
 _state = [int.from_bytes(os.urandom(8), "little"), 0]
+_drawing = ProcessLock()
 
 
 def seed(n: int) -> None:
@@ -45,13 +47,17 @@ def seed(n: int) -> None:
         >>> a == fastconv.random.next_seed()
         True
     """
-    _state[:] = [_arguments.integer("random.seed", "n", n) & _MASK, 0]
+    first = _arguments.integer("random.seed", "n", n) & _MASK
+    with _drawing:
+        _state[:] = [first, 0]
 
 
 def next_seed() -> int:
     """The next unsigned 64-bit seed of the global stream."""
-    _state[1] += 1
-    return _mix(_mix(_state[0]) ^ _state[1])
+    with _drawing:
+        _state[1] += 1
+        first, counter = _state
+    return _mix(_mix(first) ^ counter)
 
 
 def seed_of(stream: int, number: int) -> int:
@@ -67,7 +73,8 @@ def generator(from_seed: int | None = None) -> np.random.Generator:
 
 def get_state() -> tuple[int, int]:
     """``(seed, counter)`` of the global stream, for a checkpoint."""
-    return _state[0], _state[1]
+    with _drawing:
+        return _state[0], _state[1]
 
 
 def set_state(state: tuple[int, int]) -> None:
@@ -78,4 +85,5 @@ def set_state(state: tuple[int, int]) -> None:
             f"[set_state] state must be a pair: expected (seed, counter), got {len(parts)} parts. Pass what get_state returned."
         )
     first, counter = (_arguments.integer("set_state", f"state[{i}]", part) for i, part in enumerate(parts))
-    _state[:] = [first & _MASK, counter & _MASK]
+    with _drawing:
+        _state[:] = [first & _MASK, counter & _MASK]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import _memory, random
+from fastconv._locks import ProcessLock
 from fastconv._mirror import Mirror
 from fastconv.graph import Value
 from fastconv.ops import _arrays
@@ -168,7 +168,7 @@ class EpochSeed(Seed):
         self.array[0] = epoch
 
 
-_gathering = threading.Lock()
+_gathering = ProcessLock()
 
 
 def gather(variables: Iterable[Variable]) -> None:

@@ -8,7 +8,6 @@ event.proto, summary.proto and graph.proto.
 
 from __future__ import annotations
 
-import itertools
 import os
 import socket
 import struct
@@ -18,11 +17,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastconv._locks import Serial
+
 __all__ = ["EventFile", "GraphNode", "crc32c"]
 
 _VARINT, _DOUBLE, _BYTES, _FLOAT = 0, 1, 2, 5
 _BUCKETS = 30  # of a histogram, as many as TensorFlow's
-_count = itertools.count()
+_count = Serial()
 
 
 class GraphNode(NamedTuple):

@@ -11,6 +11,7 @@ import numpy as np
 
 from fastconv import config, constraints, dtype_policies, initializers, ops, regularizers, variables
 from fastconv._arguments import boolean, unknown_keywords
+from fastconv._locks import ProcessLock
 from fastconv._lookup import snake_case
 from fastconv.graph import Value, is_symbolic, record_loss, tracing
 from fastconv.layers._results import check_results
@@ -31,13 +32,15 @@ __all__ = ["Layer"]
 _FLOATS = ("float32", "float64", "float16", "bfloat16")
 
 _name_counts: Counter[str] = Counter()
+_naming = ProcessLock()
 
 
 def _automatic_name(kind: str) -> str:
     """As Keras: conv2d, conv2d_1, …"""
     base = snake_case(kind)
-    count = _name_counts[base]
-    _name_counts[base] += 1
+    with _naming:
+        count = _name_counts[base]
+        _name_counts[base] += 1
     return f"{base}_{count}" if count else base
 
 

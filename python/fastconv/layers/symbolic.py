@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import numbers
 from typing import Any
+
+from fastconv._locks import Serial
 
 __all__ = ["LayerCall", "SymbolicTensor", "as_batch_shape", "declared_input_shape", "open_shapes"]
 
 BatchShape = tuple[int | None, ...]
 
-_serial = itertools.count()
+_serial = Serial()
 
 
 class LayerCall:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 
+from fastconv._locks import ProcessLock
+
 __all__ = ["FolderLock"]
 
 _NAME = "lock"
 _held: set[str] = set()  # by this process, to which the system would give the same lock twice
+_asking = ProcessLock()
 
 
 class FolderLock:
@@ -23,6 +26,10 @@ class FolderLock:
 
     def __init__(self, folder: str) -> None:
         self._path = os.path.join(os.path.realpath(folder), _NAME)
+        with _asking:
+            self._take(folder)
+
+    def _take(self, folder: str) -> None:
         if self._path in _held:
             raise _in_use(folder)
         while True:

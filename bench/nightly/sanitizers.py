@@ -22,6 +22,11 @@ RUNS: dict[str, list[str]] = {
 }
 
 
+def _findings(text: str) -> str:
+    """The lines of a report that say what was found, each once."""
+    return "".join(f"{line}\n" for line in dict.fromkeys(re.findall(r".*(?:runtime error|SUMMARY:).*", text)))
+
+
 def run(scale: float) -> dict[str, Any]:
     """So much of the list; what passed (tests, or kernel calls of the programs without Python), and what was found."""
     chosen = list(RUNS)[: max(1, round(scale * len(RUNS)))]
@@ -33,7 +38,7 @@ def run(scale: float) -> dict[str, Any]:
         passed[name] = sum(int(n) for n in re.findall(r"(\d+) (?:kernel calls )?passed", done.stdout))
         print(f"sanitizers: {name}: {passed[name]} passed, exit status {done.returncode}", flush=True)
         if done.returncode != 0:
-            found.append(f"{name}: {done.stdout[-3000:]}")
+            found.append(f"{name}: {_findings(done.stdout)}{done.stdout[-3000:]}")
             print(found[-1], flush=True)
     tests = sum(passed[name] for name in ("integers", "address", "cuda") if name in passed)
     return {

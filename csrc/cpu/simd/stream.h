@@ -58,8 +58,8 @@ FC_INLINE void write_vectors(T* y, int64_t n, bool past_caches, const F& f, cons
   if (!past_caches) {
     return for_each_vector<T>(n, [&](int64_t i, int64_t count) { store_up_to(y + i, f(i, count), count); });
   }
-  const auto address = reinterpret_cast<uintptr_t>(y);
-  int64_t i = static_cast<int64_t>(-address % FC_VECTOR_BYTES / sizeof(T));
+  const uintptr_t beyond = reinterpret_cast<uintptr_t>(y) % FC_VECTOR_BYTES;
+  int64_t i = static_cast<int64_t>((FC_VECTOR_BYTES - beyond) % FC_VECTOR_BYTES / sizeof(T));
   if (i > n) i = n;
   if (i > 0) store_partial(y, f(0, i), i);
   for (; i + kLanes<T> <= n; i += kLanes<T>) {

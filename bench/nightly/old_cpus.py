@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from _suite import outcome
 
 OLD_CPU = Path(__file__).parents[2] / "tests/native/old_cpu"
 EXPECTED = {"Nehalem": "baseline", "Haswell": "avx2"}
@@ -18,11 +17,9 @@ def run(scale: float) -> dict[str, Any]:
     arguments = [] if scale >= 1 else ["test_ops.py", "-k", "dense and integers"]
     result: dict[str, Any] = {"found": []}
     for cpu, isa in EXPECTED.items():
-        environment = {**os.environ, "CPU": cpu, "PYTHON": sys.executable}
-        done = subprocess.run(
-            [str(OLD_CPU), *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        result[cpu] = sum(int(n) for n in re.findall(r"(\d+) passed", done.stdout))
-        if done.returncode != 0 or f"kernels for {isa}\n" not in done.stdout:
-            result["found"].append(f"{cpu}: {done.stdout[-3000:]}")
+        name = f"old_cpus: {cpu}"
+        result[cpu], printed, faults = outcome(name, [OLD_CPU, *arguments], {"CPU": cpu, "PYTHON": sys.executable})
+        result["found"] += faults
+        if f"kernels for {isa}\n" not in printed:
+            result["found"].append(f"{name}: expected kernels for {isa}, got {printed[:200]}")
     return result

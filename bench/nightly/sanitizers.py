@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from _suite import outcome
 
 SANITIZE = Path(__file__).parents[2] / "tests/native/sanitize"
 
@@ -22,29 +22,17 @@ RUNS: dict[str, list[str]] = {
 }
 
 
-def _findings(text: str) -> str:
-    """The lines of a report that say what was found, each once."""
-    return "".join(f"{line}\n" for line in dict.fromkeys(re.findall(r".*(?:runtime error|SUMMARY:).*", text)))
-
-
 def run(scale: float) -> dict[str, Any]:
     """So much of the list; what passed (tests, or kernel calls of the programs without Python), and what was found."""
-    chosen = list(RUNS)[: max(1, round(scale * len(RUNS)))]
-    environment = {"PYTHON": sys.executable, **os.environ}
     passed, found = {}, []
-    for name in chosen:
-        command = [str(SANITIZE), name, *RUNS[name]]
-        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        passed[name] = sum(int(n) for n in re.findall(r"(\d+) (?:kernel calls )?passed", done.stdout))
-        print(f"sanitizers: {name}: {passed[name]} passed, exit status {done.returncode}", flush=True)
-        if done.returncode != 0:
-            found.append(f"{name}: {_findings(done.stdout)}{done.stdout[-3000:]}")
-            print(found[-1], flush=True)
-    tests = sum(passed[name] for name in ("integers", "address", "cuda") if name in passed)
+    python = os.environ.get("PYTHON", sys.executable)
+    for name in list(RUNS)[: max(1, round(scale * len(RUNS)))]:
+        passed[name], _, faults = outcome(f"sanitizers: {name}", [SANITIZE, name, *RUNS[name]], {"PYTHON": python})
+        found += faults
     return {
-        "baseline_only": environment.get("BASELINE_ONLY") == "ON",
+        "baseline_only": os.environ.get("BASELINE_ONLY") == "ON",
         **passed,
-        "tests": tests,
+        "tests": sum(passed.get(name, 0) for name in ("integers", "address", "cuda")),
         "findings": len(found),
         "found": found,
     }

@@ -6,9 +6,11 @@ import importlib
 import os
 from typing import Any
 
+import numpy as np
+
 from fastconv.errors import DeviceError
 
-__all__ = ["load"]
+__all__ = ["empty", "load"]
 
 _loaded: tuple[Any, Any] | None = None  # remembered once everything has been found
 _forked = False  # this process is the child of one that had loaded it
@@ -60,6 +62,24 @@ def _find(where: str) -> tuple[Any, Any]:
     if not found:
         raise DeviceError(f"{where}: the CUDA module expected a visible GPU, got none. Check CUDA_VISIBLE_DEVICES.")
     return cupy, module
+
+
+def empty(cupy: Any, where: str, shape: tuple[int, ...], dtype: Any, way_out: str = "Use a smaller batch.") -> Any:
+    """An uninitialised array of the current device, from CuPy's pool.
+
+    Args:
+        where: what the message of an error begins with, e.g. "[conv2d] y".
+
+    Raises:
+        MemoryError: says what found no room.
+    """
+    try:
+        return cupy.empty(shape, dtype)
+    except cupy.cuda.memory.OutOfMemoryError as error:
+        raise MemoryError(
+            f"{where} must fit the GPU's memory: expected room for shape {tuple(shape)} of {np.dtype(dtype)}, got a refusal "
+            f"({error}) {way_out}"
+        ) from None
 
 
 def _after_fork() -> None:

@@ -41,7 +41,8 @@ class Mirror:
     def on(self, cupy: Any, device: int) -> Any:
         """The array on a GPU, at an address that stays the same. Current only after :meth:`upload`."""
         if device not in self._copies:
-            self._copies[device] = cupy.empty(self._host.shape, self._host.dtype)
+            where, way_out = "[variable] the model's weights and optimizer state", "Use a smaller model."
+            self._copies[device] = _gpu.empty(cupy, where, self._host.shape, self._host.dtype, way_out)
         return self._copies[device]
 
     def upload(self, device: int, stream: Any) -> None:

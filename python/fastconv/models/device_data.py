@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import config
+from fastconv import _gpu, config
 from fastconv.errors import DeviceError
 from fastconv.models.batches import ArrayBatches, Batch, is_on_gpu
 from fastconv.ops import _arrays, _devices
@@ -95,7 +95,7 @@ def on_device(data: ArrayBatches, dtype: str, labels: Sequence[bool]) -> ArrayBa
             return data
         try:
             arrays = [_uploaded(cupy, array, kind) for array, kind in kinds]
-        except cupy.cuda.memory.OutOfMemoryError:  # free, but in pieces
+        except MemoryError:  # free, but in pieces
             if there:
                 raise
             return data
@@ -124,4 +124,6 @@ def _uploaded(cupy: Any, array: Any, dtype: str) -> Any:
         converted = np.empty(array.shape, dtype)
         _arrays.assign("fit", "x", converted, array)
         array = converted
-    return cupy.asarray(np.ascontiguousarray(array))
+    copy = _gpu.empty(cupy, "[fit] the data set", array.shape, array.dtype)
+    copy.set(np.ascontiguousarray(array))
+    return copy

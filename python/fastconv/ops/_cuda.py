@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv import _gpu
 from fastconv.ops._foreign import as_cupy
 
 FLOATS = ("float32", "float16", "bfloat16")
@@ -58,13 +59,7 @@ class Cuda:
 
     def empty(self, op: str, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
         """An uninitialised array from CuPy's pool, or MemoryError."""
-        try:
-            return self.cupy.empty(shape, _dtype(dtype))
-        except self.cupy.cuda.memory.OutOfMemoryError as error:
-            raise MemoryError(
-                f"[{op}] {name} must fit the GPU's memory: expected room for shape {tuple(shape)} of {dtype}, got a refusal "
-                f"({error}). Use a smaller batch."
-            ) from None
+        return _gpu.empty(self.cupy, f"[{op}] {name}", shape, _dtype(dtype))
 
     def check_out(self, op: str, out: Any, shape: tuple[int, ...], dtype: str, inputs: list[Any]) -> Any:
         """``out`` if a result of this shape and dtype can be written into it."""
@@ -92,9 +87,11 @@ class Cuda:
             )
         return out
 
-    def on_device(self, array: np.ndarray) -> Any:
+    def on_device(self, op: str, name: str, array: np.ndarray) -> Any:
         """A copy of a small host array, e.g. a seed."""
-        return self.cupy.asarray(array)
+        copy = self.empty(op, name, array.shape, array.dtype)
+        copy.set(array)
+        return copy
 
     def run(self, kernel: str, spec: Any, tensors: list[Any]) -> None:
         """Queues one kernel on CuPy's current stream of the device that the arrays are on."""

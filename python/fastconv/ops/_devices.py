@@ -31,7 +31,7 @@ HOST: Any = SimpleNamespace(
     contiguous=_arrays.contiguous,
     empty=_arrays.empty,
     check_out=_arrays.check_out,
-    on_device=lambda array: array,
+    on_device=lambda op, name, array: array,
     run=_cpu.run,
     checks_targets=True,
 )

@@ -100,7 +100,7 @@ def as_seed(op: str, name: str, x: Any, seed: Any) -> Any:
         raise ValueError(
             f"[{op}] {name} must fit 64 bits: expected 0 <= {name} < 2**64, got {name}={number}. Reduce it."
         )
-    return _devices.of(op, ("x",), (x,)).on_device(np.array([number], np.uint64))
+    return _devices.of(op, ("x",), (x,)).on_device(op, name, np.array([number], np.uint64))
 
 
 def dropout(x: Any, rate: float, *, seed: Any, noise_shape: Any = None, out: Any = None) -> Any:

@@ -117,7 +117,8 @@ class Gpu:
         self._device = cupy.cuda.Device(device)
         self._stream, self._copies = streams(cupy, device)
         with self._device:
-            self._state = cupy.asarray(np.array([1, 0], np.int32))  # whether to go on, and the updates so far
+            self._state = _gpu.empty(cupy, "[compile] the plan's state", (2,), np.int32)
+            self._state.set(np.array([1, 0], np.int32))  # whether to go on, and the updates so far
             self._arrived, self._taken = (cupy.cuda.Event(disable_timing=True) for _ in range(2))
         self._mirrors: dict[Mirror, None] = {}
         self._workspace: Any = None
@@ -144,13 +145,7 @@ class Gpu:
 
     def _empty(self, size: int) -> Any:
         with self._device:
-            try:
-                return self._cupy.empty((size,), np.uint8)
-            except self._cupy.cuda.memory.OutOfMemoryError as error:
-                raise MemoryError(
-                    f"[compile] the plan's arena must fit the GPU's memory: expected room for {size} bytes, got a refusal "
-                    f"({error}). Use a smaller batch."
-                ) from None
+            return _gpu.empty(self._cupy, "[compile] the plan's arena", (size,), np.uint8)
 
     def variable(self, variable: Variable) -> Any:
         """A variable's memory."""

@@ -7,17 +7,19 @@ an array does what the current stream has before it, and sees what other streams
 from __future__ import annotations
 
 import ctypes
+import math
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from . import fake_streams
+from . import fake_pool, fake_streams
 from .memory import guarded_empty
 
-__all__ = ["asarray", "cuda", "empty", "from_dlpack", "may_share_memory", "ndarray", "zeros"]
+__all__ = ["asarray", "cuda", "empty", "from_dlpack", "get_default_memory_pool", "may_share_memory", "ndarray", "zeros"]
 
 _ALIGNMENT = 16  # CuPy's own allocations are aligned to 512
+_pool = fake_pool.MemoryPool()
 
 
 class _Pointer:
@@ -169,7 +171,9 @@ class ndarray:
 
 def empty(shape: Any, dtype: Any = np.float64) -> ndarray:
     """Memory full of ones (NaN, for floats), aligned for 16-byte accesses, that ends at a page nobody may touch."""
-    array = guarded_empty(shape if isinstance(shape, tuple) else (shape,), dtype, alignment=_ALIGNMENT)
+    shape = shape if isinstance(shape, tuple) else (shape,)
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    array = _pool.allocate(size, lambda: guarded_empty(shape, dtype, alignment=_ALIGNMENT))
     array.reshape(-1).view(np.uint8)[...] = 0xFF
     return ndarray(array)
 
@@ -205,8 +209,9 @@ def may_share_memory(a: ndarray, b: ndarray) -> bool:
     return np.may_share_memory(a._memory, b._memory)
 
 
-class _OutOfMemoryError(MemoryError):
-    pass
+def get_default_memory_pool() -> fake_pool.MemoryPool:
+    """Where all arrays come from."""
+    return _pool
 
 
 cuda = SimpleNamespace(
@@ -215,5 +220,5 @@ cuda = SimpleNamespace(
     Stream=fake_streams.Stream,
     alloc_pinned_memory=fake_streams.alloc_pinned_memory,
     get_current_stream=fake_streams.current,
-    memory=SimpleNamespace(OutOfMemoryError=_OutOfMemoryError),
+    memory=SimpleNamespace(OutOfMemoryError=fake_pool.OutOfMemoryError),
 )

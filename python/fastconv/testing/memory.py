@@ -116,6 +116,14 @@ def guarded_empty(
     return array
 
 
+def owner_of(array: np.ndarray) -> Any:
+    """What frees an array's memory when it dies, e.g. the ``mmap`` behind views of views."""
+    owner: Any = array
+    while (base := getattr(owner, "obj" if isinstance(owner, memoryview) else "base", None)) is not None:
+        owner = base
+    return owner
+
+
 @contextmanager
 def guarded_results() -> Iterator[None]:
     """Inside, ops allocate results that are full of NaN and end at a page nobody may touch."""

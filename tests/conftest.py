@@ -4,6 +4,7 @@ import importlib
 import os
 import shutil
 import signal
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -108,6 +109,8 @@ def emulated_module():
 
     FASTCONV_SANITIZE in the environment (tests/native/sanitize cuda) compiles them with sanitizers, elsewhere.
     """
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        pytest.skip("the CUDA module does not claim to work without the interpreter's lock")
     missing = [tool for tool in ("cmake", "c++") if shutil.which(tool) is None]
     if missing:
         pytest.skip(

@@ -75,6 +75,7 @@ CALLS = [
 ]
 
 
+@pytest.mark.thread_unsafe(reason="looks at the clock and at the memory of the whole process")
 @pytest.mark.parametrize("lib", [ops, reference], ids=["ops", "reference"])
 @pytest.mark.parametrize("call,error", [c[1:] for c in CALLS], ids=[c[0] for c in CALLS])
 def test_hostile_sizes_are_refused_at_once(lib, call, error):

@@ -11,6 +11,8 @@ from fastconv.errors import NonFiniteLossError
 from fastconv.testing.classifier import LABELS, ONE_HOT, X, compiled
 from fastconv.testing.refusal import assert_refused
 
+pytestmark = pytest.mark.thread_unsafe(reason="each test has one model")
+
 
 def f32(*shape):
     return np.zeros(shape, np.float32)

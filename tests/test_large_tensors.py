@@ -28,6 +28,7 @@ def test_more_than_two_to_the_31_elements(problem):
     problem.check()
 
 
+@pytest.mark.thread_unsafe(reason="replaces an op")
 @linux
 def test_what_a_wrapped_index_leaves_undone_shows():
     problem = _PROBLEMS[0]

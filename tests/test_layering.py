@@ -13,22 +13,23 @@ PACKAGE = Path(fastconv.__file__).parent
 SOURCES = Path(__file__).parent.parent / "csrc"
 
 # Part of the package -> the parts it may import. What is not listed may import nothing of fastconv.
-FOUNDATION = {"errors", "graph", "_cpu"}
+FOUNDATION = {"_locks", "errors", "graph", "_cpu"}
 SETTINGS = {"_arguments", "_gpu", "_lookup", "_memory", "config", "random"}
 MAY_IMPORT = {
     "_arguments": set(),
+    "_locks": set(),
     "_lookup": {"_arguments"},
     "_memory": set(),
     "_gpu": {"errors"},
     "errors": set(),
-    "graph": set(),
+    "graph": {"_locks"},
     "reference": set(),
     "dtype_policies": set(),
     "config": FOUNDATION | {"_arguments", "_gpu", "dtype_policies"},
-    "random": {"_arguments"},
+    "random": {"_arguments", "_locks"},
     "ops": FOUNDATION | SETTINGS,
     "_mirror": {"_gpu", "_memory"},
-    "variables": {"_memory", "_mirror", "graph", "ops", "random"},
+    "variables": {"_locks", "_memory", "_mirror", "graph", "ops", "random"},
     "autodiff": {"graph", "ops"},
     "schedules": SETTINGS,
     "initializers": SETTINGS | FOUNDATION,

@@ -11,7 +11,10 @@ import pytest
 from fastconv.testing.many_calls import good_calls, life, refused_calls
 from fastconv.testing.memory import heap_bytes
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux" or heap_bytes() is None, reason="needs Linux and glibc 2.33")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux" or heap_bytes() is None, reason="needs Linux and glibc 2.33"),
+    pytest.mark.thread_unsafe(reason="counts the memory of the whole process"),
+]
 
 
 def look():

@@ -13,6 +13,8 @@ from fastconv import layers
 from fastconv._locks import ProcessLock, Serial
 from fastconv.saving.lock import FolderLock
 
+pytestmark = pytest.mark.thread_unsafe(reason="counts what the whole process draws")
+
 
 @pytest.fixture
 def hasty():

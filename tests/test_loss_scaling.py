@@ -25,6 +25,7 @@ def bits_of(model):
     return [w.tobytes() for w in model.get_weights()]
 
 
+@pytest.mark.thread_unsafe(reason="its parameters are optimizers")
 @pytest.mark.parametrize("inner", [optimizers.SGD(0.05, momentum=0.9), optimizers.Adam(0.01, clipnorm=0.5)])
 def test_a_scale_of_a_power_of_two_changes_no_bit(inner):
     plain, scaled = (
@@ -58,6 +59,7 @@ def test_the_scale_grows_and_shrinks_by_kerass_rule():
     assert model.optimizer.step_counter == 1
 
 
+@pytest.mark.thread_unsafe(reason="its parameters are optimizers")
 @pytest.mark.parametrize(
     "inner",
     [

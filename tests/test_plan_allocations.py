@@ -11,6 +11,8 @@ from fastconv import layers, models
 from fastconv.testing.memory import heap_bytes
 from fastconv.testing.networks import build, inputs_for, targets_for
 
+pytestmark = pytest.mark.thread_unsafe(reason="counts the memory of the whole process")
+
 
 @pytest.fixture
 def heap():

@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from fastconv import _cpu
+from fastconv._locks import ProcessLock
 
 __all__ = ["Machine", "measured_machine"]
 
@@ -47,9 +48,13 @@ class Machine:
         return self.call + max(self.arithmetic(flops, algorithm), nbytes / self.bytes_per_second(nbytes))
 
 
+_measuring = ProcessLock()  # two at a time would measure each other
+
+
 def measured_machine(dtype: str) -> Machine:
     """This process's machine with its threads and instruction set as they are now; measured once for each, in 0.2 s."""
-    return _measure(dtype, _cpu.get_num_threads(), _cpu.current_isa())
+    with _measuring:
+        return _measure(dtype, _cpu.get_num_threads(), _cpu.current_isa())
 
 
 @lru_cache(maxsize=16)

@@ -127,12 +127,12 @@ def prefetched(source: Iterator[Any], depth: int) -> Iterator[Any]:
     after the elements before it), or when this generator is closed or dropped: it holds no reference to the
     generator.
     """
-    buffer, producer = _Buffer(depth), _idle_producer()
+    buffer, producer, current_thread = _Buffer(depth), _idle_producer(), threading.current_thread  # modules end earlier
     producer.run(source, buffer)
     del source  # only the thread needs it
     try:
         while item := buffer.take(producer.thread):
             yield item[0]
     finally:
-        own = producer.thread is threading.current_thread()  # where a garbage collection ends this
+        own = producer.thread is current_thread()  # where a garbage collection ends this
         buffer.leave(0 if own or not producer.thread.is_alive() else _LEAVING)

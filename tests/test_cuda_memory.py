@@ -113,6 +113,13 @@ def test_a_model_that_finds_no_room_leaves_none_behind(use, room, on_gpu):
 
 
 @pytest.mark.parametrize("use", USES)
+def test_a_model_that_is_forgotten_gives_back_all_it_had(use, room, on_gpu):
+    before = room.used()
+    USES[use](built())
+    assert room.used() == before
+
+
+@pytest.mark.parametrize("use", USES)
 def test_the_same_model_goes_on_when_there_is_room(use, room, on_gpu):
     expected, model = built(), built()
 

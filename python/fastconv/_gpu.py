@@ -78,7 +78,7 @@ def empty(cupy: Any, where: str, shape: tuple[int, ...], dtype: Any, way_out: st
     except cupy.cuda.memory.OutOfMemoryError as error:
         raise MemoryError(
             f"{where} must fit the GPU's memory: expected room for shape {tuple(shape)} of {np.dtype(dtype)}, got a refusal "
-            f"({error}) {way_out}"
+            f"({error}). {way_out}"
         ) from None
 
 

@@ -1,9 +1,9 @@
 """Writes docs/reliability.md: every promise, the tests that prove it, and what is not proved yet.
 
-    python docs/make_reliability.py     docs/promises.toml, the names of tests and what nights found are read, nothing is run
+    python docs/make_reliability.py     docs/promises.toml, docs/nights.toml, the names of tests and what nights found are read, nothing is run
 
 A figure may take numbers from a recorded run of ``python bench/nightly``: ``{calls[calls]:,}`` is ``"calls"`` of
-bench/results/nightly_calls.json. ``tests/test_reliability_page.py`` keeps the page equal to all three, and sees to it that every
+bench/results/nightly_calls.json. ``tests/test_reliability_page.py`` keeps the page equal to all of them, and sees to it that every
 test that is named exists.
 """
 
@@ -68,6 +68,24 @@ def read_tests(folder: Path) -> dict[str, bool]:
     return found
 
 
+def _runs(nights: dict[str, dict[str, Any]]) -> list[str]:
+    """A row for each part of ``python bench/nightly``."""
+    sys.path.insert(0, str(ROOT / "bench/nightly"))
+    try:
+        from _parts import parts
+    finally:
+        sys.path.pop(0)
+
+    mended = tomllib.loads((ROOT / "docs/nights.toml").read_text("utf-8"))
+    rows = []
+    for name, looks_for in parts().items():
+        run = nights.get(name)
+        recorded = "none yet" if run is None else f"{run['commit']}, {max(1, run['seconds'] // 60)} min"
+        faults = "" if run is None else len(run["found"])
+        rows.append(f"| `{name}` | {looks_for} | {recorded} | {faults} | {mended.get(name, '')} |")
+    return rows
+
+
 def _cell(promise: Promise, nightly: dict[str, bool]) -> str:
     parts = [f"`{test}`{' (nightly)' if nightly[test] else ''}" for test in promise.tests]
     if promise.missing:
@@ -86,7 +104,7 @@ def page() -> str:
     lines = [
         "# What is promised, and what proves it",
         "",
-        "<!-- Written by docs/make_reliability.py from docs/promises.toml: change that, not this page. -->",
+        "<!-- Written by docs/make_reliability.py from docs/promises.toml and docs/nights.toml: change these, not this page. -->",
         "",
         f"Of {len(promises)} promises {states.count('proved')} are proved by tests that run with every change (those marked "
         f"nightly: with `pytest -m nightly`), {states.count('in part')} in part, {states.count('no test yet')} not yet. "
@@ -101,6 +119,15 @@ def page() -> str:
         figure = promise.figure.format_map(nights)
         lines.append(f"| {name} | {promise.says} | {figure} | {promise.state} | {_cell(promise, nightly)} |")
     lines += [
+        "",
+        "## What long runs look for, and what they have found",
+        "",
+        "`python bench/nightly PART...` on a development machine; the last recorded run of each, and what was found and mended "
+        "before it.",
+        "",
+        "| part | looks at | recorded run | faults in it | found and mended before |",
+        "|---|---|---|---|---|",
+        *_runs(nights),
         "",
         "## What is not promised",
         "",

@@ -12,29 +12,21 @@ Exit status: 0, or 1 if anything was found.
 from __future__ import annotations
 
 import argparse
-import ast
 import importlib
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from _parts import parts
+
 FOLDER = Path(__file__).parent
 sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]  # the parts, and what they share with the benches
 
 
-def parts() -> dict[str, str]:
-    """The name of every part, with the first line of what it says of itself."""
-    found = {}
-    for path in sorted(FOLDER.glob("[!_]*.py")):
-        docstring = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-        found[path.stem] = docstring.partition("\n")[0]
-    return found
-
-
 def main() -> int:
     known = parts()
-    table = "\n".join(f"  {name:12} {says}" for name, says in known.items())
+    table = "\n".join(f"  {name:16} {says}" for name, says in known.items())
     parser = argparse.ArgumentParser(
         prog="python bench/nightly", epilog=f"parts:\n{table}", formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -4,7 +4,6 @@ import importlib
 import os
 import shutil
 import signal
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 
 from fastconv import _cpu
+from fastconv.testing.interpreter import has_global_lock
 
 
 @pytest.fixture(params=_cpu.available_isas())
@@ -109,7 +109,7 @@ def emulated_module():
 
     FASTCONV_SANITIZE in the environment (tests/native/sanitize cuda) compiles them with sanitizers, elsewhere.
     """
-    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+    if not has_global_lock():
         pytest.skip("the CUDA module does not claim to work without the interpreter's lock")
     missing = [tool for tool in ("cmake", "c++") if shutil.which(tool) is None]
     if missing:

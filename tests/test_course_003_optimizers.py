@@ -81,6 +81,7 @@ KERAS = {  # where Keras 3.15 on torch takes a weight from 1.0 along SLOPES, in 
 }
 
 
+@pytest.mark.thread_unsafe(reason="its parameters are optimizers")
 @pytest.mark.parametrize("name", KERAS)
 def test_003_21_003_23_003_24_003_25_the_way_of_keras(name):
     """Momentum, Nesterov, Adagrad, Adam, RMSprop and Adadelta go where Keras's go, with Keras's defaults."""

@@ -175,6 +175,7 @@ def test_the_same_bits_for_any_number_of_threads_and_after_a_round_trip(threads,
 
 def test_none_comes_back_from_keras_files(tmp_path):
     """Where it is not the default, it says something."""
+    pytest.importorskip("h5py", reason="Keras's files; pip install 'fastconv[keras]'")
     optimizer = optimizers.Muon(2.0**-6, adam_weight_decay=None, weight_decay=None, rms_rate=None)
     trained(optimizer).save(tmp_path / "m.keras")
     assert models.load_model(tmp_path / "m.keras").optimizer.get_config() == optimizer.get_config()

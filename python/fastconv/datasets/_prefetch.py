@@ -8,6 +8,7 @@ eight for each core, in each of which the elements of some epochs would leave ho
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -127,12 +128,14 @@ def prefetched(source: Iterator[Any], depth: int) -> Iterator[Any]:
     after the elements before it), or when this generator is closed or dropped: it holds no reference to the
     generator.
     """
-    buffer, producer, current_thread = _Buffer(depth), _idle_producer(), threading.current_thread  # modules end earlier
+    buffer, producer = _Buffer(depth), _idle_producer()
+    is_finalizing = sys.is_finalizing  # this generator may live longer than what its module knows
     producer.run(source, buffer)
     del source  # only the thread needs it
     try:
         while item := buffer.take(producer.thread):
             yield item[0]
     finally:
-        own = producer.thread is current_thread()  # where a garbage collection ends this
-        buffer.leave(0 if own or not producer.thread.is_alive() else _LEAVING)
+        if not is_finalizing():
+            own = producer.thread is threading.current_thread()  # where a garbage collection ends this
+            buffer.leave(0 if own or not producer.thread.is_alive() else _LEAVING)

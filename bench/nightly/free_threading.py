@@ -33,11 +33,11 @@ _OF_THE_PROCESS = {
 def run(scale: float) -> dict[str, Any]:
     """What passed; below a whole run the tests of pooling alone."""
     python = os.environ.get("FREE_THREADED_PYTHON", "python3.13t")
-    lock = "import sys, fastconv; sys.exit(f'{sys.version}: the lock is on' if sys._is_gil_enabled() else 0)"
-    *_, found = outcome("free_threading: import", [python, "-c", lock], {})
+    lock = "import sys, fastconv; print(sys.version); sys.exit(sys._is_gil_enabled())"
+    _, version, found = outcome("free_threading: import", [python, "-c", lock], {})
     command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", f"--parallel-threads={THREADS}"]
     for kind, names in _OF_THE_PROCESS.items():
         command += ["-o", f"thread_unsafe_{kind}=" + "\n".join(names)]
     tests = ROOT / "tests" if scale >= 1 else ROOT / "tests/test_pooling.py"
     passed, _, faults = outcome("free_threading: tests", [*command, tests], {"PYTHON_GIL": "0"})
-    return {"threads": THREADS, "passed": passed, "found": found + faults}
+    return {"python": version.strip(), "threads": THREADS, "passed": passed, "found": found + faults}

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 THREADS = 4
 _SETTERS = ("set_device", "set_dtype_policy", "set_num_threads", "set_precision")
 _OF_THE_PROCESS = {
-    "fixtures": ("generator", "interruptible", "prefer", "threads"),
+    "fixtures": ("amx", "generator", "interruptible", "precision", "prefer", "strict", "threads"),
     "functions": (
         *("fastconv.random.seed", "fastconv.random.set_state", "numpy.random.seed"),
         *("fastconv.utils.set_random_seed", "fastconv.utils.seeds.set_random_seed"),

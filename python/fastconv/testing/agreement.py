@@ -6,6 +6,7 @@ in every precision. What they read ends at a forbidden page.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ from .compare import (
     random_inputs,
 )
 from .memory import guarded
-from .numerics import numerics
+from .numerics import instruction_set, numerics
 
 __all__ = ["Answer", "assert_agrees", "assert_agrees_everywhere", "exact_answer", "real_answer"]
 
@@ -67,23 +68,18 @@ def assert_agrees_everywhere(case: Case, conv2d: str = "automatic") -> None:
     answer = exact_answer(case, np.float32) if is_exact(case) else real_answer(case, np.float32)
     precisions = ("strict", "fast") if case.op.startswith(("conv", "dense")) else ("strict",)
     bounds: dict[tuple[str, bool], _Bounds] = {}  # which tell no other instruction sets apart than matrix tiles
-    before = _cpu.current_isa()
     try:
-        for isa in _cpu.available_isas():
-            _cpu.select_isa(isa)
-            for precision in precisions:
-                with numerics(precision, conv2d if precision == "fast" else "automatic"):
-                    if precision == "strict" and is_exact(case):
-                        _assert_agrees(answer, None)
-                        continue
-                    key = precision, isa == "amx"
-                    if key not in bounds:
-                        bounds[key] = _bounds(answer)
-                    _assert_agrees(answer, bounds[key])
+        for isa, precision in itertools.product(_cpu.available_isas(), precisions):
+            with instruction_set(isa), numerics(precision, conv2d if precision == "fast" else "automatic"):
+                if precision == "strict" and is_exact(case):
+                    _assert_agrees(answer, None)
+                    continue
+                key = precision, isa == "amx"
+                if key not in bounds:
+                    bounds[key] = _bounds(answer)
+                _assert_agrees(answer, bounds[key])
     except AssertionError as error:
         raise AssertionError(f"{isa}, {precision} precision: {error}") from error
-    finally:
-        _cpu.select_isa(before)
 
 
 _Bounds = tuple[tuple[Any, ...], tuple[Any, ...]]  # forward, backward

@@ -31,7 +31,7 @@ from .compare import (
     is_exact,
     random_inputs,
 )
-from .numerics import numerics
+from .numerics import instruction_set, numerics
 
 __all__ = ["PASSED", "Local", "Problem", "Windowed", "at_pieces", "kernels", "pieces_of"]
 
@@ -218,13 +218,8 @@ class Windowed(Problem):
 @contextmanager
 def kernels(problem: Problem) -> Iterator[None]:
     """Inside, the problem's instruction set, precision and algorithm."""
-    before = _cpu.current_isa()
-    try:
-        _cpu.select_isa(problem.isa or before)
-        with numerics(problem.precision, problem.conv2d):
-            yield
-    finally:
-        _cpu.select_isa(before)
+    with instruction_set(problem.isa or _cpu.current_isa()), numerics(problem.precision, problem.conv2d):
+        yield
 
 
 def pieces_of(

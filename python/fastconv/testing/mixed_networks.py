@@ -9,6 +9,7 @@ import numpy as np
 
 from fastconv import config, layers, losses, optimizers
 from fastconv.models import Sequential
+from fastconv.testing.numerics import SETTINGS
 from fastconv.utils import set_random_seed
 
 __all__ = ["IMAGES", "LABELS", "built", "cnn", "mlp"]
@@ -38,10 +39,11 @@ def cnn() -> list[Any]:
 
 def built(stack: Callable[[], list[Any]], policy: str, optimizer: Any = None, **compiling: Any) -> Sequential:
     """A compiled model of these layers under a dtype policy, always with the same weights."""
-    config.set_dtype_policy(policy)
-    set_random_seed(5)
-    model = Sequential([layers.Input((8, 8, 3)), *stack()])
-    loss = losses.SparseCategoricalCrossentropy(from_logits=stack is cnn)
-    model.compile(optimizer or optimizers.SGD(0.05, momentum=0.9), loss, **compiling)
-    config.set_dtype_policy("float32")
+    with SETTINGS:
+        config.set_dtype_policy(policy)
+        set_random_seed(5)
+        model = Sequential([layers.Input((8, 8, 3)), *stack()])
+        loss = losses.SparseCategoricalCrossentropy(from_logits=stack is cnn)
+        model.compile(optimizer or optimizers.SGD(0.05, momentum=0.9), loss, **compiling)
+        config.set_dtype_policy("float32")
     return model

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import layers, models
+from fastconv.testing.numerics import SETTINGS
 
 __all__ = ["ACTIVATIONS", "NETWORKS", "build", "inputs_for", "targets_for"]
 
@@ -265,13 +266,14 @@ def build(name: str, dtype: str = "float32", seed: int = 0) -> Any:
     """The network called ``name``, weights drawn from ``seed`` in Keras's way, then moved off their round values."""
     from fastconv import config, random
 
-    before = config.dtype_policy()
-    config.set_dtype_policy(dtype)
-    random.seed(seed)
-    try:
-        model = NETWORKS[name]()
-    finally:
-        config.set_dtype_policy(before)
+    with SETTINGS:
+        before = config.dtype_policy()
+        config.set_dtype_policy(dtype)
+        random.seed(seed)
+        try:
+            model = NETWORKS[name]()
+        finally:
+            config.set_dtype_policy(before)
     rng = np.random.default_rng(seed)
     for weight in model.weights:  # biases of 0 and scales of 1 would hide mistakes
         weight.array[...] += rng.uniform(0.05, 0.3, weight.shape).astype(dtype)

@@ -54,6 +54,7 @@ class _Heap(ctypes.Structure):
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
+_LIBC.mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 if hasattr(_LIBC, "mallinfo2"):
     _LIBC.mallinfo2.restype = _Heap
 
@@ -154,6 +155,5 @@ def _forbid(address: int, length: int) -> None:
     """Unless FASTCONV_GUARD_PAGES=0: for emulators that touch what a processor does not (tests/native/old_cpu)."""
     if os.environ.get("FASTCONV_GUARD_PAGES") == "0":
         return
-    _LIBC.mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
     if _LIBC.mprotect(address, length, _PROT_NONE) != 0:
         raise OSError(ctypes.get_errno(), "mprotect failed")

@@ -1,6 +1,7 @@
 """Writes docs/reliability.md: every promise, the tests that prove it, and what is not proved yet.
 
-    python docs/make_reliability.py     docs/promises.toml, docs/nights.toml, the names of tests and what nights found are read, nothing is run
+    python docs/make_reliability.py     docs/promises.toml, docs/nights.toml, the names of tests and what nights found are read,
+                                        nothing is run
 
 A figure may take numbers from a recorded run of ``python bench/nightly``: ``{calls[calls]:,}`` is ``"calls"`` of
 bench/results/nightly_calls.json. ``tests/test_reliability_page.py`` keeps the page equal to all of them, and sees to it that every

@@ -53,6 +53,7 @@ def refusals(room, work, keeps=False):
             room.limit(0)
         assert keeps or room.used() == before
         more = max(more + 512, int(more * 1.05))
+        assert more < 1 << 26, "refused whatever the limit is"
 
 
 X, W = f32(2, 9, 8, 5), f32(3, 3, 5, 7)

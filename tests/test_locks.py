@@ -1,6 +1,7 @@
 """What threads draw from one source: each gets its own, also where they run truly at once."""
 
 import os
+import signal
 import sys
 import threading
 import warnings
@@ -83,6 +84,7 @@ def test_the_child_of_a_fork_finds_a_lock_open():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of fork with threads
         child = os.fork()
     if child == 0:
+        signal.alarm(20)  # instead of waiting for ever
         with lock:
             os._exit(17)
     done.set()

@@ -7,7 +7,7 @@ import re
 import subprocess
 from collections.abc import Sequence
 
-_FINDING = re.compile(r"^.*(?:runtime error|SUMMARY: |Fatal |FAILED |ERROR |^E   ).*$", re.MULTILINE)
+_FINDING = re.compile(r"^(?:E   |.*(?:runtime error|SUMMARY: |Fatal |FAILED |ERROR )).*$", re.MULTILINE)
 
 
 def outcome(name: str, command: Sequence[object], environment: dict[str, str]) -> tuple[int, str, list[str]]:

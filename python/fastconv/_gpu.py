@@ -1,4 +1,4 @@
-"""Finds what a GPU needs: the CUDA module of this build, CuPy, a driver, a device."""
+"""What a GPU needs: the CUDA module of this build, CuPy, a driver, a device; and memory there, or an error of ours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from fastconv.errors import DeviceError
 
-__all__ = ["empty", "load"]
+__all__ = ["copied", "empty", "load"]
 
 _loaded: tuple[Any, Any] | None = None  # remembered once everything has been found
 _forked = False  # this process is the child of one that had loaded it
@@ -80,6 +80,13 @@ def empty(cupy: Any, where: str, shape: tuple[int, ...], dtype: Any, way_out: st
             f"{where} must fit the GPU's memory: expected room for shape {tuple(shape)} of {np.dtype(dtype)}, got a refusal "
             f"({error}). {way_out}"
         ) from None
+
+
+def copied(cupy: Any, where: str, array: np.ndarray) -> Any:
+    """A copy of a C-contiguous array of the host. Arguments and errors as :func:`empty`'s."""
+    copy = empty(cupy, where, array.shape, array.dtype)
+    copy.set(array)
+    return copy
 
 
 def _after_fork() -> None:

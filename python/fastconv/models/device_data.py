@@ -95,7 +95,7 @@ def on_device(data: ArrayBatches, dtype: str, labels: Sequence[bool]) -> ArrayBa
             return data
         try:
             arrays = [_uploaded(cupy, array, kind) for array, kind in kinds]
-        except MemoryError:  # free, but in pieces
+        except MemoryError:  # free, but in pieces; or the host has none for a converted copy
             if there:
                 raise
             return data
@@ -124,6 +124,4 @@ def _uploaded(cupy: Any, array: Any, dtype: str) -> Any:
         converted = np.empty(array.shape, dtype)
         _arrays.assign("fit", "x", converted, array)
         array = converted
-    copy = _gpu.empty(cupy, "[fit] the data set", array.shape, array.dtype)
-    copy.set(np.ascontiguousarray(array))
-    return copy
+    return _gpu.copied(cupy, "[fit] the data set", np.ascontiguousarray(array))

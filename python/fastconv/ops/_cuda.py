@@ -89,9 +89,7 @@ class Cuda:
 
     def on_device(self, op: str, name: str, array: np.ndarray) -> Any:
         """A copy of a small host array, e.g. a seed."""
-        copy = self.empty(op, name, array.shape, array.dtype)
-        copy.set(array)
-        return copy
+        return _gpu.copied(self.cupy, f"[{op}] {name}", array)
 
     def run(self, kernel: str, spec: Any, tensors: list[Any]) -> None:
         """Queues one kernel on CuPy's current stream of the device that the arrays are on."""

@@ -117,8 +117,8 @@ class Gpu:
         self._device = cupy.cuda.Device(device)
         self._stream, self._copies = streams(cupy, device)
         with self._device:
-            self._state = _gpu.empty(cupy, "[compile] the plan's state", (2,), np.int32)
-            self._state.set(np.array([1, 0], np.int32))  # whether to go on, and the updates so far
+            begun = np.array([1, 0], np.int32)  # whether to go on, and the updates so far
+            self._state = _gpu.copied(cupy, "[compile] the plan's state", begun)
             self._arrived, self._taken = (cupy.cuda.Event(disable_timing=True) for _ in range(2))
         self._mirrors: dict[Mirror, None] = {}
         self._workspace: Any = None

@@ -9,7 +9,7 @@
 #include "cpu/threads.h"
 
 namespace fc::bind {
-PYBIND11_MODULE(_cpu, m) {
+PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
   m.doc() = "fastconv's C++ kernels for the CPU; use fastconv.ops instead.";
   py::register_exception_translator(&translate_errors);
   bind_specs(m);

@@ -80,3 +80,25 @@ def test_sums_over_no_samples_are_zero_whatever_the_variance_is(channels, traini
         gradients = ops.batch_norm_backward(dy, x, gamma, beta, *statistics, training=training)[:3]
         for g, like in zip(gradients, (x, gamma, beta), strict=True):
             assert g.shape == like.shape and not g.any()
+
+
+@pytest.mark.parametrize("channels", (5, 64))
+def test_results_too_large_for_the_caches(channels, isa):
+    """Stored past them: the bits of smaller pieces where statistics are given, the formula's numbers where they are not."""
+    rows = (32 << 20) // 4 // channels + 9
+    x, gamma, beta, mean, var, residual, dy = _operands((rows, channels))
+    attrs = {"epsilon": 1e-3, "activation": RELU}
+    pieces = np.split(np.arange(rows), [rows // 3, rows // 3 * 2])
+    whole = apply(norm.INFERENCE, x, gamma, beta, mean, var, residual, **attrs)
+    parts = [apply(norm.INFERENCE, x[i], gamma, beta, mean, var, residual[i], **attrs) for i in pieces]
+    np.testing.assert_array_equal(whole, np.concatenate(parts))
+    dx, *_ = ops.batch_norm_backward(dy, x, gamma, beta, mean, var)
+    parts = [ops.batch_norm_backward(dy[i], x[i], gamma, beta, mean, var)[0] for i in pieces]
+    np.testing.assert_array_equal(dx, np.concatenate(parts))
+
+    y, batch_mean, batch_var = ops.batch_norm(x, gamma, beta, mean, var, training=True, momentum=0)
+    np.testing.assert_allclose(y, ops.batch_norm(x, gamma, beta, batch_mean, batch_var), rtol=1e-5, atol=1e-5)
+    dx, dgamma, dbeta, *_ = ops.batch_norm_backward(dy, x, gamma, beta, mean, var, training=True)
+    rstd = 1 / np.sqrt(batch_var + np.float32(1e-3))
+    along_x = (x - batch_mean) * (rstd * dgamma / rows)
+    np.testing.assert_allclose(dx, gamma * rstd * (dy - dbeta / rows - along_x), rtol=1e-4, atol=1e-5)

@@ -1,8 +1,7 @@
 // accumulate.cpp — gradients of several steps, and of several tensors: their mean, and their common norm.
 //
-// Math       gradient_accumulate  hyper = {k, gathers}: where it gathers, sum = sum + g; else g = (g +
-// sum)/k,
-//                                 sum = 0
+// Math       gradient_accumulate  hyper = {k, gathers}: where it gathers, sum = sum + g;
+//                                 else g = (g + sum)/k, sum = 0
 //            gradient_shrink      g = g·limit/√total where √total > limit
 // Shapes     gradient, sum (n)   total (1)   hyper (8), limit (1) float64
 // Threads    over blocks of 16384 elements, one writer each; one thread for small n

@@ -1,13 +1,12 @@
 // amx_split.h — float32 numbers as sums of two or three bfloat16, laid out as the matrix tiles of AMX want
 // them.
 //
-// Math       v = v1 + v2 (+ v3): v1 is v rounded to bfloat16, v2 what is left rounded to bfloat16, v3 the
-// rest Layout     a tile is 16 rows of 16 pairs: 1 KiB. As the left factor, row i holds the pairs of depths
+// Math       v = v1 + v2 (+ v3): v1 is v rounded to bfloat16, v2 what is left rounded to bfloat16, v3 the rest
+// Layout     a tile is 16 rows of 16 pairs: 1 KiB. As the left factor, row i holds the pairs of depths
 //            (2j, 2j+1); as the right factor, row j holds those pairs for 16 columns. One is the other
 //            transposed, pair by pair, so a tile of either is made from a matrix of either order
 // Numerics   three parts are exact; two leave out at most 2^-17 |v|, in the mean of squares 2^-18.6. AMX
-// reads
-//            subnormal parts as zeros: |v| < 2^-102 loses bits, |v| < 2^-126 counts as 0
+//            reads subnormal parts as zeros: |v| < 2^-102 loses bits, |v| < 2^-126 counts as 0
 // Edges      what lies beyond the matrix is zero. A Splitter notes numbers that AMX must not see
 // Source     Henry, Tang, Heinecke, Leveraging the bfloat16 Artificial Intelligence Datatype For
 //            Higher-Precision Computations, https://arxiv.org/abs/1904.06376

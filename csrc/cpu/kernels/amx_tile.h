@@ -14,6 +14,7 @@
 #pragma once
 
 #include "cpu/kernels/amx_split.h"
+#include "cpu/kernels/fetch_ahead.h"
 
 namespace fc::cpu::FC_ISA {
 
@@ -77,9 +78,9 @@ FC_INLINE void multiply_parts(const AmxProduct& p, const Bfloat16* a, int64_t pa
   }
 }
 
-// R x C tiles of sums, each 1 or 2.
-template <int R, int C, int kParts>
-__attribute__((noinline)) inline void multiply_split(const AmxProduct& p) {
+// R x C tiles of sums, each 1 or 2. Between products of parts it steps ahead.
+template <int R, int C, int kParts, class Ahead>
+__attribute__((noinline)) inline void multiply_split(const AmxProduct& p, Ahead& ahead) {
   asm volatile("" ::: "memory");  // tiles are loaded behind the compiler's back
   constexpr int64_t kRowBytes = 32 * sizeof(float);
   float* lower = p.out + 16 * 32;
@@ -101,14 +102,20 @@ __attribute__((noinline)) inline void multiply_split(const AmxProduct& p) {
     for (int64_t i = 0; i < q.blocks; ++i, a += q.a.block, b += q.b.block) {
       if constexpr (kParts == 2) {
         multiply_parts<R, C, true, true>(q, a, 1, b, 0);
+        ahead.step();
         multiply_parts<R, C, true, false>(q, a, 0, b, 0);
+        ahead.step();
         multiply_parts<R, C, false, true>(q, a, 0, b, 1);
+        ahead.step();
       } else {
         multiply_parts<R, C, true, true>(q, a, 0, b, 0);
+        ahead.step();
         multiply_parts<R, C, false, true>(q, a, 0, b, 2);
         multiply_parts<R, C, false, true>(q, a, 0, b, 1);
+        ahead.step();
         multiply_parts<R, C, true, false>(q, a, 1, b, 1);
         multiply_parts<R, C, false, true>(q, a, 1, b, 0);
+        ahead.step();
         multiply_parts<R, C, true, false>(q, a, 2, b, 0);
       }
     }
@@ -120,15 +127,26 @@ __attribute__((noinline)) inline void multiply_split(const AmxProduct& p) {
   asm volatile("" ::: "memory");
 }
 
+inline constexpr int64_t kStepsOfBlock = 3;  // ahead
+
 // Of the 32 x 32 sums at least the first `rows` x `columns`.
-template <int kParts>
-inline void multiply_split(int64_t rows, int64_t columns, const AmxProduct& p) {
-  if (rows > 16) return columns > 16 ? multiply_split<2, 2, kParts>(p) : multiply_split<2, 1, kParts>(p);
-  return columns > 16 ? multiply_split<1, 2, kParts>(p) : multiply_split<1, 1, kParts>(p);
+template <int kParts, class Ahead>
+inline void multiply_split(int64_t rows, int64_t columns, const AmxProduct& p, Ahead& ahead) {
+  if (rows > 16) {
+    return columns > 16 ? multiply_split<2, 2, kParts>(p, ahead) : multiply_split<2, 1, kParts>(p, ahead);
+  }
+  return columns > 16 ? multiply_split<1, 2, kParts>(p, ahead) : multiply_split<1, 1, kParts>(p, ahead);
+}
+
+template <class Ahead>
+inline void multiply_split(int64_t rows, int64_t columns, const AmxProduct& p, Ahead& ahead) {
+  return p.parts == 2 ? multiply_split<2>(rows, columns, p, ahead)
+                      : multiply_split<3>(rows, columns, p, ahead);
 }
 
 inline void multiply_split(int64_t rows, int64_t columns, const AmxProduct& p) {
-  return p.parts == 2 ? multiply_split<2>(rows, columns, p) : multiply_split<3>(rows, columns, p);
+  NoFetch none;
+  multiply_split(rows, columns, p, none);
 }
 
 }  // namespace fc::cpu::FC_ISA

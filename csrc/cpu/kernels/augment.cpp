@@ -1,9 +1,8 @@
 // augment.cpp — images mirrored and moved at random, in one pass.
 //
 // Math       y[n,p,q] = m[n, p + row, q + column], m = x[n] mirrored or not. With whole offsets a copy;
-// between
-//            cells (1-f) ((1-g) m[r,c] + g m[r,c+1]) + f ((1-g) m[r+1,c] + g m[r+1,c+1]), f and g the rests
-//            of the offsets. Beyond the image by the fill mode (core/augment_spec.h)
+//            between cells (1-f) ((1-g) m[r,c] + g m[r,c+1]) + f ((1-g) m[r+1,c] + g m[r+1,c+1]), f and g the
+//            rests of the offsets. Beyond the image by the fill mode (core/augment_spec.h)
 // Shapes     x (N,H,W,C)  flip_seed, shift_seed u64 (1) or null  y (N,P,Q,C)
 // Blocking   a row of y at a time: its sources are one or two rows of x
 // Threads    over images; what happens to image n depends on (seed, n) alone

@@ -77,13 +77,14 @@ void apply_sums(const NormSpec& spec, const Gate& gate, const T* x, const T* gam
   }
   for (T* columns : {w.scale, w.slope, w.offset})
     repeat_in_place(columns, width, folded<T>(rows, width).factor);
-  for_each_folded<T>(rows, width, threads, [=](int64_t at, int64_t c, int64_t count) {
+  const auto gradient = [=](int64_t at, int64_t c, int64_t count) {
     const Vec<T> g = gate.at(at, count);
     const Vec<T> d = load_up_to(x + at, count) - load_up_to(w.mean + c, count);
     const Vec<T> along_x = fma<T>(d, load_up_to(w.slope + c, count), load_up_to(w.offset + c, count));
-    store_up_to(dx + at, fma<T>(g, load_up_to(w.scale + c, count), along_x), count);
     if (dresidual != nullptr) store_up_to(dresidual + at, g, count);
-  });
+    return fma<T>(g, load_up_to(w.scale + c, count), along_x);
+  };
+  write_folded<T>(rows, width, threads, dx, gradient, x, gate.dy);
 }
 
 template <class T, class Gate>
@@ -146,9 +147,10 @@ void batch_norm_inference_backward(const NormSpec& spec, const T* dy, const T* x
     w.scale[c] = static_cast<T>((gamma ? static_cast<double>(gamma[c]) : 1) * rstd);
   }
   repeat_in_place(w.scale, width, factor);
-  for_each_folded<T>(rows, width, threads, [=](int64_t at, int64_t c, int64_t count) {
-    store_up_to(dx + at, load_up_to(dy + at, count) * load_up_to(w.scale + c, count), count);
-  });
+  const auto gradient = [=](int64_t at, int64_t c, int64_t count) {
+    return load_up_to(dy + at, count) * load_up_to(w.scale + c, count);
+  };
+  write_folded<T>(rows, width, threads, dx, gradient, dy);
 }
 
 }  // namespace

@@ -28,14 +28,14 @@ template <class T>
 void scale_columns(int64_t rows, int64_t width, const T* x, ColumnScale<T> columns, const T* residual,
                    bool relu, T* y, int threads) {
   columns.repeat(width, folded<T>(rows, width).factor);
-  const auto run = [&](const auto& finish) {
-    for_each_folded<T>(
-        rows, width, threads_for(rows * width, threads), [=](int64_t at, int64_t c, int64_t count) {
-          const Vec<T> centred = load_up_to(x + at, count) - load_up_to(columns.mean + c, count);
-          const Vec<T> scaled =
-              fma<T>(centred, load_up_to(columns.scale + c, count), load_up_to(columns.shift + c, count));
-          store_up_to(y + at, finish(scaled, at, count), count);
-        });
+  const auto run = [&](const auto& finish, const auto*... residual) {
+    const auto scale = [=](int64_t at, int64_t c, int64_t count) {
+      const Vec<T> centred = load_up_to(x + at, count) - load_up_to(columns.mean + c, count);
+      const Vec<T> scaled =
+          fma<T>(centred, load_up_to(columns.scale + c, count), load_up_to(columns.shift + c, count));
+      return finish(scaled, at, count);
+    };
+    write_folded<T>(rows, width, threads_for(rows * width, threads), y, scale, x, residual...);
   };
   const auto add_residual = [=](Vec<T> v, int64_t at, int64_t count) {
     return v + load_up_to(residual + at, count);
@@ -44,8 +44,9 @@ void scale_columns(int64_t rows, int64_t width, const T* x, ColumnScale<T> colum
     if (!relu) return run([](Vec<T> v, int64_t, int64_t) { return v; });
     return run([](Vec<T> v, int64_t, int64_t) { return Relu<T>().value(v); });
   }
-  if (!relu) return run(add_residual);
-  run([=](Vec<T> v, int64_t at, int64_t count) { return Relu<T>().value(add_residual(v, at, count)); });
+  if (!relu) return run(add_residual, residual);
+  run([=](Vec<T> v, int64_t at, int64_t count) { return Relu<T>().value(add_residual(v, at, count)); },
+      residual);
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -9,7 +9,7 @@
 #include "cpu/kernels/folded.h"
 #include "cpu/kernels/work.h"
 #include "cpu/parallel.h"
-#include "cpu/simd/vec.h"
+#include "cpu/simd/stream.h"
 
 namespace fc::cpu::FC_ISA {
 
@@ -116,16 +116,42 @@ inline void sum_folded_columns(int64_t rows, int64_t width, int threads, double*
   }
 }
 
-// Calls f(at, column, count) for every register of a folded matrix.
-template <class T, class F>
-inline void for_each_folded(int64_t rows, int64_t width, int threads, const F& f) {
+// Calls f(at, column, count) for every register of a folded matrix, and end() after a thread's share of them.
+template <class T, class F, class End>
+inline void for_each_folded(int64_t rows, int64_t width, int threads, const F& f, const End& end) {
   const Folded m = folded<T>(rows, width);
-  parallel_blocks(threads, m.rows, rows_per_block(m.width), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
+  parallel_blocks(threads, m.rows, rows_per_block(m.width), [&](int64_t first, int64_t last) {
+    for (int64_t row = first; row < last; ++row) {
       for_each_vector<T>(m.width, [&](int64_t c, int64_t count) { f(row * m.width + c, c, count); });
     }
+    end();
   });
   for_each_vector<T>(m.rest, [&](int64_t c, int64_t count) { f(m.rows * m.width + c, c, count); });
+}
+
+template <class T, class F>
+inline void for_each_folded(int64_t rows, int64_t width, int threads, const F& f) {
+  for_each_folded<T>(rows, width, threads, f, [] {});
+}
+
+// y[at] = f(at, column, count) for every register of a folded matrix. What outgrows the caches is stored past them,
+// and what f reads of `inputs`, arrays like y, is fetched early.
+template <class T, class F, class... Inputs>
+inline void write_folded(int64_t rows, int64_t width, int threads, T* y, const F& f,
+                         const Inputs*... inputs) {
+  const bool past_caches = outgrows_caches<T>(rows * width) && is_aligned(y) &&
+                           folded<T>(rows, width).width % kLanes<T> == 0 && ((y != inputs) && ...);
+  if (!past_caches) {
+    return for_each_folded<T>(rows, width, threads, [&](int64_t at, int64_t c, int64_t count) {
+      store_up_to(y + at, f(at, c, count), count);
+    });
+  }
+  const auto write = [&](int64_t at, int64_t c, int64_t count) {
+    (prefetch(inputs + at), ...);
+    const Vec<T> v = f(at, c, count);
+    count == kLanes<T> ? stream(y + at, v) : store_partial(y + at, v, count);
+  };
+  for_each_folded<T>(rows, width, threads, write, end_streaming);
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -1,9 +1,8 @@
 // epilogue.h — what happens to a sum on its way to memory.
 //
 // Math       gate's map of act((sum + bias − mean)·scale + shift + addend), each where there is one: mean,
-// scale
-//            and shift are a batch normalisation with given statistics, the addend is the other branch of a
-//            residual block or the other gradient of a value that two read, the gate is in gate.h
+//            scale and shift are a batch normalisation with given statistics, the addend is the other branch
+//            of a residual block or the other gradient of a value that two read, the gate is in gate.h
 // Blocking   all of it in registers, but activations of more than a few instructions: these run over the
 //            finished block, still in L1. No gate follows one
 // Numerics   bit for bit what the kernels give that do these steps one by one

@@ -12,7 +12,7 @@
 //   torch_sgd  d = g + weight_decay·w      v = μ·v + d      w = w − η·v, Nesterov's: w − η·(d + μ·v)
 //   average  a = μ·a + (1−μ)·w, then w = a where it overwrites
 // Hyper      double[8]:  sgd, torch_sgd {η, μ, nesterov, weight_decay}   adam {η, β₁, β₂, ε, weight_decay,
-// step}
+//            step}
 //            rmsprop {η, ρ, μ, ε, centered, weight_decay}     adagrad {η, ε, weight_decay}
 //            average {μ, overwrites}
 //            hyper[7] of all but average: not 0 where the step only gathers gradients, and updates nothing
@@ -24,8 +24,8 @@
 // Workspace  none
 // Edges      average with μ = 1 that does not overwrite reads and writes nothing: most steps of Lookahead
 // Source     Kingma, Ba, 2015; Reddi et al., 2018, amsgrad; Tieleman, Hinton, 2012; Duchi, Hazan, Singer,
-// 2011; Keras 3,
-//            keras/src/optimizers; torch.optim.SGD's documentation; Zhang et al., 2019, Lookahead
+//            2011; Keras 3, keras/src/optimizers; torch.optim.SGD's documentation; Zhang et al., 2019,
+//            Lookahead
 #include "cpu/kernels/optimizer.h"
 
 #include <math.h>

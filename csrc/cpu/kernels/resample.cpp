@@ -5,8 +5,7 @@
 // Blocking   a row of y at a time: the sum of its rows of x lies in L1 or L2, the columns read it there
 // Threads    over rows of y; each has one writer
 // Numerics   weights rounded to T; products added in ascending order, by fma where the ISA has it, rows
-// first.
-//            One tap of weight 1 copies: nearest neighbours are exact
+//            first. One tap of weight 1 copies: nearest neighbours are exact
 // Workspace  a row of x per thread
 // Edges      weights of 0 at the ends of a line are no taps: what they would meet may be NaN
 // Source     core/resample_axis.h

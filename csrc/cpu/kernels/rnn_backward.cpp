@@ -1,7 +1,7 @@
 // rnn_backward.cpp — gradients of a recurrent layer's steps, from the last to the first.
 //
 // Math       da, the gradient of the sums a of rnn_forward.cpp; dh += da·Rᵀ and what reaches the state
-// directly:
+//            directly:
 //            simple_rnn  da = dh·φ'
 //            lstm        dc += dh·o·φ'(c)   da_i, da_f, da_g, da_o = dc·g·σ', dc·c_before·σ', dc·i·φ',
 //                        dh·φ(c)·σ'   dc = dc·f
@@ -11,7 +11,7 @@
 //            dp = da. The gradient of R is before ᵀ·dr (of gru_before's candidate mᵀ·dr), of the bias Σ dr:
 //            products and sums over all rows, which are kernels of their own
 // Shapes     dy, dstate, y, state (N,T,U)  before (N,T,U), of gru_before (N,T,2·U)  gates (N,T,4·U)  dp, dr
-// (N,T,G·U)  h0 c0 dh0 dc0 (N,U)
+//            (N,T,G·U)  h0 c0 dh0 dc0 (N,U)
 //            dr: of gru alone, the others' is dp. null: dy, dstate that are zero; what there is none of
 // Blocking   rnn.h
 // Threads    over blocks of samples, each through all steps

@@ -4,8 +4,7 @@
 //            y: phases, or parts of the depth   z: groups
 // Block      Engine::Shape::kThreads
 // Shared memory  the Engine's tiles; then the same bytes stage the results (tile_store.cuh) and, where they
-// are
-//            to be summed up, the sums (tally.cuh)
+//            are to be summed up, the sums (tally.cuh)
 // Numerics   parts are cut by shape alone, and finish_parts_kernel adds them in order
 // Edges      rows, columns and depths beyond the last count as 0 and are not stored. A cell outside the image
 //            is 0 too: times an infinite weight it gives NaN

@@ -1,8 +1,7 @@
 // strided_copy.cuh — cells that lie at other strides in the result.
 //
 // Grid/Block   a thread moves four units, 256 units apart, each the widest of 16, 8, 4 and 2 bytes that the
-// runs
-//              of cells are made of
+//              runs of cells are made of
 // Edges        no cells: nothing; a refused step writes nothing
 #pragma once
 

@@ -3,8 +3,7 @@
 // Grid/Block   a thread has eight elements of every array, in packs of 16 bytes that lie 256 packs apart
 // Registers    all packs of a thread are on their way while its block prepares the rule's coefficients
 // Edges        the last pack, and arrays that are not 16-byte aligned, are moved element by element; a
-// refused
-//              step, and one that only gathers gradients, writes nothing
+//              refused step, and one that only gathers gradients, writes nothing
 // Numerics     state that has decayed below settled()'s limit is 0, and so is the square of a gradient in
 //              squared()
 #pragma once

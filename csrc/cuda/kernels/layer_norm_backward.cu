@@ -3,11 +3,9 @@
 // Math       x̂ = (x − mean)·rstd      g = dy·gamma      dbeta = Σ_r dy      dgamma = Σ_r dy·x̂
 //            dx = rstd·(g − (1/n) Σ_c g − x̂·(1/n) Σ_c g·x̂)      not centred: without the first sum
 // Shapes     dy, x, dx (rows,width)   gamma (null means 1), dgamma, dbeta (width)   row_mean, row_rstd
-// (rows);
-//            all but dy, x and dx are float32 for every T
+//            (rows); all but dy, x and dx are float32 for every T
 // Grid/Block rows.cuh. Rows of up to 1024 packs: a group takes one row after the other, writes its dx and
-// sums
-//            its columns in registers, so dy and x are read once; longer rows: dx and column sums apart
+//            sums its columns in registers, so dy and x are read once; longer rows: dx and column sums apart
 // Registers  dy and x of the row and two sums per column, up to 4 packs each
 // Shared     the column sums that the groups of a block merge
 // Numerics   row sums in float32; columns: column_sums.cuh

@@ -6,8 +6,7 @@
 //            float32 for every T
 // Grid/Block row_values.cuh
 // Numerics   float32. Of a confident row the loss, log(1 + others), and the label's slope, −others/(1 +
-// others),
-//            keep their digits
+//            others), keep their digits
 // Workspace  none
 // Edges      only the label's class is read for the loss, so another class may have a logit of −inf.
 //            A label outside [0, width) makes its row NaN; nothing is read through it

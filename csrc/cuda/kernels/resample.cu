@@ -7,8 +7,7 @@
 // Shared memory none: the taps of a row are one address for a block, rows of x are read again from L1
 // Registers  no spills
 // Numerics   weights in float64, rounded to float32; products added in ascending order by fma, rows first:
-// the
-//            bits of csrc/cpu where that has fma
+//            the bits of csrc/cpu where that has fma
 // Workspace  the tables: first and count, then weights, of every row and column
 // Edges      an empty batch launches nothing
 // Source     core/resample_axis.h

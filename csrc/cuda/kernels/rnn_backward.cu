@@ -2,7 +2,7 @@
 //
 // Math       csrc/cpu/kernels/rnn_backward.cpp
 // Shapes     dy, dstate, y, state (N,T,U)  before (N,T,U), of gru_before (N,T,2·U)  gates (N,T,4·U)  dp, dr
-// (N,T,G·U)  h0 c0 dh0 dc0 (N,U)
+//            (N,T,G·U)  h0 c0 dh0 dc0 (N,U)
 //            dr: of gru alone, the others' is dp. null: dy, dstate that are zero; what there is none of
 // Grid/Block a block of 256 threads takes 4 samples through all steps: a thread has a cell of the state, then
 //            a warp a row of R, which it reads side by side

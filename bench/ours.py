@@ -46,7 +46,7 @@ def adam(weights: np.ndarray, gradient: np.ndarray) -> Contestant:
     spec = _cpu.VectorSpec.make(weights.dtype.name, optimizer.kernel, weights.shape)
     trained, *moments = (np.array(a) for a in (weights, np.zeros_like(weights), np.zeros_like(weights)))
     program = _cpu.Program()
-    program.add(optimizer.kernel, spec, [gradient, optimizer.hyper(1), trained, *moments])
+    program.add(optimizer.kernel, spec, [gradient, optimizer.hyper(1), trained, *moments, None])  # no v_hat
 
     def results() -> list[np.ndarray]:
         program.run()

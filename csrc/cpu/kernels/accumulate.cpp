@@ -22,7 +22,7 @@ void gradient_accumulate(const VectorSpec& spec, const double* hyper, T* gradien
                          const Context& context) {
   const Vec<T> steps = constant<T>(hyper[0]);
   const bool gathers = hyper[1] != 0;
-  for_vectors<T>(spec, context, [=](int64_t at, int64_t count) {
+  for_vectors(spec, context, Reads{gradient, sum}, [=](int64_t at, int64_t count) {
     const Vec<T> total = load_up_to(gradient + at, count) + load_up_to(sum + at, count);
     store_up_to(sum + at, gathers ? total : zero<T>(), count);
     if (!gathers) store_up_to(gradient + at, total / steps, count);
@@ -35,7 +35,7 @@ void gradient_shrink(const VectorSpec& spec, const double* limit, const T* total
   const double norm = sqrt(static_cast<double>(*total));
   if (norm <= *limit) return;
   const Vec<T> scale = constant<T>(*limit / norm);
-  for_vectors<T>(spec, context, [=](int64_t at, int64_t count) {
+  for_vectors(spec, context, Reads{gradient}, [=](int64_t at, int64_t count) {
     store_up_to(gradient + at, load_up_to(gradient + at, count) * scale, count);
   });
 }

@@ -100,7 +100,7 @@ void adafactor_update(const FactoredSpec& s, const T* gradient, const double* hy
       for (int64_t i = 0; i < s.columns; ++i) v[i] = at_least(kLeast, share * c[i]);
     });
   } else {
-    for_vectors<T>(s, context, [&](int64_t at, int64_t count) {
+    for_vectors(s, context, Reads{gradient, velocity}, [&](int64_t at, int64_t count) {
       const Vec<T> g = load_up_to(gradient + at, count), old = load_up_to(velocity + at, count);
       const Vec<T> mean = constant<T>(beta) * old + constant<T>(1 - beta) * (g * g + constant<T>(epsilon));
       store_up_to(velocity + at, mean, count);
@@ -114,7 +114,7 @@ void adafactor_update(const FactoredSpec& s, const T* gradient, const double* hy
   });
   const double alpha = fmax(hyper[3], of_w) * hyper[0];
   const Vec<T> rate = constant<T>(alpha / fmax(1, of_u / hyper[4]));
-  for_vectors<T>(s, context, [=](int64_t at, int64_t count) {
+  for_vectors(s, context, Reads{gradient, velocity, w}, [=](int64_t at, int64_t count) {
     const Vec<T> u = load_up_to(gradient + at, count) / square_root<T>(load_up_to(velocity + at, count));
     store_up_to(w + at, load_up_to(w + at, count) - rate * u, count);
   });

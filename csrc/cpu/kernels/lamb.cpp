@@ -66,7 +66,7 @@ void lamb_update(const VectorSpec& spec, const T* gradient, const double* hyper,
   }
   const double ratio = of_w > 0 && of_u > 0 ? sqrt(of_w) / sqrt(of_u) : 1;
   const Vec<T> rate = constant<T>(ratio * hyper[0]);
-  for_vectors<T>(spec, context, [=](int64_t at, int64_t count) {
+  for_vectors(spec, context, Reads{m, v, w}, [=](int64_t at, int64_t count) {
     const Vec<T> u = direction(load_up_to(m + at, count), load_up_to(v + at, count));
     store_up_to(w + at, load_up_to(w + at, count) - rate * u, count);
   });

@@ -34,12 +34,14 @@ struct Exponentials {
   T largest;
   double label, others;  // of the label's class, summed over all other classes
 
-  // `kept`, if not null, gets all of them.
-  Exponentials(const T* z, int64_t classes, int64_t label_class, T* kept = nullptr)
+  // `kept`, if not null, gets all of them. Over a `long_way` the next row is fetched meanwhile.
+  Exponentials(const T* z, int64_t classes, int64_t label_class, bool long_way, T* kept = nullptr)
       : largest(row_max(z, classes)) {
     const Vec<T> shift = broadcast(largest);
     Vec<T> own = zero<T>();
+    const uintptr_t row = static_cast<uintptr_t>(classes) * sizeof(T);
     others = row_sum<T>(classes, [&](int64_t i, int64_t count) {
+      if (long_way) prefetch(z + i, row);
       const Vec<T> e = exp<T>(load_up_to(z + i, count) - shift);
       if (kept != nullptr) store_up_to(kept + i, e, count);
       if (label_class < i || label_class >= i + count) return e;
@@ -53,10 +55,11 @@ struct Exponentials {
 };
 
 template <class T>
-void logits_slope(const T* z, int64_t classes, int64_t label, double dloss, bool past_caches, T* dz) {
+void logits_slope(const T* z, int64_t classes, int64_t label, double dloss, bool long_way, bool past_caches,
+                  T* dz) {
   alignas(FC_VECTOR_BYTES) T kept[kMostKept];
   const bool keep = classes <= kMostKept;
-  const Exponentials<T> e(z, classes, label, keep ? kept : nullptr);
+  const Exponentials<T> e(z, classes, label, long_way, keep ? kept : nullptr);
   const Vec<T> shift = broadcast(e.largest), scale = broadcast(static_cast<T>(dloss / e.sum()));
   const Vec<T> own = broadcast(static_cast<T>(-dloss * (e.others / e.sum())));
   write_vectors(dz, classes, past_caches, [&](int64_t i, int64_t count) {
@@ -71,13 +74,14 @@ template <class T>
 void sparse_loss_forward(const LossSpec& spec, const int64_t* labels, const T* prediction, T* loss,
                          const Context& context) {
   const int64_t width = spec.width;
+  const bool long_way = outgrows_l2<T>(spec.rows * width);
   for_each_row(spec, context, [&](int64_t row) {
     const int64_t label = labels[row];
     const T* p = prediction + row * width;
     if (!is_class(label, width)) {
       loss[row] = static_cast<T>(NAN);
     } else if (spec.from_logits) {
-      const Exponentials<T> e(p, width, label);
+      const Exponentials<T> e(p, width, label, long_way);
       loss[row] = static_cast<T>(log(e.sum()) - (static_cast<double>(p[label]) - e.largest));
     } else {
       loss[row] = static_cast<T>(-log(probability_clip<T>()(p[label] / sum_of_row(p, width))));
@@ -89,6 +93,7 @@ template <class T>
 void sparse_loss_backward(const LossSpec& spec, const T* dloss, const int64_t* labels, const T* prediction,
                           T* dprediction, const Context& context) {
   const int64_t width = spec.width;
+  const bool long_way = outgrows_l2<T>(spec.rows * width);
   const bool past_caches = outgrows_caches<T>(spec.rows * width) && dprediction != prediction;
   for_each_row(spec, context, [&](int64_t row) {
     const int64_t label = labels[row];
@@ -98,7 +103,7 @@ void sparse_loss_backward(const LossSpec& spec, const T* dloss, const int64_t* l
     if (!is_class(label, width)) {
       for (int64_t i = 0; i < width; ++i) dp[i] = static_cast<T>(NAN);
     } else if (spec.from_logits) {
-      logits_slope(p, width, label, dloss[row], past_caches, dp);
+      logits_slope(p, width, label, dloss[row], long_way, past_caches, dp);
     } else {
       crossentropy_slope(p, width, one_hot, dloss[row], dp);
     }

@@ -42,12 +42,12 @@ void sgd_update(const VectorSpec& spec, const T* gradient, const double* hyper, 
   const Vec<T> decay = constant<T>(hyper[3] * hyper[0]);
   const bool nesterov = hyper[2] != 0;
   if (velocity == nullptr) {
-    return update_vectors<T>(spec, hyper, context, [=](int64_t at, int64_t count) {
+    return update_vectors(spec, hyper, context, Reads{gradient, w}, [=](int64_t at, int64_t count) {
       const Vec<T> weight = load_up_to(w + at, count);
       store_up_to(w + at, weight - weight * decay - rate * load_up_to(gradient + at, count), count);
     });
   }
-  update_vectors<T>(spec, hyper, context, [=](int64_t at, int64_t count) {
+  update_vectors(spec, hyper, context, Reads{gradient, w, velocity}, [=](int64_t at, int64_t count) {
     const Vec<T> weight = load_up_to(w + at, count), step = rate * load_up_to(gradient + at, count);
     const Vec<T> moved = settled<T>(momentum * load_up_to(velocity + at, count) - step);
     store_up_to(velocity + at, moved, count);
@@ -60,7 +60,7 @@ void torch_sgd_update(const VectorSpec& spec, const T* gradient, const double* h
                       const Context& context) {
   const Vec<T> rate = constant<T>(hyper[0]), momentum = constant<T>(hyper[1]), decay = constant<T>(hyper[3]);
   const bool nesterov = hyper[2] != 0;
-  update_vectors<T>(spec, hyper, context, [=](int64_t at, int64_t count) {
+  update_vectors(spec, hyper, context, Reads{gradient, w, velocity}, [=](int64_t at, int64_t count) {
     const Vec<T> weight = load_up_to(w + at, count), d = load_up_to(gradient + at, count) + decay * weight;
     const Vec<T> moved = settled<T>(momentum * load_up_to(velocity + at, count) + d);
     store_up_to(velocity + at, moved, count);
@@ -76,7 +76,7 @@ void adam(const VectorSpec& spec, const T* gradient, const double* hyper, T* w, 
   const Vec<T> alpha = constant<T>(hyper[0] * sqrt(1 - pow(beta_2, step)) / (1 - pow(beta_1, step)));
   const Vec<T> rest_1 = constant<T>(1 - beta_1), rest_2 = constant<T>(1 - beta_2);
   const Vec<T> epsilon = constant<T>(hyper[3]), decay = constant<T>(hyper[4] * hyper[0]);
-  update_vectors<T>(spec, hyper, context, [=](int64_t at, int64_t count) {
+  update_vectors(spec, hyper, context, Reads{gradient, w, m, v}, [=](int64_t at, int64_t count) {
     const Vec<T> g = load_up_to(gradient + at, count), weight = load_up_to(w + at, count);
     const Vec<T> old_m = load_up_to(m + at, count), old_v = load_up_to(v + at, count);
     const Vec<T> first = settled<T>(old_m + (g - old_m) * rest_1);
@@ -108,7 +108,7 @@ void rmsprop(const VectorSpec& spec, const T* gradient, const double* hyper, T* 
                epsilon = constant<T>(hyper[3]);
   const Vec<T> rho = constant<T>(hyper[1]), rest = constant<T>(1 - hyper[1]);
   const Vec<T> decay = constant<T>(hyper[5] * hyper[0]);
-  update_vectors<T>(spec, hyper, context, [=](int64_t at, int64_t count) {
+  update_vectors(spec, hyper, context, Reads{gradient, w, velocity}, [=](int64_t at, int64_t count) {
     const Vec<T> g = load_up_to(gradient + at, count), weight = load_up_to(w + at, count);
     Vec<T> spread = settled<T>(rho * load_up_to(velocity + at, count) + rest * squared<T>(g));
     store_up_to(velocity + at, spread, count);
@@ -140,7 +140,7 @@ void adagrad_update(const VectorSpec& spec, const T* gradient, const double* hyp
                     const Context& context) {
   const Vec<T> rate = constant<T>(hyper[0]), epsilon = constant<T>(hyper[1]);
   const Vec<T> decay = constant<T>(hyper[2] * hyper[0]);
-  update_vectors<T>(spec, hyper, context, [=](int64_t at, int64_t count) {
+  update_vectors(spec, hyper, context, Reads{gradient, w, accumulator}, [=](int64_t at, int64_t count) {
     const Vec<T> g = load_up_to(gradient + at, count), weight = load_up_to(w + at, count);
     const Vec<T> total = load_up_to(accumulator + at, count) + squared<T>(g);
     store_up_to(accumulator + at, total, count);
@@ -153,7 +153,7 @@ void average_update(const VectorSpec& spec, const double* hyper, T* w, T* averag
   const bool overwrites = hyper[1] != 0;
   if (hyper[0] == 1 && !overwrites) return;
   const Vec<T> momentum = constant<T>(hyper[0]), rest = constant<T>(1 - hyper[0]);
-  for_vectors<T>(spec, context, [=](int64_t at, int64_t count) {
+  for_vectors(spec, context, Reads{w, average}, [=](int64_t at, int64_t count) {
     const Vec<T> mean =
         settled<T>(momentum * load_up_to(average + at, count) + rest * load_up_to(w + at, count));
     store_up_to(average + at, mean, count);

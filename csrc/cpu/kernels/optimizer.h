@@ -11,25 +11,41 @@
 #include "cpu/kernels/work.h"
 #include "cpu/parallel.h"
 #include "cpu/simd/math.h"
+#include "cpu/simd/stream.h"
 
 namespace fc::cpu::FC_ISA {
 
 inline constexpr double kUpdateNs = 0.3;  // per element
 inline constexpr int kHolds = 7;          // of hyper: not 0 in a step that only gathers gradients
 
-// Calls f(at, count) for every register of [0, n).
-template <class T, class F>
-void for_vectors(const VectorSpec& spec, const Context& context, const F& f) {
+// The arrays of which a rule reads every element.
+template <class T, int N>
+struct Reads {
+  const T* array[N];
+};
+template <class T, class... More>
+Reads(const T*, More...) -> Reads<T, 1 + sizeof...(More)>;
+
+// Calls f(at, count) for every register of [0, n). What it reads of long arrays is fetched early.
+template <class T, int N, class F>
+void for_vectors(const VectorSpec& spec, const Context& context, const Reads<T, N>& reads, const F& f) {
   const Crew threads = threads_for(spec.n, context.threads, kUpdateNs);
+  const bool long_way = outgrows_l2<T>(spec.n);
   parallel_blocks(threads, spec.n, kBlockElements, [=](int64_t begin, int64_t end) {
-    for_each_vector<T>(end - begin, [&](int64_t i, int64_t count) { f(begin + i, count); });
+    for_each_vector<T>(end - begin, [&](int64_t i, int64_t count) {
+      if (long_way) {
+        for (const T* array : reads.array) prefetch(array + begin + i);
+      }
+      f(begin + i, count);
+    });
   });
 }
 
 // The same for a rule with these numbers, unless the step only gathers gradients.
-template <class T, class F>
-void update_vectors(const VectorSpec& spec, const double* hyper, const Context& context, const F& f) {
-  if (hyper[kHolds] == 0) for_vectors<T>(spec, context, f);
+template <class T, int N, class F>
+void update_vectors(const VectorSpec& spec, const double* hyper, const Context& context,
+                    const Reads<T, N>& reads, const F& f) {
+  if (hyper[kHolds] == 0) for_vectors(spec, context, reads, f);
 }
 
 template <class T>

@@ -37,7 +37,7 @@ void adadelta_update(const VectorSpec& spec, const T* gradient, const double* hy
   const Vec<T> rate = constant<T>(hyper[0]), epsilon = constant<T>(hyper[2]);
   const Vec<T> rho = constant<T>(hyper[1]), rest = constant<T>(1 - hyper[1]);
   const Vec<T> decay = constant<T>(hyper[3] * hyper[0]);
-  update_vectors<T>(spec, hyper, context, [=](int64_t at, int64_t count) {
+  update_vectors(spec, hyper, context, Reads{gradient, w, squares, deltas}, [=](int64_t at, int64_t count) {
     const Vec<T> g = load_up_to(gradient + at, count), weight = load_up_to(w + at, count);
     const Vec<T> d = load_up_to(deltas + at, count);
     const Vec<T> a = settled<T>(rho * load_up_to(squares + at, count) + rest * squared<T>(g));
@@ -54,7 +54,7 @@ void adamax_update(const VectorSpec& spec, const T* gradient, const double* hype
   const Vec<T> rate = constant<T>(hyper[0]), rest = constant<T>(1 - hyper[1]), beta_2 = constant<T>(hyper[2]);
   const Vec<T> epsilon = constant<T>(hyper[3]), decay = constant<T>(hyper[4] * hyper[0]);
   const Vec<T> bias = constant<T>(1 - pow(hyper[1], hyper[5]));
-  update_vectors<T>(spec, hyper, context, [=](int64_t at, int64_t count) {
+  update_vectors(spec, hyper, context, Reads{gradient, w, m, u}, [=](int64_t at, int64_t count) {
     const Vec<T> g = load_up_to(gradient + at, count), weight = load_up_to(w + at, count);
     const Vec<T> old = load_up_to(m + at, count), mean = settled<T>(old + (g - old) * rest);
     const Vec<T> faded = settled<T>(beta_2 * load_up_to(u + at, count)), size = magnitude<T>(g);
@@ -75,7 +75,7 @@ void nadam_update(const VectorSpec& spec, const T* gradient, const double* hyper
   const Vec<T> rest_1 = constant<T>(1 - beta_1), rest_2 = constant<T>(1 - hyper[2]);
   const Vec<T> rate = constant<T>(hyper[0]), epsilon = constant<T>(hyper[3]);
   const Vec<T> decay = constant<T>(hyper[4] * hyper[0]);
-  update_vectors<T>(spec, hyper, context, [=](int64_t at, int64_t count) {
+  update_vectors(spec, hyper, context, Reads{gradient, w, m, v}, [=](int64_t at, int64_t count) {
     const Vec<T> g = load_up_to(gradient + at, count), weight = load_up_to(w + at, count);
     const Vec<T> old_m = load_up_to(m + at, count), old_v = load_up_to(v + at, count);
     const Vec<T> first = settled<T>(old_m + (g - old_m) * rest_1);
@@ -93,7 +93,7 @@ void lion_update(const VectorSpec& spec, const T* gradient, const double* hyper,
   const Vec<T> rate = constant<T>(hyper[0]), decay = constant<T>(hyper[3] * hyper[0]);
   const Vec<T> beta_1 = constant<T>(hyper[1]), rest_1 = constant<T>(1 - hyper[1]);
   const Vec<T> beta_2 = constant<T>(hyper[2]), rest_2 = constant<T>(1 - hyper[2]);
-  update_vectors<T>(spec, hyper, context, [=](int64_t at, int64_t count) {
+  update_vectors(spec, hyper, context, Reads{gradient, w, momentum}, [=](int64_t at, int64_t count) {
     const Vec<T> g = load_up_to(gradient + at, count), weight = load_up_to(w + at, count);
     const Vec<T> m = load_up_to(momentum + at, count), mixed = m * beta_1 + g * rest_1;
     const Vec<T> step = mixed > zero<T>() ? rate : mixed < zero<T>() ? -rate : mixed;
@@ -109,16 +109,17 @@ void schedule_free_update(const VectorSpec& spec, const T* gradient, const doubl
   const Vec<T> beta_1 = constant<T>(hyper[1]), rest_1 = constant<T>(1 - hyper[1]);
   const Vec<T> rest_2 = constant<T>(1 - hyper[2]), bias = constant<T>(1 - pow(hyper[2], hyper[5]));
   const Vec<T> share = constant<T>(1 / hyper[5]), others = constant<T>(1 - 1 / hyper[5]);
-  update_vectors<T>(spec, hyper, context, [=](int64_t at, int64_t count) {
-    const Vec<T> g = load_up_to(gradient + at, count), given = load_up_to(w + at, count);
-    const Vec<T> old = load_up_to(velocity + at, count), z = load_up_to(momentum + at, count);
-    const Vec<T> second = settled<T>(old + (squared<T>(g) - old) * rest_2);
-    const Vec<T> moved = z - rate * g / (square_root<T>(second / bias) + epsilon);
-    const Vec<T> mean = (given - given * decay - rest_1 * z) / beta_1;
-    store_up_to(velocity + at, second, count);
-    store_up_to(momentum + at, moved, count);
-    store_up_to(w + at, rest_1 * moved + beta_1 * (others * mean + share * moved), count);
-  });
+  update_vectors(spec, hyper, context, Reads{gradient, w, momentum, velocity},
+                 [=](int64_t at, int64_t count) {
+                   const Vec<T> g = load_up_to(gradient + at, count), given = load_up_to(w + at, count);
+                   const Vec<T> old = load_up_to(velocity + at, count), z = load_up_to(momentum + at, count);
+                   const Vec<T> second = settled<T>(old + (squared<T>(g) - old) * rest_2);
+                   const Vec<T> moved = z - rate * g / (square_root<T>(second / bias) + epsilon);
+                   const Vec<T> mean = (given - given * decay - rest_1 * z) / beta_1;
+                   store_up_to(velocity + at, second, count);
+                   store_up_to(momentum + at, moved, count);
+                   store_up_to(w + at, rest_1 * moved + beta_1 * (others * mean + share * moved), count);
+                 });
 }
 
 // x to a power between 0 and 1, the square root nearly always.
@@ -137,16 +138,17 @@ void ftrl_update(const VectorSpec& spec, const T* gradient, const double* hyper,
   const Vec<T> rate = constant<T>(hyper[0]), l2 = constant<T>(2 * hyper[3]),
                shrinkage = constant<T>(2 * hyper[4]);
   const Vec<T> decay = constant<T>(hyper[5] * hyper[0]);
-  update_vectors<T>(spec, hyper, context, [=](int64_t at, int64_t count) {
-    const Vec<T> g = load_up_to(gradient + at, count), given = load_up_to(w + at, count);
-    const Vec<T> weight = given - given * decay, old = load_up_to(accumulator + at, count);
-    const Vec<T> total = old + squared<T>(g), root = raised<T>(total, power);
-    const Vec<T> z = load_up_to(linear + at, count) +
-                     (g + shrinkage * weight - (root - raised<T>(old, power)) / rate * weight);
-    store_up_to(accumulator + at, total, count);
-    store_up_to(linear + at, z, count);
-    store_up_to(w + at, (clamp<T>(z, -l1, l1) - z) / (root / rate + l2), count);
-  });
+  update_vectors(spec, hyper, context, Reads{gradient, w, accumulator, linear},
+                 [=](int64_t at, int64_t count) {
+                   const Vec<T> g = load_up_to(gradient + at, count), given = load_up_to(w + at, count);
+                   const Vec<T> weight = given - given * decay, old = load_up_to(accumulator + at, count);
+                   const Vec<T> total = old + squared<T>(g), root = raised<T>(total, power);
+                   const Vec<T> z = load_up_to(linear + at, count) +
+                                    (g + shrinkage * weight - (root - raised<T>(old, power)) / rate * weight);
+                   store_up_to(accumulator + at, total, count);
+                   store_up_to(linear + at, z, count);
+                   store_up_to(w + at, (clamp<T>(z, -l1, l1) - z) / (root / rate + l2), count);
+                 });
 }
 
 }  // namespace

@@ -28,14 +28,14 @@ template <class T>
 void scale_columns(int64_t rows, int64_t width, const T* x, ColumnScale<T> columns, const T* residual,
                    bool relu, T* y, int threads) {
   columns.repeat(width, folded<T>(rows, width).factor);
-  const auto run = [&](const auto& finish, const auto*... residual) {
+  const auto run = [&](const auto& finish, const auto*... others) {
     const auto scale = [=](int64_t at, int64_t c, int64_t count) {
       const Vec<T> centred = load_up_to(x + at, count) - load_up_to(columns.mean + c, count);
       const Vec<T> scaled =
           fma<T>(centred, load_up_to(columns.scale + c, count), load_up_to(columns.shift + c, count));
       return finish(scaled, at, count);
     };
-    write_folded<T>(rows, width, threads_for(rows * width, threads), y, scale, x, residual...);
+    write_folded<T>(rows, width, threads_for(rows * width, threads), y, scale, x, others...);
   };
   const auto add_residual = [=](Vec<T> v, int64_t at, int64_t count) {
     return v + load_up_to(residual + at, count);

@@ -116,7 +116,7 @@ inline void sum_folded_columns(int64_t rows, int64_t width, int threads, double*
   }
 }
 
-// Calls f(at, column, count) for every register of a folded matrix, and end() after a thread's share of them.
+// Calls f(at, column, count) for every register of a folded matrix, and end() after each thread's share of them.
 template <class T, class F, class End>
 inline void for_each_folded(int64_t rows, int64_t width, int threads, const F& f, const End& end) {
   const Folded m = folded<T>(rows, width);
@@ -127,6 +127,7 @@ inline void for_each_folded(int64_t rows, int64_t width, int threads, const F& f
     end();
   });
   for_each_vector<T>(m.rest, [&](int64_t c, int64_t count) { f(m.rows * m.width + c, c, count); });
+  end();
 }
 
 template <class T, class F>

@@ -152,7 +152,7 @@ inline void write_folded(int64_t rows, int64_t width, int threads, T* y, const F
     const Vec<T> v = f(at, c, count);
     count == kLanes<T> ? stream(y + at, v) : store_partial(y + at, v, count);
   };
-  for_each_folded<T>(rows, width, threads, write, end_streaming);
+  for_each_folded<T>(rows, width, threads, write, [] { end_streaming(); });
 }
 
 }  // namespace fc::cpu::FC_ISA

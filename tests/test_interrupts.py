@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from fastconv import _cpu, layers, models, ops
+from fastconv import layers, models, ops
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX timers"),
@@ -60,9 +60,7 @@ def test_ctrl_c_within_a_kernel(op, count, threads):
     with pytest.raises(KeyboardInterrupt), alarm(interrupt, 0.2):
         while True:  # on a machine for which this is not long
             getattr(ops, op)(*operands)
-    assert time.process_time() - start < (
-        3 if _cpu.current_isa() == "baseline" else 1.2
-    )  # the same work takes it longer
+    assert time.process_time() - start < 1.2
     assert np.all(ops.conv2d(ones(2, 9, 9, 3), ones(2, 2, 3, 5)) == 12)
 
 

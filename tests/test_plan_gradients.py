@@ -7,6 +7,7 @@ from fastconv import layers, models, ops
 from fastconv.autodiff import gradients
 from fastconv.graph import Value, tracing
 from fastconv.plan import Plan
+from fastconv.plan.place import layout
 from fastconv.testing.graphs import TrainingGraph, same
 
 
@@ -47,8 +48,8 @@ def test_a_classifier_s_relus_cost_nothing_backwards():
     assert plain.count("dropout") == 6
     assert "activation_backward_from_output" not in fused
     assert fused.count("dropout") == 3  # the forward's: no mask is drawn twice
-    # A byte for each window's winner is all that may come to the peak, which scratch memory can make elsewhere.
-    assert graph.plan().arena_bytes < 1.01 * graph.plan(fuse=False).arena_bytes
+    sizes = [layout(plan.nodes, graph.feeds, graph.kept, {}).size for plan in (graph.plan(), graph.plan(fuse=False))]
+    assert sizes[0] < sizes[1]  # of the values alone: scratch memory differs from one instruction set to another
 
 
 def test_without_dropout_the_gate_passes_pooling_and_reshape():

@@ -51,6 +51,8 @@ inline constexpr int64_t kRowBlock = 256;        // rows of the output that shar
 inline constexpr int64_t kMinRowBlock = 48;      // not cut finer, even to make work for more threads
 inline constexpr int64_t kLeastLongBlock = 192;  // the same where B, packed, does not stay in L2
 inline constexpr int64_t kPackDepth = 64;        // rows of B that are packed, then checked, in L1
+// Of a task: tenths of a second of an old core, which an interrupt has to wait for.
+inline constexpr int64_t kMostTaskProducts = int64_t{1} << 29;
 
 // The same with so few rows that B is read in place, once.
 inline constexpr int64_t kStreamDepth =

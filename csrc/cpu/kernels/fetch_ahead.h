@@ -45,7 +45,9 @@ class FetchAhead {
   }
 
  private:
-  static constexpr int64_t kLine = 64, kFloat = sizeof(float), kMostRows = 32, kMostArrays = 3;
+  static constexpr int64_t kLine = 64, kFloat = sizeof(float);
+  static constexpr int64_t kMostRows = 32;   // of a block
+  static constexpr int64_t kMostArrays = 3;  // gate, addend, what is summed up beside the results
   static intptr_t address(const float* p) { return reinterpret_cast<intptr_t>(p); }
 
   int64_t lines_, arrays_ = 0, rows_ = 0, next_ = 0, rows_of_step_ = 0;

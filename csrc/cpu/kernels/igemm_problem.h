@@ -50,8 +50,9 @@ struct IgemmBlocking {
     blocks = ceil_div(rows, block);
     block = round_up(ceil_div(rows, max_of(blocks, 1)), tile_rows(kTileVectors));
     packed_ahead = blocks > 1;
-    column_runs =
-        min_of(panels.count, streamed ? kStreamRuns : ceil_div(kTasks, max_of(blocks * p.groups, 1)));
+    const int64_t runs = max_of(ceil_div(kTasks, max_of(blocks * p.groups, 1)),
+                                ceil_div(block * p.filter_size() / p.groups, kMostTaskProducts));
+    column_runs = min_of(panels.count, streamed ? kStreamRuns : runs);
     const int64_t most =
         streamed ? kStreamDepth
                  : panel_depth(packed_ahead && panels.vectors > 2 ? kPanelBytes : kFreshPanelBytes);

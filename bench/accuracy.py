@@ -1,6 +1,8 @@
 """Trains the same network with fastconv and with PyTorch and writes accuracies and seconds per epoch as JSON.
 
-    FASTCONV_DATA=DIR python bench/accuracy.py --dataset mnist --epochs 5 --seeds 3
+    FASTCONV_DATA=DIR python bench/accuracy.py --dataset mnist --epochs 5 --seeds 3 [--device cuda]
+
+Writes bench/results/accuracy_DATASET.json, for a GPU gpu_accuracy_DATASET.json.
 
 MNIST and Fashion-MNIST: the CNN of Keras's example (conv32-pool-conv64-pool-dropout .5-dense10, batch 128). CIFAR-10: the
 course's CNN (batch 64). Adam, pixels / 255, Glorot initialisation, cross-entropy in both. The libraries take turns epoch
@@ -37,7 +39,8 @@ def load(name: str, limit: int | None) -> Arrays:
 class Fastconv:
     """The network in fastconv."""
 
-    def __init__(self, network: networks.Network, batch: int, seed: int) -> None:
+    def __init__(self, network: networks.Network, batch: int, seed: int, device: str) -> None:
+        fastconv.set_device(device)
         fastconv.random.seed(seed)
         self.model = networks.build(network)
         self.model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -53,7 +56,7 @@ class Fastconv:
 class Torch:
     """The same network in PyTorch, channels_last (its faster mode for these)."""
 
-    def __init__(self, network: networks.Network, batch: int, seed: int) -> None:
+    def __init__(self, network: networks.Network, batch: int, seed: int, device: str) -> None:
         import torch
         from torch import nn
 
@@ -66,17 +69,17 @@ class Torch:
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
-        self.net = net.to(memory_format=torch.channels_last)
+        self.net = net.to(device, memory_format=torch.channels_last)
         self.optimizer = torch.optim.Adam(self.net.parameters(), eps=1e-7)
-        self.torch, self.batch = torch, batch
+        self.torch, self.batch, self.device = torch, batch, device
 
     def _tensor(self, x: np.ndarray) -> Any:
-        return self.torch.from_numpy(x).permute(0, 3, 1, 2)  # NHWC memory is channels_last already
+        return self.torch.from_numpy(x).to(self.device).permute(0, 3, 1, 2)  # NHWC memory is channels_last already
 
     def train_epoch(self, x: np.ndarray, y: np.ndarray) -> None:
         self.net.train()
-        images, labels = self._tensor(x), self.torch.from_numpy(y)
-        order = self.torch.randperm(len(x))
+        images, labels = self._tensor(x), self.torch.from_numpy(y).to(self.device)
+        order = self.torch.randperm(len(x), device=self.device)
         for start in range(0, len(x), self.batch):
             rows = order[start : start + self.batch]
             loss = self.torch.nn.functional.cross_entropy(self.net(images[rows]), labels[rows])
@@ -87,17 +90,19 @@ class Torch:
     def accuracy(self, x: np.ndarray, y: np.ndarray) -> float:
         self.net.eval()
         with self.torch.no_grad():
-            chunks = [self.net(self._tensor(x[i : i + 256])).argmax(1).numpy() for i in range(0, len(x), 256)]
+            chunks = [self.net(self._tensor(x[i : i + 256])).argmax(1).cpu().numpy() for i in range(0, len(x), 256)]
         return float((np.concatenate(chunks) == y).mean())
 
 
-def run(dataset: str, epochs: int, seeds: int, batch: int, limit: int | None, kinds: list[Any]) -> dict[str, Any]:
+def run(
+    dataset: str, epochs: int, seeds: int, batch: int, limit: int | None, device: str, kinds: list[Any]
+) -> dict[str, Any]:
     """Accuracy after each epoch, and seconds of each, per library and seed."""
     (x, y), (xt, yt) = load(dataset, limit)
     network = networks.NETWORKS["cifar-cnn" if dataset == "cifar10" else "mnist-cnn"]
     runs: dict[str, list[dict[str, Any]]] = {kind.__name__.lower(): [] for kind in kinds}
     for seed in range(1, seeds + 1):
-        learners = [kind(network, batch, seed) for kind in kinds]
+        learners = [kind(network, batch, seed, device) for kind in kinds]
         records = [{"seed": seed, "seconds": [], "accuracy": []} for _ in learners]
         for epoch in range(epochs):
             for learner, record in zip(learners, records, strict=True):
@@ -116,6 +121,7 @@ def run(dataset: str, epochs: int, seeds: int, batch: int, limit: int | None, ki
         "dataset": dataset,
         "epochs": epochs,
         "batch": batch,
+        "device": device,
         "runs": runs,
         "summary": {name: _summary(records) for name, records in runs.items()},
     }
@@ -137,14 +143,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--batch", type=int, help="default: 128, and 64 for cifar10")
     parser.add_argument("--limit", type=int, help="only so many samples, for a quick try")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--skip-torch", action="store_true")
     args = parser.parse_args()
     batch = args.batch or (64 if args.dataset == "cifar10" else 128)
     kinds = [Fastconv] if args.skip_torch else [Fastconv, Torch]
-    result = run(args.dataset, args.epochs, args.seeds, batch, args.limit, kinds)
+    result = run(args.dataset, args.epochs, args.seeds, batch, args.limit, args.device, kinds)
     print(result["summary"])
     if args.limit is None:
-        print("written to", environment.write(f"accuracy_{args.dataset}", result))
+        name = f"accuracy_{args.dataset}" if args.device == "cpu" else f"gpu_accuracy_{args.dataset}"
+        print("written to", environment.write(name, result))
 
 
 if __name__ == "__main__":

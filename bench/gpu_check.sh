@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Everything that needs a GPU, in one go of less than 9 minutes: build, tests on the device, compute-sanitizer, benches,
-# the CIFAR-10 speed run.
+# Everything that needs a GPU, in one go of less than 9 minutes: build, tests on the device, compute-sanitizer, MNIST,
+# benches, the CIFAR-10 speed run.
 # Usage: bench/gpu_check.sh [OUT]      OUT: folder for logs and JSON, $OUT or ./gpu_check by default
 # Needs nvcc, cmake, a GPU, and Python with numpy, pybind11, cupy, pytest, hypothesis, ml_dtypes; for the benches also torch.
+# FASTCONV_DATA: a folder with the data sets mnist and cifar10; to a borrowed machine carry it inside the tree.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 out=${1:-${OUT:-gpu_check}}
@@ -24,13 +25,21 @@ build() {
     -Dpybind11_DIR="$(python3 -m pybind11 --cmakedir)" -DPython_EXECUTABLE="$(command -v python3)" &&
     cmake --build build/gpu --parallel "$(nproc)" && cp build/gpu/_cpu*.so build/gpu/_cuda*.so python/fastconv/
 }
+# Without MNIST (FASTCONV_DATA) the digits that ship inside the package.
+train() {
+  if [ -d "${FASTCONV_DATA:-}/mnist" ]; then
+    python3 bench/accuracy.py --dataset mnist --device cuda --epochs 3 --seeds 1
+  else
+    FASTCONV_DEVICE=cuda python3 -m fastconv train --dataset digits --epochs 5 --output "$1/digits"
+  fi
+}
 # Without CIFAR-10 (FASTCONV_DATA) as many drawn images: they take as long, and their accuracy says nothing.
 speedrun() {
   python3 examples/cifar10_speedrun.py --device cuda --precision mixed_bfloat16 --warm-up --runs 3 --peer torch \
     --json "$1/speedrun.json" \
     $([ -n "${FASTCONV_DATA:-}" ] || echo --synthetic 50000)
 }
-export -f build speedrun
+export -f build train speedrun
 
 step machine 20 nvidia-smi
 step build 180 bash -c build
@@ -40,6 +49,7 @@ for tool in memcheck racecheck; do
     python3 -m pytest tests/test_cuda_emulated.py tests/test_cuda_hopper.py -q -x -p no:cacheprovider -W ignore \
     -k "device and (tail or 3x3 or c17 or stride) and not random and not half"
 done
+step mnist 40 bash -c 'train "$1"' - "$out"
 step bench 100 python3 bench/gpu.py
 step speedrun 60 bash -c 'speedrun "$1"' - "$out"
 cp bench/results/gpu_*.json "$out/" 2>/dev/null

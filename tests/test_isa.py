@@ -18,7 +18,7 @@ BUILD = Path(__file__).parent.parent / "build"
 
 def test_every_entry_of_the_table_is_filled(isa):
     assert _cpu.current_isa() == isa
-    assert _cpu.missing_kernels() == []
+    assert _cpu.missing_kernels() == ["conv2d_pool_forward"]  # a GPU's: fastconv.plan.pooling says why
 
 
 def test_the_best_instruction_set_is_the_last_one():

@@ -150,7 +150,7 @@ void bind_run(py::module_& m) {
         }
         return names;
       },
-      "Kernels that the selected instruction set lacks; empty in a whole build.");
+      "Kernels that the selected instruction set lacks: in a whole build those that only a GPU has.");
 
   py::class_<BoundProgram>(m, "Program", "A flat list of kernel calls on fixed memory.")
       .def(py::init<>())

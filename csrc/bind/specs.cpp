@@ -4,7 +4,7 @@
 
 #include "bind/bind.h"
 #include "core/augment_spec.h"
-#include "core/conv2d_spec.h"
+#include "core/conv2d_pool_spec.h"
 #include "core/elementwise_spec.h"
 #include "core/embedding_spec.h"
 #include "core/factored_spec.h"
@@ -13,7 +13,6 @@
 #include "core/loss_spec.h"
 #include "core/norm_spec.h"
 #include "core/penalty_spec.h"
-#include "core/pool2d_spec.h"
 #include "core/resample_spec.h"
 #include "core/rnn_spec.h"
 #include "core/warp_spec.h"
@@ -100,6 +99,8 @@ void bind_window_specs(py::module_& m) {
             dtype_from(dtype), kind_from<PoolKind>(kind, {"max", "min", "avg", "sum"}), x, pool_size, stride,
             padding_from(kind + "_pool2d", padding), dilation, ceil_mode, count_include_pad));
       });
+  py::class_<Conv2dPoolSpec, Spec, std::shared_ptr<Conv2dPoolSpec>>(m, "Conv2dPoolSpec")
+      .def_static("make", [](const Conv2dSpec& conv) { return shared(Conv2dPoolSpec::make(conv)); });
   py::class_<AugmentSpec, Spec, std::shared_ptr<AugmentSpec>>(m, "AugmentSpec")
       .def_static(
           "make",

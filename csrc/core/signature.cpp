@@ -5,7 +5,7 @@
 #include <unordered_map>
 
 #include "core/augment_spec.h"
-#include "core/conv2d_spec.h"
+#include "core/conv2d_pool_spec.h"
 #include "core/elementwise_spec.h"
 #include "core/embedding_spec.h"
 #include "core/factored_spec.h"
@@ -14,7 +14,6 @@
 #include "core/loss_spec.h"
 #include "core/norm_spec.h"
 #include "core/penalty_spec.h"
-#include "core/pool2d_spec.h"
 #include "core/resample_spec.h"
 #include "core/rnn_spec.h"
 #include "core/warp_spec.h"

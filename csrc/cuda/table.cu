@@ -45,6 +45,7 @@ void add_conv2d_forward(KernelTable& table);
 void add_conv2d_backward_input(KernelTable& table);
 void add_conv2d_backward_weight(KernelTable& table);
 void add_conv2d_sums(KernelTable& table);
+void add_conv2d_pool(KernelTable& table);
 void add_dense_forward(KernelTable& table);
 void add_dense_backward_input(KernelTable& table);
 void add_dense_backward_weight(KernelTable& table);
@@ -95,6 +96,7 @@ KernelTable make_table() {
   add_conv2d_backward_input(table);
   add_conv2d_backward_weight(table);
   add_conv2d_sums(table);
+  add_conv2d_pool(table);
   add_dense_forward(table);
   add_dense_backward_input(table);
   add_dense_backward_weight(table);

@@ -60,6 +60,10 @@ class Pool2dSpec(Spec):
         /,
     ) -> Pool2dSpec: ...
 
+class Conv2dPoolSpec(Spec):
+    @staticmethod
+    def make(conv: Conv2dSpec, /) -> Conv2dPoolSpec: ...
+
 class RnnSpec(Spec):
     @staticmethod
     def make(

@@ -40,6 +40,17 @@ inline Gather forward_gather(const Conv2dSpec& s) {
   return g;
 }
 
+// The same of the pixels that windows of 2 x 2 side by side cover.
+inline Gather window_gather(const Conv2dSpec& s) {
+  Gather g = forward_gather(s);
+  const int64_t down = s.P / 2, across = s.Q / 2;
+  g.window_bits = 2;
+  g.pixels = static_cast<int>(s.N * down * across * 4);
+  g.image = Divider(down * across), g.line = Divider(across);
+  g.out_pixel = s.K;
+  return g;
+}
+
 // One axis of the pixels h = phase + i * stride of dx: the taps r with a whole p = (h + pad - r * dilation) /
 // stride are first_tap, first_tap + tap_stride, ..., and p falls evenly over them.
 struct PhaseAxis {

@@ -20,25 +20,30 @@ struct Epilogue {
   // Whether chunks of the results are chunks of all that goes into them.
   bool aligned(const T* out) const { return aligned_for_packs(out, bias, mean, scale, shift, addend, gate); }
 
+  // Whether apply_plain() does all that there is to do.
+  bool plain() const {
+    return addend == nullptr && gate == nullptr && (activation.kind == ActivationKind::relu || is_identity());
+  }
+
+  // V neighbouring sums, from `column` on, become results: what belongs to columns, and relu.
+  template <int V>
+  __device__ __forceinline__ void apply_plain(float (&v)[V], int64_t column) const {
+    add_columns<V>(v, column);
+    if (activation.kind == ActivationKind::relu) rectify<V>(v);
+  }
+
   // V neighbouring sums, from `column` on, become the results that go to out[offset...].
   template <int V>
   __device__ __forceinline__ void apply(float (&v)[V], int64_t column, int64_t offset) const {
-    if (bias != nullptr) {
-      float b[V];
-      load_values(bias + column, true, b);
-#pragma unroll
-      for (int i = 0; i < V; ++i) v[i] += b[i];
-    }
-    if (scale != nullptr) normalize<V>(v, column);
+    add_columns<V>(v, column);
     if (addend != nullptr) {
       const Chunk<T, V> chunk = load_chunk<V>(addend + offset);
 #pragma unroll
       for (int i = 0; i < V; ++i) v[i] += widen(chunk.v[i]);
     }
     if (activation.kind == ActivationKind::relu) {
-#pragma unroll
-      for (int i = 0; i < V; ++i) v[i] = v[i] < 0 ? 0.0f : v[i];
-    } else if (activation.kind != ActivationKind::linear || activation.alpha != 1 || activation.beta != 0) {
+      rectify<V>(v);
+    } else if (!is_identity()) {
       activate_each<V>(v);
     }
     if (gate != nullptr) {
@@ -49,6 +54,27 @@ struct Epilogue {
   }
 
  private:
+  __host__ __device__ __forceinline__ bool is_identity() const {
+    return activation.kind == ActivationKind::linear && activation.alpha == 1 && activation.beta == 0;
+  }
+
+  template <int V>
+  static __device__ __forceinline__ void rectify(float (&v)[V]) {
+#pragma unroll
+    for (int i = 0; i < V; ++i) v[i] = v[i] < 0 ? 0.0f : v[i];
+  }
+
+  template <int V>
+  __device__ __forceinline__ void add_columns(float (&v)[V], int64_t column) const {
+    if (bias != nullptr) {
+      float b[V];
+      load_values(bias + column, true, b);
+#pragma unroll
+      for (int i = 0; i < V; ++i) v[i] += b[i];
+    }
+    if (scale != nullptr) normalize<V>(v, column);
+  }
+
   template <int V>
   __device__ __forceinline__ void normalize(float (&v)[V], int64_t column) const {
     float m[V], s[V], b[V] = {};

@@ -27,13 +27,16 @@ struct GatherAxis {
 struct Gather {
   GatherAxis h, w;
   int pixels, taps_by_channels;  // extents of the product
-  Divider image, line;           // pixels per image and per line
+  Divider image, line;           // pixels per image and per line; of windows, how many windows
   Divider channels, taps_w;      // channels of a group, taps per filter line
   int64_t image_elements, cell_elements;
   // Of the filter: where tap (0,0) begins, and elements from tap to tap.
   int64_t filter_first, filter_tap_h, filter_tap_w;
   // Of the results of pixels: where the first is, and elements from one to the next along each axis.
   int64_t out_first, out_image, out_line, out_pixel;
+  // Of forward, where pixels come window by window: 2, else 0. The four pixels of a window of 2 x 2 are
+  // 2^window_bits neighbours, of which one result is kept; results lie in the order of the windows.
+  int window_bits;
 };
 
 // The cell that a pixel's tap (0,0) reads, in image n; n < 0: a row beyond the last pixel.
@@ -45,6 +48,16 @@ __device__ __forceinline__ Pixel locate_pixel(const Gather& g, int row) {
   if (row >= g.pixels) return {-1, 0, 0};
   const int n = g.image.divide(row), p = g.line.divide(row);
   return {n, p * g.h.step + g.h.first, row * g.w.step + g.w.first};
+}
+
+// The same where pixels may come window by window: without a branch, for which there are no registers.
+__device__ __forceinline__ Pixel locate_window_pixel(const Gather& g, int row) {
+  if (row >= g.pixels) return {-1, 0, 0};
+  const int cell = row & ((1 << g.window_bits) - 1), scale = g.window_bits / 2;
+  row >>= g.window_bits;
+  const int n = g.image.divide(row), p = (g.line.divide(row) << scale) + (cell >> 1);
+  const int q = (row << scale) + (cell & 1);
+  return {n, p * g.h.step + g.h.first, q * g.w.step + g.w.first};
 }
 
 // How far a tap is from tap (0,0), and a channel.

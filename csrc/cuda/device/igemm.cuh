@@ -56,6 +56,7 @@ struct Igemm : IgemmOperands<T> {
   bool chunks_out;
   Epilogue<Result> epilogue;
   Tally<Result> tally;
+  uint8_t* index = nullptr;  // of windows: which of its cells won; null: nobody asks
 };
 
 // Numbers p's tally by tiles of `tile_rows`. There is none where a part of the depth alone is in a tile, nor

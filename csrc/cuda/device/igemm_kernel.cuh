@@ -16,6 +16,7 @@
 #include "cuda/device/partial_sums.cuh"
 #include "cuda/device/tally.cuh"
 #include "cuda/device/tile_store.cuh"
+#include "cuda/device/window_store.cuh"
 
 namespace fc::cuda {
 
@@ -79,11 +80,11 @@ __device__ __forceinline__ void multiply_tile(const IgemmOperands<T>& p, const G
   const int group = static_cast<int>(blockIdx.z);
   auto& memory = *dynamic_shared<typename Engine::Memory>();
   if constexpr (kPass == Pass::forward) {
-    PixelRows<T, TileA> a(p, g, group, first_row);
+    PixelRows<T, TileA, true> a(p, g, group, first_row);
     MatrixLines<T, TileB> b(p, group, first_column, end);
     Engine::multiply(a, b, begin, end, memory, sums);
   } else if constexpr (kPass == Pass::backward_input) {
-    PixelRows<T, TileA> a(p, g, group, first_row);
+    PixelRows<T, TileA, false> a(p, g, group, first_row);
     FilterColumns<T, TileB> b(p, g, group, first_column);
     Engine::multiply(a, b, begin, end, memory, sums);
   } else {
@@ -112,6 +113,25 @@ __device__ __forceinline__ void store_results(const Igemm<kPass, T>& p, float (&
     p.epilogue.template apply<1>(one, of_all + i, offset + i);
     store(p.out + offset + i, one[0]);
     rotate(v);
+  }
+}
+
+// The largest results of a window, whose sums are staged, to number `window` of the windows.
+inline constexpr int kWindowChunk = 4;  // of columns: more would not leave registers for the other sums
+template <int kPitch, class T>
+__device__ __forceinline__ void store_largest(const Igemm<Pass::forward, T>& p, const float* staged,
+                                              int column, int64_t window, int64_t width) {
+  const int64_t of_all = static_cast<int64_t>(blockIdx.z) * p.columns + column,
+                offset = window * width + of_all;
+  constexpr int V = kWindowChunk;
+  if (p.chunks_out) {
+    const auto load = [&](unsigned cell, float (&v)[V]) { load_values(staged + cell * kPitch, true, v); };
+    return store_window<V>(p.epilogue, of_all, offset, p.out, p.index, load);
+  }
+#pragma unroll 1
+  for (int i = 0; i < V && column + i < p.columns; ++i) {
+    const auto load = [&](unsigned cell, float (&v)[1]) { v[0] = staged[cell * kPitch + i]; };
+    store_window<1>(p.epilogue, of_all + i, offset + i, p.out, p.index, load);
   }
 }
 
@@ -150,10 +170,22 @@ __global__ void __launch_bounds__(Engine::Shape::kThreads, Engine::kBlocks)
   typename Engine::Sums sums;
   multiply_tile<kPass, VA, VB, Engine>(p, g, first_row, first_column, begin, end, sums);
 
+  if constexpr (kPass == Pass::forward) {
+    if (g.window_bits > 0) {
+      return store_tile<kWindowChunk, 4, Shape::kColumns, Shape::kThreads>(
+          sums, dynamic_shared<float>(), [&](int row_in_tile, int column_in_tile, const float* staged) {
+            const int row = first_row + row_in_tile, column = first_column + column_in_tile;
+            if (row >= rows || column >= p.columns) return;
+            store_largest<Shape::kColumns + kStagePad>(p, staged, column, row / 4, g.out_pixel);
+          });
+    }
+  }
   const int64_t group_out = static_cast<int64_t>(blockIdx.z) * p.out_group;
   TallyOf<kPass, V> tally;
-  store_tile<V, Shape::kColumns, Shape::kThreads>(
-      sums, dynamic_shared<float>(), [&](int row_in_tile, int column_in_tile, float (&v)[V]) {
+  store_tile<V, 1, Shape::kColumns, Shape::kThreads>(
+      sums, dynamic_shared<float>(), [&](int row_in_tile, int column_in_tile, const float* staged) {
+        float v[V];
+        load_values(staged, true, v);
         const int row = first_row + row_in_tile, column = first_column + column_in_tile;
         if (row >= rows || column >= p.columns) return;
         const int64_t offset = (kWeight ? row * p.b_line : locate_result(g, row)) + group_out + column;

@@ -20,7 +20,8 @@ struct TileOf {
 
 // A of forward and backward_input: a row is a pixel, the depth runs over taps and channels. Pixels that are
 // many, since chunks are single elements, are located anew each time: there are no registers to keep them in.
-template <class T, class Tile>
+// kWindows: pixels may come window by window.
+template <class T, class Tile, bool kWindows>
 struct PixelRows {
   static constexpr bool kAlongDepth = true;
   static constexpr int V = Tile::V;
@@ -49,7 +50,8 @@ struct PixelRows {
 
  private:
   __device__ __forceinline__ Pixel locate(int j) const {
-    return locate_pixel(gather, first + Layout::line(j));
+    const int row = first + Layout::line(j);
+    return kWindows ? locate_window_pixel(gather, row) : locate_pixel(gather, row);
   }
 };
 

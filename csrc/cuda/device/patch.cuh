@@ -1,7 +1,8 @@
 // patch.cuh — convolutions of images with a few channels: the cells that a tile of pixels reads, in shared
 // memory.
 //
-// A tile is kTilePixels pixels of one image, a rectangle with lines of 2^line_bits. What it reads is a
+// A tile is kTilePixels pixels of one image, a rectangle with lines of 2^line_bits; line by line, or window by
+// window of 2 x 2. What it reads is a
 // rectangle of the image, its patch, zeros where that sticks out. Pixel i meets tap-and-channel d (in the
 // order r, s, c) in patch[pixel_place(i) + tap_place(d)]: the product needs no other form of the image, and
 // memory gives each cell once a tile instead of once a tap.
@@ -29,10 +30,11 @@ struct PatchTiles {
   int patch_cells, depth;            // depth: taps x channels
   Divider patch_line;
   Divider channels, taps_w;
+  bool windows;  // only of these, whose largest results are stored
 
   // The tile's shape that leaves the fewest pixels idle; among those, the one with the smallest patch. tiles
   // == 0: there is none with a patch of at most `most_cells`.
-  PatchTiles(const Conv2dSpec& s, int64_t most_cells);
+  PatchTiles(const Conv2dSpec& s, int64_t most_cells, bool windows = false);
 
   __device__ __forceinline__ Tile locate(int tile) const {
     Tile at{};
@@ -44,8 +46,13 @@ struct PatchTiles {
     at.first_cell = (at.q * stride_w - pad_left) * C;
     return at;
   }
-  __device__ __forceinline__ int row_of(int pixel) const { return pixel >> line_bits; }
-  __device__ __forceinline__ int column_of(int pixel) const { return pixel & ((1 << line_bits) - 1); }
+  __device__ __forceinline__ int row_of(int pixel) const {
+    return windows ? (pixel >> (line_bits + 1)) * 2 + (pixel >> 1 & 1) : pixel >> line_bits;
+  }
+  __device__ __forceinline__ int column_of(int pixel) const {
+    const int across = (1 << line_bits) - 1;
+    return windows ? (pixel >> 1 & across & ~1) + (pixel & 1) : pixel & across;
+  }
   __device__ __forceinline__ bool has(const Tile& at, int pixel) const {
     return at.p + row_of(pixel) < P && at.q + column_of(pixel) < Q;
   }
@@ -53,6 +60,11 @@ struct PatchTiles {
   __device__ __forceinline__ int64_t result(const Tile& at, int pixel) const {
     const int64_t line = static_cast<int64_t>(at.n) * P + at.p + row_of(pixel);
     return (line * Q + at.q + column_of(pixel)) * K;
+  }
+  // The same of the window that it is the first pixel of.
+  __device__ __forceinline__ int64_t window_result(const Tile& at, int pixel) const {
+    const int64_t line = static_cast<int64_t>(at.n) * (P / 2) + (at.p + row_of(pixel)) / 2;
+    return (line * (Q / 2) + (at.q + column_of(pixel)) / 2) * K;
   }
   __device__ __forceinline__ int pixel_place(int pixel) const {
     return row_of(pixel) * stride_h * patch_length() + column_of(pixel) * stride_w * C;
@@ -65,9 +77,10 @@ struct PatchTiles {
   __device__ __forceinline__ int patch_length() const { return static_cast<int>(patch_line.divisor); }
 };
 
-inline PatchTiles::PatchTiles(const Conv2dSpec& s, int64_t most_cells) {
+inline PatchTiles::PatchTiles(const Conv2dSpec& s, int64_t most_cells, bool windows) : windows(windows) {
   const auto i = [](int64_t v) { return static_cast<int>(v); };
   H = i(s.H), line_cells = i(s.W * s.C), C = i(s.C), K = i(s.K), P = i(s.P), Q = i(s.Q);
+  if (windows) P -= P % 2, Q -= Q % 2;
   stride_h = i(s.stride_h), stride_w = i(s.stride_w), dilation_h = i(s.dilation_h),
   dilation_w = i(s.dilation_w);
   pad_top = i(s.pad_top), pad_left = i(s.pad_left);
@@ -78,10 +91,10 @@ inline PatchTiles::PatchTiles(const Conv2dSpec& s, int64_t most_cells) {
     const int64_t across = int64_t{1} << bits, down = kTilePixels / across;
     const int64_t length = ((across - 1) * s.stride_w + (s.S - 1) * s.dilation_w + 1) * s.C;
     const int64_t cells = ((down - 1) * s.stride_h + (s.R - 1) * s.dilation_h + 1) * length;
-    const int64_t n = s.N * ceil_div(s.P, down) * ceil_div(s.Q, across);
+    const int64_t n = s.N * ceil_div(P, down) * ceil_div(Q, across);
     if (cells > most_cells || n > fewest || (n == fewest && cells >= patch_cells)) continue;
     fewest = n, tiles = i(n), line_bits = bits, patch_cells = i(cells), patch_line = Divider(length);
-    tiles_down = Divider(ceil_div(s.P, down)), tiles_across = Divider(ceil_div(s.Q, across));
+    tiles_down = Divider(ceil_div(P, down)), tiles_across = Divider(ceil_div(Q, across));
   }
 }
 

@@ -62,7 +62,7 @@ struct Carried {
 template <class Shape>
 struct SimtSums {
   static constexpr int TM = Shape::TM, TN = Shape::TN;
-  static constexpr int kSlices = TM / 2, kSliceRows = 32;  // two rows of each of the 16 threads
+  static constexpr int kSlices = TM / 4, kSliceRows = 64;  // four rows of each of the 16 threads
 
   float sum[TM][TN];
 
@@ -98,16 +98,16 @@ struct SimtSums {
   __device__ __forceinline__ void stage(float* to, int pitch) const {
     const int x = static_cast<int>(threadIdx.x) % 16, y = static_cast<int>(threadIdx.x) / 16;
 #pragma unroll
-    for (int i = 0; i < 2; ++i) {
+    for (int i = 0; i < 4; ++i) {
+      const float (&of)[TN] = sum[kSlice * 4 + i];
 #pragma unroll
       for (int j = 0; j < TN; j += 4) {
-        const float four[4] = {sum[kSlice * 2 + i][j], sum[kSlice * 2 + i][j + 1], sum[kSlice * 2 + i][j + 2],
-                               sum[kSlice * 2 + i][j + 3]};
-        store_chunk(to + (y * 2 + i) * pitch + place(x, j), four);
+        const float four[4] = {of[j], of[j + 1], of[j + 2], of[j + 3]};
+        store_chunk(to + (y * 4 + i) * pitch + place(x, j), four);
       }
     }
   }
-  static __device__ __forceinline__ int row(int slice, int i) { return place(i / 2, slice * 2 + i % 2); }
+  static __device__ __forceinline__ int row(int slice, int i) { return place(i / 4, slice * 4 + i % 4); }
 
  private:
   static __device__ __forceinline__ void read(float* to, const float* from) {

@@ -4,7 +4,8 @@
 // pass through shared memory a slice of rows at a time, and leave as whole chunks of 16 bytes.
 //
 // Sums is what a kernel gives: kSlices, kSliceRows; stage<slice>(float* stage, int pitch) writes the
-// thread's part of a slice; row(slice, i) is the row of the tile that row i of the slice stands for.
+// thread's part of a slice; row(slice, i) is the row of the tile that row i of the slice stands for. Four rows
+// from a multiple of four on stay together.
 #pragma once
 
 #include "cuda/device/igemm.cuh"
@@ -28,22 +29,22 @@ __device__ __forceinline__ void stage_slice(const Sums& sums, int slice, float* 
   }
 }
 
-// Calls store(row, column, chunk of V sums) for every chunk of a tile with kColumns. All threads of the block
-// call it; `stage` is shared memory that nobody reads any more.
-template <int V, int kColumns, int kThreads, class Sums, class Store>
+// Calls store(row, column, staged) for every chunk of V columns of every kTogether-th row of a tile with
+// kColumns; the chunk's sums are at `staged`, those of the rows below it kColumns + kStagePad further on each.
+// All threads of the block call it; `stage` is shared memory that nobody reads any more.
+template <int V, int kTogether, int kColumns, int kThreads, class Sums, class Store>
 __device__ __forceinline__ void store_tile(const Sums& sums, float* stage, const Store& store) {
   constexpr int kPitch = kColumns + kStagePad, kPerRow = kColumns / V;
+  static_assert(Sums::kSliceRows % kTogether == 0);
 #pragma unroll 1
   for (int slice = 0; slice < Sums::kSlices; ++slice) {
     __syncthreads();
     stage_slice(sums, slice, stage, kPitch);
     __syncthreads();
 #pragma unroll 1
-    for (int i = static_cast<int>(threadIdx.x); i < Sums::kSliceRows * kPerRow; i += kThreads) {
-      const int row = i / kPerRow, column = i % kPerRow * V;
-      float v[V];
-      load_values(stage + row * kPitch + column, true, v);
-      store(Sums::row(slice, row), column, v);
+    for (int i = static_cast<int>(threadIdx.x); i < Sums::kSliceRows / kTogether * kPerRow; i += kThreads) {
+      const int row = i / kPerRow * kTogether, column = i % kPerRow * V;
+      store(Sums::row(slice, row), column, stage + row * kPitch + column);
     }
   }
 }

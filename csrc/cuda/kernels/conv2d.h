@@ -36,6 +36,11 @@ size_t conv2d_backward_input_workspace(const Conv2dSpec& s, int threads);
 template <class T>
 size_t conv2d_backward_weight_workspace(const Conv2dSpec& s, int threads);
 
+// The product of conv2d_forward, whose operands the caller has laid out.
+template <class T>
+TallyParts conv2d_forward_product(const Conv2dSpec& s, const Igemm<Pass::forward, T>& product,
+                                  const Context& context);
+
 // Where conv2d_plan.h says direct.
 template <class T>
 void direct_forward(const Conv2dSpec& s, const T* x, const T* w, const Epilogue<T>& epilogue, T* y,

@@ -25,6 +25,10 @@ inline bool suits_first(const Conv2dSpec& s) {
 template <class T>
 void first_forward(const Conv2dSpec& s, bool tensor_cores, const T* x, const T* w,
                    const Epilogue<T>& epilogue, T* y, const Context& context);
+// Of windows of 2 x 2 the largest results, and which cell won; index may be null.
+template <class T>
+void first_forward_pooled(const Conv2dSpec& s, bool tensor_cores, const T* x, const T* w,
+                          const Epilogue<T>& epilogue, T* y, uint8_t* index, const Context& context);
 template <class T>
 void first_backward_weight(const Conv2dSpec& s, bool tensor_cores, const T* x, const T* dy, float* dw,
                            float* dbias, const Context& context);

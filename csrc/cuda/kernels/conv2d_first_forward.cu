@@ -14,8 +14,10 @@
 //            of 16 bytes of y
 // Registers  patch_sums.cuh: 64 sums
 // Numerics   CUDA cores: float32 fma, ascending in (r,s,c); tensor cores: tensor_tile.cuh; then epilogue.cuh
+//            first_forward_pooled: conv2d_pool.cu's y and index
 // Edges      cells outside the image are 0; pixels and filters beyond the last are not stored
 #include "cuda/device/patch_sums.cuh"
+#include "cuda/device/window_store.cuh"
 #include "cuda/kernels/conv2d_first.h"
 
 namespace fc::cuda {
@@ -60,11 +62,18 @@ __device__ __forceinline__ void load_filter(const PatchTiles& f, const T* w, int
   }
 }
 
+// Where results go; of windows the largest, and which cell won.
+template <class T>
+struct Results {
+  T* y;
+  uint8_t* index;
+};
+
 // A warp's sums of half of its pixels, through its stage and the epilogue to y.
 template <int kSlice, class T, class Sums>
 __device__ __forceinline__ void store_slice(const PatchTiles& f, const Tile& at, const Sums& sums,
                                             float* stage, const Epilogue<T>& epilogue, int first_column,
-                                            T* y) {
+                                            const Results<T>& to) {
   constexpr int V = 16 / sizeof(T), kPitch = Sums::kColumns + kStagePitch, kPerRow = Sums::kColumns / V;
   constexpr int kRows = kWarpSumRows / Sums::kSlices;
   const int first_pixel = static_cast<int>(threadIdx.x) / 32 * kWarpSumRows + kSlice * kRows;
@@ -73,22 +82,30 @@ __device__ __forceinline__ void store_slice(const PatchTiles& f, const Tile& at,
     store_chunk(stage + (row - kSlice * kRows) * kPitch + column, v);
   });
   __syncwarp();
+  const int together = f.windows ? 4 : 1;  // rows
 #pragma unroll 1
-  for (int i = warp_lane(); i < kRows * kPerRow; i += 32) {
-    const int row = i / kPerRow, column = i % kPerRow * V;
-    if (!f.has(at, first_pixel + row) || first_column + column >= f.K) continue;
+  for (int i = warp_lane(); i < kRows / together * kPerRow; i += 32) {
+    const int row = i / kPerRow * together, column = i % kPerRow * V, of_all = first_column + column;
+    if (!f.has(at, first_pixel + row) || of_all >= f.K) continue;
+    const float* const staged = stage + row * kPitch + column;
+    if (f.windows) {
+      const int64_t offset = f.window_result(at, first_pixel + row) + of_all;
+      store_window<V>(epilogue, of_all, offset, to.y, to.index,
+                      [&](unsigned cell, float (&v)[V]) { load_values(staged + cell * kPitch, true, v); });
+      continue;
+    }
+    const int64_t offset = f.result(at, first_pixel + row) + of_all;
     float v[V];
-    load_values(stage + row * kPitch + column, true, v);
-    const int64_t offset = f.result(at, first_pixel + row) + first_column + column;
-    epilogue.template apply<V>(v, first_column + column, offset);
-    store_chunk(y + offset, v);
+    load_values(staged, true, v);
+    epilogue.template apply<V>(v, of_all, offset);
+    store_chunk(to.y + offset, v);
   }
 }
 
 template <class T, class Sums>
 __global__ void __launch_bounds__(kThreads, 4)
     first_forward_kernel(const __grid_constant__ PatchTiles f, Layout<Sums> layout, const T* x, const T* w,
-                         const __grid_constant__ Epilogue<T> epilogue, T* y) {
+                         const __grid_constant__ Epilogue<T> epilogue, Results<T> to) {
   const PatchMemory<typename Sums::Cell> own(layout.filter, layout.patch);
   const int warp = static_cast<int>(threadIdx.x) / 32,
             first_column = static_cast<int>(blockIdx.y) * Sums::kColumns;
@@ -104,20 +121,20 @@ __global__ void __launch_bounds__(kThreads, 4)
     __syncthreads();
     Sums sums([&](int row) { return f.pixel_place(warp * kWarpSumRows + row); });
     sums.multiply(own.patch, own.places, own.lines, 0, layout.lines);
-    store_slice<0>(f, at, sums, stage, epilogue, first_column, y);
-    store_slice<1>(f, at, sums, stage, epilogue, first_column, y);
+    store_slice<0>(f, at, sums, stage, epilogue, first_column, to);
+    store_slice<1>(f, at, sums, stage, epilogue, first_column, to);
   }
 }
 
 template <class Sums, class T>
-void run(const PatchTiles& f, const T* x, const T* w, const Epilogue<T>& epilogue, T* y,
+void run(const PatchTiles& f, const T* x, const T* w, const Epilogue<T>& epilogue, const Results<T>& to,
          const Context& context) {
   constexpr int64_t kBlocks = 8 * 132;  // what runs at once; a tile's sums are the same in any block
   const Layout<Sums> layout(f);
   launch(first_forward_kernel<T, Sums>,
          dim3(static_cast<unsigned>(std::min<int64_t>(f.tiles, kBlocks)),
               static_cast<unsigned>(ceil_div(f.K, Sums::kColumns))),
-         dim3(kThreads), layout.bytes, context, f, layout, x, w, epilogue, y);
+         dim3(kThreads), layout.bytes, context, f, layout, x, w, epilogue, to);
 }
 
 // Whether 32 filters a block are better than 64: there are no more, or deep ones leave no room for more.
@@ -127,24 +144,37 @@ bool takes_few_filters(const PatchTiles& f) {
   return f.K <= 32 || static_cast<int64_t>(sizeof(Cell)) * f.depth > kMostBytes;
 }
 
+template <class T>
+void run_tiles(const PatchTiles& f, bool tensor_cores, const T* x, const T* w, const Epilogue<T>& epilogue,
+               const Results<T>& to, const Context& context) {
+  if (tensor_cores) {
+    takes_few_filters<T>(f) ? run<TensorPatchSums<T, 32>>(f, x, w, epilogue, to, context)
+                            : run<TensorPatchSums<T, 64>>(f, x, w, epilogue, to, context);
+  } else {
+    takes_few_filters<float>(f) ? run<SimtPatchSums<32>>(f, x, w, epilogue, to, context)
+                                : run<SimtPatchSums<64>>(f, x, w, epilogue, to, context);
+  }
+}
+
 }  // namespace
 
 template <class T>
 void first_forward(const Conv2dSpec& s, bool tensor_cores, const T* x, const T* w,
                    const Epilogue<T>& epilogue, T* y, const Context& context) {
-  const PatchTiles f(s, kFirstMostCells);
-  if (tensor_cores) {
-    takes_few_filters<T>(f) ? run<TensorPatchSums<T, 32>>(f, x, w, epilogue, y, context)
-                            : run<TensorPatchSums<T, 64>>(f, x, w, epilogue, y, context);
-  } else {
-    takes_few_filters<float>(f) ? run<SimtPatchSums<32>>(f, x, w, epilogue, y, context)
-                                : run<SimtPatchSums<64>>(f, x, w, epilogue, y, context);
-  }
+  run_tiles<T>(PatchTiles(s, kFirstMostCells), tensor_cores, x, w, epilogue, {y, nullptr}, context);
 }
 
-#define FC_INSTANTIATE(T)                                                                          \
-  template void first_forward(const Conv2dSpec&, bool, const T*, const T*, const Epilogue<T>&, T*, \
-                              const Context&);
+template <class T>
+void first_forward_pooled(const Conv2dSpec& s, bool tensor_cores, const T* x, const T* w,
+                          const Epilogue<T>& epilogue, T* y, uint8_t* index, const Context& context) {
+  run_tiles<T>(PatchTiles(s, kFirstMostCells, true), tensor_cores, x, w, epilogue, {y, index}, context);
+}
+
+#define FC_INSTANTIATE(T)                                                                                 \
+  template void first_forward(const Conv2dSpec&, bool, const T*, const T*, const Epilogue<T>&, T*,        \
+                              const Context&);                                                            \
+  template void first_forward_pooled(const Conv2dSpec&, bool, const T*, const T*, const Epilogue<T>&, T*, \
+                                     uint8_t*, const Context&);
 FC_INSTANTIATE(float)
 FC_INSTANTIATE(half)
 FC_INSTANTIATE(bfloat16)

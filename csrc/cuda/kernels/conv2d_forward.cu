@@ -26,6 +26,12 @@ size_t conv2d_forward_workspace(const Conv2dSpec& s, int) {
 }
 
 template <class T>
+TallyParts conv2d_forward_product(const Conv2dSpec& s, const Igemm<Pass::forward, T>& product,
+                                  const Context& context) {
+  return run_product(s, product, context);
+}
+
+template <class T>
 TallyParts conv2d_forward_tallied(const Conv2dSpec& s, const T* x, const T* w, const Epilogue<T>& epilogue,
                                   const Tally<T>& tally, T* y, const Context& context) {
   if (suits_depthwise(s) && aligned_for_packs(x, w) && epilogue.aligned(y)) {
@@ -48,7 +54,7 @@ TallyParts conv2d_forward_tallied(const Conv2dSpec& s, const T* x, const T* w, c
   }
   Igemm<Pass::forward, T> product = forward_product(s, x, w, epilogue, y);
   product.tally = tally;
-  return run_product(s, product, context);
+  return conv2d_forward_product(s, product, context);
 }
 
 template <class T>
@@ -63,6 +69,12 @@ void conv2d_forward(const Conv2dSpec& s, const T* x, const T* w, const float* bi
 template size_t conv2d_forward_workspace<float>(const Conv2dSpec&, int);
 template size_t conv2d_forward_workspace<half>(const Conv2dSpec&, int);
 template size_t conv2d_forward_workspace<bfloat16>(const Conv2dSpec&, int);
+template TallyParts conv2d_forward_product(const Conv2dSpec&, const Igemm<Pass::forward, float>&,
+                                           const Context&);
+template TallyParts conv2d_forward_product(const Conv2dSpec&, const Igemm<Pass::forward, half>&,
+                                           const Context&);
+template TallyParts conv2d_forward_product(const Conv2dSpec&, const Igemm<Pass::forward, bfloat16>&,
+                                           const Context&);
 template TallyParts conv2d_forward_tallied(const Conv2dSpec&, const float*, const float*,
                                            const Epilogue<float>&, const Tally<float>&, float*,
                                            const Context&);

@@ -119,7 +119,7 @@ template <Pass kPass, class T>
 std::optional<TallyParts> run_on_hopper(const Conv2dSpec& s, Igemm<kPass, T> p, const Context& context) {
   if constexpr (kHopperBuilt && sizeof(T) == 2) {
     if (capability() != kHopperCapability || !suits_hopper<kPass, T>(s) || !p.chunks_a || !p.chunks_b ||
-        !p.chunks_out)
+        !p.chunks_out || p.phase[0].window_bits > 0)
       return {};
     const HopperPlan plan = plan_hopper<kPass>(s);
     const TallyParts tally = place_tally(p, kHopperRows, plan.parts);
@@ -136,6 +136,7 @@ template <Pass kPass, class T>
 TallyParts run_product(const Conv2dSpec& s, const Igemm<kPass, T>& p, const Context& context) {
   if (const auto tally = run_on_hopper<kPass>(s, p, context)) return *tally;
   ProductPlan plan = plan_product<kPass, T>(s, capability() >= kTensorCapability);
+  if (p.phase[0].window_bits > 0) plan.split = {};  // a part of a sum is no result that could be compared
   if (plan.split.parts > 1) plan.split.partial = static_cast<float*>(context.workspace);
   const bool large = plan.tiles == Tiles::large && p.chunks_a && p.chunks_b;
   if (!plan.tensor_cores) {

@@ -16,7 +16,7 @@
 // Edges      cells outside the image are 0, results outside are dropped. An infinity makes NaN of its tile,
 //            one in the filter of all results
 // Source     winograd.cuh
-#include "cuda/device/epilogue.cuh"
+#include "cuda/device/window_store.cuh"
 #include "cuda/kernels/conv2d_winograd.h"
 
 namespace fc::cuda {
@@ -112,24 +112,16 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// The results of tiles [first, first + tiles).
-__global__ void __launch_bounds__(kThreads)
-    winograd_output_kernel(const __grid_constant__ Extents e, Divider filters, const float* m, int first,
-                           int threads, const __grid_constant__ Epilogue<float> epilogue, float* y) {
-  int k = static_cast<int>(global_thread());
-  if (k >= threads) return;
-  const int tile = filters.divide(k);
-  const TileAt at(e, first + tile);
-  const float* const from = m + static_cast<int64_t>(tile) * kWinogradPlanes * e.K + k;
+// A tile's sums, row by row, from its M; from a point to the next `step`.
+__device__ __forceinline__ void sum_tile(const float* from, int step, float (&result)[16]) {
   float rows[6][4];
 #pragma unroll
   for (int i = 0; i < 6; ++i) {
     float points[6];
 #pragma unroll
-    for (int j = 0; j < 6; ++j) points[j] = from[(i * 6 + j) * e.K];
+    for (int j = 0; j < 6; ++j) points[j] = from[(i * 6 + j) * step];
     winograd_output(points, rows[i]);
   }
-  float result[16];
 #pragma unroll
   for (int j = 0; j < 4; ++j) {
     const float points[6] = {rows[0][j], rows[1][j], rows[2][j], rows[3][j], rows[4][j], rows[5][j]};
@@ -138,6 +130,43 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
     for (int i = 0; i < 4; ++i) result[i * 4 + j] = column[i];
   }
+}
+
+// The results of tiles [first, first + tiles); where they go, or, `pooled`, of windows of 2 x 2 the largest and
+// which cell won: a tile has four windows.
+struct TileResults {
+  float* y;
+  uint8_t* index;
+  bool pooled;
+};
+__global__ void __launch_bounds__(kThreads)
+    winograd_output_kernel(const __grid_constant__ Extents e, Divider filters, const float* m, int first,
+                           int threads, const __grid_constant__ Epilogue<float> epilogue, TileResults to) {
+  int k = static_cast<int>(global_thread());
+  if (k >= threads) return;
+  const int tile = filters.divide(k);
+  const TileAt at(e, first + tile);
+  float result[16];
+  sum_tile(m + static_cast<int64_t>(tile) * kWinogradPlanes * e.K + k, e.K, result);
+  if (to.pooled) {
+    const int down = e.P / 2, across = e.Q / 2;
+#pragma unroll 1
+    for (int window = 0; window < 4; ++window) {
+      const int p = at.p / 2 + window / 2, q = at.q / 2 + window % 2;
+      if (p < down && q < across) {
+        const int64_t offset = static_cast<int64_t>((at.n * down + p) * across + q) * e.K + k;
+        float cells[4] = {result[0], result[1], result[4], result[5]};
+        store_window<1>(epilogue, k, offset, to.y, to.index, [&](unsigned, float (&v)[1]) {
+          v[0] = cells[0];
+          rotate(cells);
+        });
+      }
+      const int steps = window == 1 ? 6 : 2;  // to the next window's first cell
+#pragma unroll 1
+      for (int i = 0; i < steps; ++i) rotate(result);
+    }
+    return;
+  }
 #pragma unroll 1
   for (int i = 0; i < 16; ++i) {
     const int p = at.p + i / 4, q = at.q + i % 4;
@@ -145,7 +174,7 @@ __global__ void __launch_bounds__(kThreads)
       const int64_t offset = static_cast<int64_t>((at.n * e.P + p) * e.Q + q) * e.K + k;
       float one[1] = {result[0]};
       epilogue.template apply<1>(one, k, offset);
-      y[offset] = one[0];
+      to.y[offset] = one[0];
     }
     rotate(result);
   }
@@ -180,7 +209,7 @@ struct Cut {
 };
 
 void run(const Conv2dSpec& s, Pass pass, const float* x, const float* w, const Epilogue<float>& epilogue,
-         float* y, const Context& context) {
+         const TileResults& to, const Context& context) {
   const Extents e(s, pass);
   const Cut cut(s, pass);
   auto* const u = static_cast<float*>(context.workspace);
@@ -200,7 +229,8 @@ void run(const Conv2dSpec& s, Pass pass, const float* x, const float* w, const E
     const float* const none = nullptr;
     conv2d_forward<float>(product_of(s, e, tiles), v, u, none, none, none, none, none, m, inner);
     launch(winograd_output_kernel, grid(tiles * e.K), dim3(kThreads), 0, context, e, Divider(e.K),
-           static_cast<const float*>(m), static_cast<int>(first), static_cast<int>(tiles * e.K), epilogue, y);
+           static_cast<const float*>(m), static_cast<int>(first), static_cast<int>(tiles * e.K), epilogue,
+           to);
   }
 }
 
@@ -218,12 +248,18 @@ size_t winograd_workspace(const Conv2dSpec& s, Pass pass) {
 
 void winograd_forward(const Conv2dSpec& s, const float* x, const float* w, const Epilogue<float>& epilogue,
                       float* y, const Context& context) {
-  run(s, Pass::forward, x, w, epilogue, y, context);
+  run(s, Pass::forward, x, w, epilogue, {y, nullptr, false}, context);
+}
+
+void winograd_forward_pooled(const Conv2dSpec& s, const float* x, const float* w,
+                             const Epilogue<float>& epilogue, float* y, uint8_t* index,
+                             const Context& context) {
+  run(s, Pass::forward, x, w, epilogue, {y, index, true}, context);
 }
 
 void winograd_backward_input(const Conv2dSpec& s, const float* dy, const float* w,
                              const Epilogue<float>& epilogue, float* dx, const Context& context) {
-  run(s, Pass::backward_input, dy, w, epilogue, dx, context);
+  run(s, Pass::backward_input, dy, w, epilogue, {dx, nullptr, false}, context);
 }
 
 }  // namespace fc::cuda

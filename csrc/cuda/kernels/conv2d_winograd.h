@@ -44,6 +44,10 @@ inline bool suits_winograd(const Conv2dSpec& s, Pass pass) {
 size_t winograd_workspace(const Conv2dSpec& s, Pass pass);
 void winograd_forward(const Conv2dSpec& s, const float* x, const float* w, const Epilogue<float>& epilogue,
                       float* y, const Context& context);
+// Of windows of 2 x 2 the largest results, and which cell won; index may be null.
+void winograd_forward_pooled(const Conv2dSpec& s, const float* x, const float* w,
+                             const Epilogue<float>& epilogue, float* y, uint8_t* index,
+                             const Context& context);
 void winograd_backward_input(const Conv2dSpec& s, const float* dy, const float* w,
                              const Epilogue<float>& epilogue, float* dx, const Context& context);
 

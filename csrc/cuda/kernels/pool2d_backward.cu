@@ -173,7 +173,7 @@ size_t pool2d_backward_workspace(const Pool2dSpec& s, int) {
 template <int kWide, class T>
 void find_and_spread(const Pool2dSpec& s, const T* dy, const T* x, T* dx, const Context& context) {
   auto* winners = static_cast<uint32_t*>(context.workspace);
-  find_extremes<kWide, true>(context, s, x, static_cast<T*>(nullptr), winners);
+  find_extremes<kWide>(context, s, x, static_cast<T*>(nullptr), winners);
   spread_to_winners<kWide>(context, s, dy, static_cast<const uint32_t*>(winners), dx);
 }
 

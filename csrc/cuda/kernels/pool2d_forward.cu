@@ -10,6 +10,7 @@
 //            divides once
 // Edges      NaN wins a maximum or minimum; equals, and NaNs among themselves, go to the first cell in
 //            row-major order
+#include "cuda/kernels/pool2d.h"
 #include "cuda/kernels/pool2d_windows.cuh"
 #include "cuda/table.h"
 
@@ -24,10 +25,10 @@ void run_wide(const Pool2dSpec& s, const T* x, T* y, uint8_t* index, const Conte
     return for_windows<kWide>(context, s, x,
                               [=](int64_t n) { return Total<T, kWide>{y + n * image, average}; });
   }
-  const auto run =
-      index != nullptr ? find_extremes<kWide, true, uint8_t, T> : find_extremes<kWide, false, uint8_t, T>;
-  run(context, s, x, y, index);
+  find_extremes<kWide>(context, s, x, y, index);
 }
+
+}  // namespace
 
 template <class T>
 void pool2d_forward(const Pool2dSpec& s, const T* x, T* y, uint8_t* index, const Context& context) {
@@ -40,7 +41,9 @@ void pool2d_forward(const Pool2dSpec& s, const T* x, T* y, uint8_t* index, const
   run(s, x, y, index, context);
 }
 
-}  // namespace
+template void pool2d_forward(const Pool2dSpec&, const float*, float*, uint8_t*, const Context&);
+template void pool2d_forward(const Pool2dSpec&, const half*, half*, uint8_t*, const Context&);
+template void pool2d_forward(const Pool2dSpec&, const bfloat16*, bfloat16*, uint8_t*, const Context&);
 
 void add_pool2d_forward(KernelTable& table) {
   FC_ADD(table, pool2d_forward);

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "cuda/device/columns.cuh"
-#include "cuda/kernels/pool2d_kinds.cuh"
+#include "cuda/device/pool2d_kinds.cuh"
 
 namespace fc::cuda {
 

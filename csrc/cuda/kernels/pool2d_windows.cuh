@@ -4,9 +4,9 @@
 // Registers the cells of a 2x2 or 3x3 window are all loaded before the first is used
 #pragma once
 
+#include "cuda/device/pool2d_kinds.cuh"
 #include "cuda/device/pool2d_window.cuh"
 #include "cuda/kernels/pool2d_image.cuh"
-#include "cuda/kernels/pool2d_kinds.cuh"
 
 namespace fc::cuda {
 
@@ -72,18 +72,15 @@ void for_windows(const Context& context, const Pool2dSpec& s, const T* x, const 
   });
 }
 
-// The extreme of a kind, and its winners where kIndexed; y may be null.
-template <int kWide, bool kIndexed, class Index, class T>
+// The extreme of a kind, and its winners; y or index may be null.
+template <int kWide, class Index, class T>
 void find_extremes(const Context& context, const Pool2dSpec& s, const T* x, T* y, Index* index) {
   const int64_t image = s.P * s.Q * s.C;
-  const auto run = [&](auto sign) {
-    for_windows<kWide>(context, s, x, [=](int64_t n) {
-      return Extreme<T, kWide, decltype(sign)::value, Index, kIndexed>{
-          y == nullptr ? nullptr : y + n * image, kIndexed ? index + n * image : nullptr};
-    });
-  };
-  if (s.kind == PoolKind::max) return run(std::integral_constant<int, 1>());
-  run(std::integral_constant<int, -1>());
+  const float sign = s.kind == PoolKind::max ? 1.0f : -1.0f;
+  for_windows<kWide>(context, s, x, [=](int64_t n) {
+    return Extreme<T, kWide, Index>{y == nullptr ? nullptr : y + n * image,
+                                    index == nullptr ? nullptr : index + n * image, sign};
+  });
 }
 
 }  // namespace fc::cuda

@@ -60,6 +60,16 @@ def _lower_normalized(dtype: str, shapes: tuple[Shape | None, ...], **attrs: Any
     return Lowered(((spec.shape("y"), dtype),), (Call("conv2d_forward", spec, tensors),))
 
 
+def _lower_pooled(dtype: str, shapes: tuple[Shape | None, ...], *, indexed: bool, **attrs: Any) -> Lowered:
+    conv = _spec(dtype, *shapes[:2], **attrs)
+    for name, shape in zip(("bias", "mean", "scale", "shift"), shapes[2:], strict=True):
+        expect_shape("conv2d", name, shape, conv.shape(name))
+    spec = _cpu.Conv2dPoolSpec.make(conv)
+    tensors = (*(None if shape is None else i for i, shape in enumerate(shapes)), 6, 7 if indexed else None)
+    outputs = ((spec.shape("y"), dtype), (spec.shape("index"), "uint8"))
+    return Lowered(outputs[: 1 + indexed], (Call("conv2d_pool_forward", spec, tensors),))
+
+
 def _lower_moments(dtype: str, shapes: tuple[Shape | None, ...], **attrs: Any) -> Lowered:
     x, w, bias = shapes
     spec = _spec(dtype, x, w, **attrs)
@@ -123,6 +133,16 @@ NORMALIZED = register(
         "conv2d_normalized",
         ("x", "w", "bias?", "mean", "scale", "shift?", "residual?"),
         _lower_normalized,
+        wide=("bias", "mean", "scale", "shift"),
+    )
+)
+# The same without a residual, and of y only the maxima of windows of 2 x 2, with the cells that won where that is to be
+# known.
+POOLED = register(
+    OpDef(
+        "conv2d_pooled",
+        ("x", "w", "bias?", "mean?", "scale?", "shift?"),
+        _lower_pooled,
         wide=("bias", "mean", "scale", "shift"),
     )
 )

@@ -13,7 +13,7 @@ from fastconv.plan.augmentation import join_augmentations
 from fastconv.plan.gates import move_activation_gradients
 from fastconv.plan.joins import join_gradients
 from fastconv.plan.normalization import fuse_normalization, normalize_convolutions
-from fastconv.plan.pooling import keep_winners
+from fastconv.plan.pooling import keep_winners, pool_in_convolutions
 from fastconv.plan.rewrite import Rewriting, derived
 from fastconv.plan.statistics import gather_statistics
 
@@ -85,6 +85,8 @@ def fuse(nodes: Sequence[Node], kept: Iterable[Value], lacks: Container[str] = (
     if "conv2d_forward_moments" not in lacks:
         gather_statistics(graph)
     keep_winners(graph)
+    if "conv2d_pool_forward" not in lacks:
+        pool_in_convolutions(graph)
     return graph.nodes
 
 

@@ -45,7 +45,7 @@ class Host:
 
     def __init__(self) -> None:
         self.program = _cpu.Program()
-        self.lacks: frozenset[str] = frozenset()
+        self.lacks = frozenset(_cpu.missing_kernels())
         self.updates = 0
         self._mirrors: dict[Mirror, None] = {}
         self._arrays: dict[Value, np.ndarray] = {}

@@ -8,8 +8,8 @@
 
 namespace fc::cuda {
 
-// Maximum, or minimum as the maximum of -x (kSign = -1). kIndexed: which tap won, r * S + s.
-template <class T, int kWide, int kSign, class Index, bool kIndexed>
+// Maximum, or minimum as the maximum of -x (sign = -1), and which tap won, r * S + s. Either pointer may be null.
+template <class T, int kWide, class Index>
 struct Extreme {
   struct State {
     float best[kWide];
@@ -17,6 +17,7 @@ struct Extreme {
   };
   T* y;
   Index* index;
+  float sign = 1.0f;
 
   __device__ __forceinline__ State state(unsigned first_tap) const {
     State s;
@@ -32,10 +33,10 @@ struct Extreme {
                                       unsigned tap) const {
 #pragma unroll
     for (int j = 0; j < kWide; ++j) {
-      const float v = kSign * widen(items.v[j]), best = s.best[j];
+      const float v = sign * widen(items.v[j]), best = s.best[j];
       const bool better = inside && !(v <= best) && best == best;
       s.best[j] = better ? v : best;
-      if constexpr (kIndexed) s.winner[j] = better ? static_cast<Index>(tap) : s.winner[j];
+      s.winner[j] = better ? static_cast<Index>(tap) : s.winner[j];
     }
   }
   // What other taps found, in any order: of equals the first tap wins.
@@ -53,10 +54,10 @@ struct Extreme {
     if (y != nullptr) {
       Items<T, kWide> result;
 #pragma unroll
-      for (int j = 0; j < kWide; ++j) result.v[j] = Narrow<T>::from(kSign * s.best[j]);
+      for (int j = 0; j < kWide; ++j) result.v[j] = Narrow<T>::from(sign * s.best[j]);
       store_items(y + at, result);
     }
-    if constexpr (kIndexed) {
+    if (index != nullptr) {
       constexpr int kStore = kWide * sizeof(Index) > 16 ? 16 / sizeof(Index) : kWide;
 #pragma unroll
       for (int j = 0; j < kWide; j += kStore) {

@@ -46,10 +46,16 @@ inline double direct_cycles(const Conv2dSpec& s, int64_t pixels, int64_t from, i
   return static_cast<double>(pixels * s.R * s.S * from) * vectors(to) / (R::fma * R::direct);
 }
 
-// Few terms, so that the whole filter stays in L1 beside the strip of a line, and enough filters for a tile.
+// Few terms, so that the whole filter stays in L1 beside the strip of a line, and enough filters for a tile. In
+// strict precision also where that is not quite so: six products of parts on matrix tiles that are half empty
+// are slower (r18_1 and lenet2 of bench/test_conv.py: 0.97 and 0.85 of the time).
 inline bool suits_lines(const Conv2dSpec& s, Conv2dPass pass) {
-  return pass != Conv2dPass::backward_input && s.groups == 1 && s.C <= 4 && s.R * s.S * s.C <= 64 &&
-         vectors(s.K) >= 2 && s.Q > 0;
+  constexpr int64_t kStrip = 1 << 14;  // numbers of the lines that one of results reads: about L1
+  if (pass == Conv2dPass::backward_input || s.groups != 1 || s.Q == 0) return false;
+  const int64_t terms = s.R * s.S * s.C;
+  if (s.C <= 4 && terms <= 64 && vectors(s.K) >= 2) return true;
+  return s.numerics.precision == Precision::strict && pass == Conv2dPass::forward && s.C <= 8 &&
+         terms <= 160 && s.R * (s.W + s.pad_left + s.pad_right) * s.C <= kStrip;
 }
 
 inline bool can_use_winograd(const Conv2dSpec& s) {

@@ -1,11 +1,10 @@
 // patch.cuh — convolutions of images with a few channels: the cells that a tile of pixels reads, in shared
 // memory.
 //
-// A tile is kTilePixels pixels of one image, a rectangle with lines of 2^line_bits; line by line, or window by
-// window of 2 x 2. What it reads is a
-// rectangle of the image, its patch, zeros where that sticks out. Pixel i meets tap-and-channel d (in the
-// order r, s, c) in patch[pixel_place(i) + tap_place(d)]: the product needs no other form of the image, and
-// memory gives each cell once a tile instead of once a tap.
+// A tile is kTilePixels pixels of one image, a rectangle with lines of 2^line_bits; they are numbered line by
+// line, or window by window of 2 x 2. What it reads is a rectangle of the image, its patch, zeros where that
+// sticks out. Pixel i meets tap-and-channel d (in the order r, s, c) in patch[pixel_place(i) + tap_place(d)]:
+// the product needs no other form of the image, and memory gives each cell once a tile instead of once a tap.
 #pragma once
 
 #include "cuda/device/chunk.cuh"

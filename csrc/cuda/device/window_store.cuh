@@ -6,8 +6,8 @@
 
 namespace fc::cuda {
 
-// load(cell, v) gives V neighbouring sums of a cell of the window, from `column` on. What a plain epilogue makes of
-// them is rounded as if it were stored, so that the same cell wins as where it is; index may be null.
+// load(cell, v) gives V neighbouring sums of a cell of the window, from `column` on. What a plain epilogue makes
+// of them is rounded as if it were stored, so that the same cell wins as where it is; index may be null.
 template <int V, class T, class Load>
 __device__ __forceinline__ void store_window(const Epilogue<T>& epilogue, int64_t column, int64_t offset,
                                              T* y, uint8_t* index, const Load& load) {

@@ -132,13 +132,14 @@ __device__ __forceinline__ void sum_tile(const float* from, int step, float (&re
   }
 }
 
-// The results of tiles [first, first + tiles); where they go, or, `pooled`, of windows of 2 x 2 the largest and
-// which cell won: a tile has four windows.
+// Where results go; `pooled`: of windows of 2 x 2 the largest, and which cell won. A tile has four windows.
 struct TileResults {
   float* y;
   uint8_t* index;
   bool pooled;
 };
+
+// The results of tiles [first, first + tiles).
 __global__ void __launch_bounds__(kThreads)
     winograd_output_kernel(const __grid_constant__ Extents e, Divider filters, const float* m, int first,
                            int threads, const __grid_constant__ Epilogue<float> epilogue, TileResults to) {

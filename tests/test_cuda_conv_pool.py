@@ -210,3 +210,9 @@ def test_other_poolings_run_behind_the_convolution(model, on_gpu):
 def test_plans_of_a_cpu_do_not():
     assert "conv2d_pool_forward" in _cpu.missing_kernels()
     assert "conv2d_pool_forward" not in _kernels(TrainingGraph(network(), training=True).plan())
+
+
+def test_a_summary_tells_of_such_a_plan(on_gpu):
+    lines = []
+    network().summary(print_fn=lines.append)
+    assert "max_pooling2d" in "\n".join(lines)

@@ -65,7 +65,7 @@ class Plan:
         self._target = target = targets.current()
         self.nodes = nodes_behind(kept)
         if fuse:
-            self.nodes = rewrites.fuse(self.nodes, kept, target.lacks)
+            self.nodes = rewrites.fuse(self.nodes, kept, targets.missing_kernels())
             self.nodes, joined = join_casts(self.nodes, kept)
             parts.update(joined)
         self._kernels = {"dense_forward": "dense_forward_streamed"} if streams else {}
@@ -164,7 +164,7 @@ class Plan:
 
 def arena_bytes(inputs: Sequence[Value], outputs: Sequence[Value]) -> int:
     """The size of the arena that a plan would have. Nothing is allocated."""
-    nodes = rewrites.fuse(nodes_behind(outputs), outputs)
+    nodes = rewrites.fuse(nodes_behind(outputs), outputs, targets.missing_kernels())
     return layout(nodes, inputs, outputs, {}, workspaces=_workspaces(nodes, {})).size
 
 

@@ -66,7 +66,7 @@ def fuse_output_activation_into_loss(value: Value) -> Value:
     return value if prediction is node.inputs[1] else apply(node.op, target, prediction, **attrs)
 
 
-def fuse(nodes: Sequence[Node], kept: Iterable[Value], lacks: Container[str] = ()) -> list[Node]:
+def fuse(nodes: Sequence[Node], kept: Iterable[Value], lacks: Container[str]) -> list[Node]:
     """Every rewrite of a whole graph, forward and backward. Runs after differentiation: backward rules read the
     activation's output wherever they can.
 

@@ -13,7 +13,7 @@ from fastconv.graph import Value
 from fastconv.plan.transfers import Block, Slot, streams
 from fastconv.variables import Variable
 
-__all__ = ["Gpu", "Host", "current", "workspace_bytes"]
+__all__ = ["Gpu", "Host", "current", "missing_kernels", "workspace_bytes"]
 
 # Up to this many bytes a feed goes with one copy before the kernels: it takes the time of a kernel's launch. More of
 # them take a stream of their own, during the kernels of the run before.
@@ -33,6 +33,13 @@ def workspace_bytes(kernel: str, spec: Any) -> int:
     return _cpu.workspace_bytes(kernel, spec) if config.device() == "cpu" else 0
 
 
+def missing_kernels() -> list[str]:
+    """Kernels that the device of plans made now does not have."""
+    if config.device() == "cpu":
+        return _cpu.missing_kernels()
+    return _gpu.load("[compile] the device cannot be used")[1].missing_kernels("float32")
+
+
 class Host:
     """The CPU: kernels work on the very arrays that callers and variables hold.
 
@@ -45,7 +52,6 @@ class Host:
 
     def __init__(self) -> None:
         self.program = _cpu.Program()
-        self.lacks = frozenset(_cpu.missing_kernels())
         self.updates = 0
         self._mirrors: dict[Mirror, None] = {}
         self._arrays: dict[Value, np.ndarray] = {}
@@ -110,7 +116,6 @@ class Gpu:
 
     def __init__(self, cupy: Any, module: Any, device: int) -> None:
         self.program = module.Program()
-        self.lacks = frozenset(module.missing_kernels("float32"))
         self.updates = 0
         self._cupy = cupy
         self._number = device

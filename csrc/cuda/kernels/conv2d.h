@@ -36,7 +36,7 @@ size_t conv2d_backward_input_workspace(const Conv2dSpec& s, int threads);
 template <class T>
 size_t conv2d_backward_weight_workspace(const Conv2dSpec& s, int threads);
 
-// The product of conv2d_forward, whose operands the caller has laid out.
+// The product of conv2d_forward, whose operands the caller has laid out; its kernels are compiled once, there.
 template <class T>
 TallyParts conv2d_forward_product(const Conv2dSpec& s, const Igemm<Pass::forward, T>& product,
                                   const Context& context);

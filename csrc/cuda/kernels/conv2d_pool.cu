@@ -26,16 +26,16 @@ namespace {
 enum class Way { first, winograd, product, one_after_the_other };
 
 template <class T>
-Way way_of(const Conv2dSpec& s, int on) {
+Way way_of(const Conv2dSpec& s) {
   Epilogue<T> epilogue;
   epilogue.activation = Activated(s.activation);
   if (!epilogue.plain()) return Way::one_after_the_other;
   if (suits_depthwise(s) || suits_direct(s)) return Way::one_after_the_other;
   if (suits_first(s)) return Way::first;
   if (std::is_same_v<T, float> && suits_winograd(s, Pass::forward)) return Way::winograd;
-  if (kHopperBuilt && on == kHopperCapability && suits_hopper<Pass::forward, T>(s))
+  if (kHopperBuilt && capability() == kHopperCapability && suits_hopper<Pass::forward, T>(s))
     return Way::one_after_the_other;
-  const ProductPlan plan = plan_product<Pass::forward, T>(s, on >= kTensorCapability);
+  const ProductPlan plan = plan_product<Pass::forward, T>(s, capability() >= kTensorCapability);
   return plan.split.parts > 1 ? Way::one_after_the_other : Way::product;
 }
 
@@ -60,7 +60,7 @@ void one_after_the_other(const Conv2dPoolSpec& s, const T* x, const T* w, const 
 template <class T>
 size_t conv2d_pool_forward_workspace(const Conv2dPoolSpec& s, int threads) {
   const size_t conv = conv2d_forward_workspace<T>(s.conv, threads);
-  const Way way = way_of<T>(s.conv, capability());
+  const Way way = way_of<T>(s.conv);
   if (way == Way::one_after_the_other) return results_bytes<T>(s.conv) + conv;
   return way == Way::winograd ? conv : 0;
 }
@@ -73,7 +73,7 @@ void conv2d_pool_forward(const Conv2dPoolSpec& s, const T* x, const T* w, const 
   Epilogue<T> epilogue;
   epilogue.bias = bias, epilogue.mean = mean, epilogue.scale = scale, epilogue.shift = shift;
   epilogue.activation = Activated(s.conv.activation);
-  const Way way = way_of<T>(s.conv, capability());
+  const Way way = way_of<T>(s.conv);
   if (way == Way::one_after_the_other) return one_after_the_other(s, x, w, epilogue, y, index, context);
   constexpr uintptr_t kIndices = 16 / sizeof(T);  // of a chunk of y
   const bool aligned = epilogue.aligned(y) && reinterpret_cast<uintptr_t>(index) % kIndices == 0;

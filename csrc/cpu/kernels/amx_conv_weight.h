@@ -2,8 +2,8 @@
 //
 // Math       dw[tap][c][k] = Σ_m x[number(m) + shift(tap)][c] · dy[m][k],  dbias[k] = Σ_m dy[m][k]; per group
 // Blocking   a task owns a chunk of bands and a part of dw, whose sums stay in L2. Per band, a pair of tiles
-//            of channels under every tap passes over the pairs of tiles of filters. Bands that several tasks
-//            need are split ahead, by all threads
+//            of channels under every tap passes over the pairs of tiles of filters, a piece of the band
+//            at a time. Bands that several tasks need are split ahead, by all threads
 // Threads    over (chunk, group, part of dw), by shape alone; chunks are added in a fixed tree
 // Numerics   as amx_tile.h, blocks of 32 numbers in ascending order within a chunk, then the tree. dbias:
 //            float32 sums of 32 numbers, of a band, then the tree
@@ -27,17 +27,12 @@ struct AmxWeightPart {
   float* sums;          // [row pair][filter pair][column pair][32][32]
 
   void add_band(const Bfloat16* x, const Bfloat16* dy, bool accumulate) const {
-    for_each_block([&](int64_t row, const ColumnPair& pair, float* out) {
-      const AmxWeightGrid& g = c.grid;
-      const AmxStream a{x + g.x_start(pair.run[0]) + 2 * row * g.x_tile(), g.x_tile(), kTileSize,
-                        g.x_block()};
-      const Bfloat16* first = dy + pair.tile[0] * g.dy_tile() + g.dy_start(pair.run[0]);
-      const Bfloat16* second = dy + pair.tile[1] * g.dy_tile() + g.dy_start(pair.run[1]);
-      const AmxStream b{first, second - first, g.dy_part(), kTileSize};
-      const int64_t no_jump = 0;
-      multiply_split(min_of(g.channel_tiles - 2 * row, 2) * kTileLines, pair.count * kTileLines,
-                     {g.parts, a, b, &no_jump, 1, g.band_blocks(), out, accumulate});
-    });
+    const AmxWeightGrid& g = c.grid;
+    const int64_t pieces = g.pieces();
+    for (int64_t i = 0; i < pieces; ++i, accumulate = true) {
+      const Range blocks = part_of(g.band_blocks(), pieces, i);
+      add_blocks(x + blocks.begin * g.x_block(), dy + blocks.begin * kTileSize, blocks.size(), accumulate);
+    }
   }
 
   void store(float* dw) const {
@@ -50,6 +45,20 @@ struct AmxWeightPart {
   }
 
  private:
+  void add_blocks(const Bfloat16* x, const Bfloat16* dy, int64_t blocks, bool accumulate) const {
+    for_each_block([&](int64_t row, const ColumnPair& pair, float* out) {
+      const AmxWeightGrid& g = c.grid;
+      const AmxStream a{x + g.x_start(pair.run[0]) + 2 * row * g.x_tile(), g.x_tile(), kTileSize,
+                        g.x_block()};
+      const Bfloat16* first = dy + pair.tile[0] * g.dy_tile() + g.dy_start(pair.run[0]);
+      const Bfloat16* second = dy + pair.tile[1] * g.dy_tile() + g.dy_start(pair.run[1]);
+      const AmxStream b{first, second - first, g.dy_part(), kTileSize};
+      const int64_t no_jump = 0;
+      multiply_split(min_of(g.channel_tiles - 2 * row, 2) * kTileLines, pair.count * kTileLines,
+                     {g.parts, a, b, &no_jump, 1, blocks, out, accumulate});
+    });
+  }
+
   template <class F>
   void for_each_block(const F& f) const {
     float* next = sums;

@@ -63,6 +63,13 @@ void relax() {
 #endif
 }
 
+// Stores past the caches are not ordered like others; a caller that ran a loop alone has some, too.
+void fence_streamed_stores() {
+#if defined(__SSE2__)
+  __builtin_ia32_sfence();
+#endif
+}
+
 // Polls for about `limit`; whether the state became another than `from`.
 bool changes_within(Clock::duration limit, const std::atomic<int>& state, int from) {
   const Clock::time_point end = Clock::now() + limit;
@@ -149,12 +156,14 @@ class Team {
       members_[i].next.store(loop.n * i / count_, std::memory_order_relaxed);
       members_[i].end = loop.n * (i + 1) / count_;
     }
+    fence_streamed_stores();
     for (int i = 1; i < count_; ++i) invite(members_[i].state, crew.wakes);
     work(0);
     for (int i = 1; i < count_; ++i) join(members_[i].state);
   }
 
  private:
+  // Ends with all results of this thread on their way to the others, streamed ones, too: see stream.h.
   void work(int slot) {
     for (int i = 0; i < count_; ++i) {
       Member& share = members_[(slot + i) % count_];
@@ -164,6 +173,7 @@ class Team {
         loop_.body(loop_.function, begin, std::min(begin + piece_, share.end), slot);
       }
     }
+    fence_streamed_stores();
   }
 
   static void invite(std::atomic<int>& state, bool wakes) {

@@ -116,23 +116,16 @@ inline void sum_folded_columns(int64_t rows, int64_t width, int threads, double*
   }
 }
 
-// Calls f(at, column, count) for every register of a folded matrix, and end() after each thread's share of them.
-template <class T, class F, class End>
-inline void for_each_folded(int64_t rows, int64_t width, int threads, const F& f, const End& end) {
+// Calls f(at, column, count) for every register of a folded matrix.
+template <class T, class F>
+inline void for_each_folded(int64_t rows, int64_t width, int threads, const F& f) {
   const Folded m = folded<T>(rows, width);
   parallel_blocks(threads, m.rows, rows_per_block(m.width), [&](int64_t first, int64_t last) {
     for (int64_t row = first; row < last; ++row) {
       for_each_vector<T>(m.width, [&](int64_t c, int64_t count) { f(row * m.width + c, c, count); });
     }
-    end();
   });
   for_each_vector<T>(m.rest, [&](int64_t c, int64_t count) { f(m.rows * m.width + c, c, count); });
-  end();
-}
-
-template <class T, class F>
-inline void for_each_folded(int64_t rows, int64_t width, int threads, const F& f) {
-  for_each_folded<T>(rows, width, threads, f, [] {});
 }
 
 // y[at] = f(at, column, count) for every register of a folded matrix. What outgrows the caches is stored past them,
@@ -147,12 +140,11 @@ inline void write_folded(int64_t rows, int64_t width, int threads, T* y, const F
       store_up_to(y + at, f(at, c, count), count);
     });
   }
-  const auto write = [&](int64_t at, int64_t c, int64_t count) {
+  for_each_folded<T>(rows, width, threads, [&](int64_t at, int64_t c, int64_t count) {
     (prefetch(inputs + at), ...);
     const Vec<T> v = f(at, c, count);
     count == kLanes<T> ? stream(y + at, v) : store_partial(y + at, v, count);
-  };
-  for_each_folded<T>(rows, width, threads, write, [] { end_streaming(); });
+  });
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -27,7 +27,7 @@ constexpr double kNs = 0.25;  // per element
 using Draw = uint16_t;
 static_assert(std::endian::native == std::endian::little);
 constexpr int64_t kPerWord = 2;
-constexpr int64_t kDrawn = 1024;  // elements at a time
+constexpr int64_t kDrawn = 256;  // elements at a time
 static_assert(kDrawn % (kPerWord * Philox::kChunk) == 0 && kBlockElements % kDrawn == 0);
 
 // The draws of kDrawn elements, from element `first` on.

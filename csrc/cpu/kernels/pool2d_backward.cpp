@@ -127,7 +127,6 @@ void write_windows(const Pool2dSpec& s, const Kind& kind, T* dx, const Context& 
       }
     }
     one_by_one(inside.end, s.Q);
-    if (past_caches) end_streaming();
   });
 }
 

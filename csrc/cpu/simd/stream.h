@@ -1,7 +1,8 @@
 // stream.h — stores that pass the caches by, for results that are too large to be found there again.
 //
 // An ordinary store first reads the line that it changes: a third of the traffic of a copy, for nothing. A
-// streaming store writes whole lines without reading them; the next reader finds them in memory alone.
+// streaming store writes whole lines without reading them; the next reader finds them in memory alone. Other
+// threads may read them after the parallel loop, which fences them once per thread: see team.cpp.
 #pragma once
 
 #include "cpu/simd/vec.h"
@@ -42,13 +43,6 @@ FC_INLINE void stream(T* p, Vec<T> v) {
 #endif
 }
 
-// Streamed results become visible to other threads no later than what is written after this.
-FC_INLINE void end_streaming() {
-#if defined(__SSE2__)
-  _mm_sfence();
-#endif
-}
-
 // Asks for the line that is so much further on than p; beyond the array's end it asks for nothing.
 // Long computations on every register hide loads that are this early, and none that are later: gelu and tanh
 // of large arrays took three and two times as long with the processor's own prefetching alone, Adam's update
@@ -74,7 +68,6 @@ FC_INLINE void write_vectors(T* y, int64_t n, bool past_caches, const F& f, cons
     stream(y + i, f(i, kLanes<T>));
   }
   if (i < n) store_partial(y + i, f(i, n - i), n - i);
-  end_streaming();
 }
 
 }  // namespace fc::cpu::FC_ISA

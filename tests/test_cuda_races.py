@@ -107,6 +107,9 @@ def _losses():
         for kind in ("categorical_crossentropy", "sparse_categorical_crossentropy"):
             for logits in (False, True):
                 yield from (_loss(direction, kind, shape, from_logits=logits) for shape in shapes)
+    for shape in shapes:
+        for logits in (False, True):
+            yield _loss("with_gradient", "sparse_categorical_crossentropy", shape, from_logits=logits)
 
 
 def _rows():

@@ -1,4 +1,4 @@
-// loss_sparse.cpp — categorical cross-entropy with class numbers for targets, and its gradient.
+// loss_sparse.cpp — categorical cross-entropy with class numbers for targets, its gradient, and both at once.
 //
 // Math       loss[r] = −log p[r, labels[r]]      of logits z: log Σ exp(z − max) − (z[label] − max)
 //            gradient: that of loss_classes.h at the one-hot row
@@ -55,8 +55,18 @@ struct Exponentials {
 };
 
 template <class T>
-void logits_slope(const T* z, int64_t classes, int64_t label, double dloss, bool long_way, bool past_caches,
-                  T* dz) {
+T logits_loss(const Exponentials<T>& e, double own) {
+  return static_cast<T>(log(e.sum()) - (own - e.largest));
+}
+
+template <class T>
+T probability_loss(const T* p, int64_t classes, int64_t label) {
+  return static_cast<T>(-log(probability_clip<T>()(p[label] / sum_of_row(p, classes))));
+}
+
+template <class T>
+Exponentials<T> logits_slope(const T* z, int64_t classes, int64_t label, double dloss, bool long_way,
+                             bool past_caches, T* dz) {
   alignas(FC_VECTOR_BYTES) T kept[kMostKept];
   const bool keep = classes <= kMostKept;
   const Exponentials<T> e(z, classes, label, long_way, keep ? kept : nullptr);
@@ -68,6 +78,7 @@ void logits_slope(const T* z, int64_t classes, int64_t label, double dloss, bool
     if (label < i || label >= i + count) return slope;
     return lane_numbers<T>() == static_cast<IntLane<T>>(label - i) ? own : slope;
   });
+  return e;
 }
 
 template <class T>
@@ -81,17 +92,17 @@ void sparse_loss_forward(const LossSpec& spec, const int64_t* labels, const T* p
     if (!is_class(label, width)) {
       loss[row] = static_cast<T>(NAN);
     } else if (spec.from_logits) {
-      const Exponentials<T> e(p, width, label, long_way);
-      loss[row] = static_cast<T>(log(e.sum()) - (static_cast<double>(p[label]) - e.largest));
+      loss[row] = logits_loss(Exponentials<T>(p, width, label, long_way), static_cast<double>(p[label]));
     } else {
-      loss[row] = static_cast<T>(-log(probability_clip<T>()(p[label] / sum_of_row(p, width))));
+      loss[row] = probability_loss(p, width, label);
     }
   });
 }
 
+// loss may be null.
 template <class T>
-void sparse_loss_backward(const LossSpec& spec, const T* dloss, const int64_t* labels, const T* prediction,
-                          T* dprediction, const Context& context) {
+void sparse_loss_with_gradient(const LossSpec& spec, const T* dloss, const int64_t* labels,
+                               const T* prediction, T* loss, T* dprediction, const Context& context) {
   const int64_t width = spec.width;
   const bool long_way = outgrows_l2<T>(spec.rows * width);
   const bool past_caches = outgrows_caches<T>(spec.rows * width) && dprediction != prediction;
@@ -100,14 +111,25 @@ void sparse_loss_backward(const LossSpec& spec, const T* dloss, const int64_t* l
     const T* p = prediction + row * width;
     T* dp = dprediction + row * width;
     const auto one_hot = [&](int64_t i) { return i == label ? 1.0 : 0.0; };
+    T value = static_cast<T>(NAN);
     if (!is_class(label, width)) {
       for (int64_t i = 0; i < width; ++i) dp[i] = static_cast<T>(NAN);
     } else if (spec.from_logits) {
-      logits_slope(p, width, label, dloss[row], long_way, past_caches, dp);
+      const double own = p[label];  // dp may be p
+      const Exponentials<T> e = logits_slope(p, width, label, dloss[row], long_way, past_caches, dp);
+      if (loss != nullptr) value = logits_loss(e, own);
     } else {
+      if (loss != nullptr) value = probability_loss(p, width, label);
       crossentropy_slope(p, width, one_hot, dloss[row], dp);
     }
+    if (loss != nullptr) loss[row] = value;
   });
+}
+
+template <class T>
+void sparse_loss_backward(const LossSpec& spec, const T* dloss, const int64_t* labels, const T* prediction,
+                          T* dprediction, const Context& context) {
+  sparse_loss_with_gradient<T>(spec, dloss, labels, prediction, nullptr, dprediction, context);
 }
 
 }  // namespace
@@ -115,6 +137,7 @@ void sparse_loss_backward(const LossSpec& spec, const T* dloss, const int64_t* l
 void add_sparse_loss(KernelTable& table) {
   FC_ADD(table, sparse_loss_forward);
   FC_ADD(table, sparse_loss_backward);
+  FC_ADD(table, sparse_loss_with_gradient);
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -1,4 +1,4 @@
-// loss_sparse.cu — categorical cross-entropy with class numbers for targets, and its gradient.
+// loss_sparse.cu — categorical cross-entropy with class numbers for targets, its gradient, and both at once.
 //
 // Math       loss[r] = −log p[r, labels[r]]      of logits z: log Σ exp(z − max) − (z[label] − max)
 //            gradient: that of loss_classes.cuh at the one-hot row
@@ -26,6 +26,11 @@ __device__ __forceinline__ int64_t label_of(const RowValues<T, Layout, 1>& row, 
   return label >= 0 && label < width ? label : kNoClass;
 }
 
+template <class Row>
+__device__ __forceinline__ float probability_loss(const Row& row, float own) {
+  return -logf(probabilities()(own / sum_of_predictions(row)));
+}
+
 template <class T, class Layout>
 __global__ void __launch_bounds__(Layout::kThreads, Layout::kBlocks)
     forward_kernel(bool from_logits, const int64_t* labels, const T* prediction, float* loss, int64_t rows,
@@ -38,7 +43,7 @@ __global__ void __launch_bounds__(Layout::kThreads, Layout::kBlocks)
     const Exponentials e = exponentials<0>(row);
     value = e.log_total() - (own - e.largest);
   } else {
-    value = -logf(probabilities()(own / sum_of_predictions(row)));
+    value = probability_loss(row, own);
   }
   if (row.leads()) loss[row.row] = value;
 }
@@ -46,20 +51,26 @@ __global__ void __launch_bounds__(Layout::kThreads, Layout::kBlocks)
 template <class T, class Layout>
 __global__ void __launch_bounds__(Layout::kThreads, Layout::kBlocks)
     backward_kernel(bool from_logits, const float* dloss, const int64_t* labels, const T* prediction,
-                    T* dprediction, int64_t rows, int64_t width) {
+                    float* loss, T* dprediction, int64_t rows, int64_t width) {
   const RowValues<T, Layout, 1> row(rows, width, prediction);
   const int64_t label = label_of(row, labels, width);
   const float slope = label == kNoClass ? NAN : dloss[row.row];
+  // Before any thread of the row writes: dprediction may be prediction.
+  const float own = loss == nullptr || label == kNoClass ? NAN : load(prediction + row.row * width + label);
+  float value = NAN;
   if (from_logits) {
     const Exponentials e = exponentials<0>(row);
+    if (loss != nullptr) value = e.log_total() - (own - e.largest);
     const float scale = slope / e.total();
     row.write(dprediction, width, [&](const float (&v)[1], int64_t c) {
       return scale * (c == label ? -e.rest(v[0]) : e.of(v[0]));
     });
   } else {
     const auto one_hot = [&](const float (&)[1], int64_t c) { return c == label ? 1.0f : 0.0f; };
+    if (loss != nullptr) value = probability_loss(row, own);
     crossentropy_slope(row, one_hot, slope, dprediction, width);
   }
+  if (loss != nullptr && row.leads()) loss[row.row] = value;
 }
 
 template <class T>
@@ -71,13 +82,20 @@ void sparse_loss_forward(const LossSpec& s, const int64_t* labels, const T* pred
   });
 }
 
+// loss may be null.
+template <class T>
+void sparse_loss_with_gradient(const LossSpec& s, const float* dloss, const int64_t* labels,
+                               const T* prediction, float* loss, T* dprediction, const Context& context) {
+  with_walked_row_layout<T>(s.width, aligned_for_packs(prediction, dprediction), [&](auto layout) {
+    launch_rows(backward_kernel<T, decltype(layout)>, layout, context, s.rows, s.from_logits, dloss, labels,
+                prediction, loss, dprediction, s.rows, s.width);
+  });
+}
+
 template <class T>
 void sparse_loss_backward(const LossSpec& s, const float* dloss, const int64_t* labels, const T* prediction,
                           T* dprediction, const Context& context) {
-  with_walked_row_layout<T>(s.width, aligned_for_packs(prediction, dprediction), [&](auto layout) {
-    launch_rows(backward_kernel<T, decltype(layout)>, layout, context, s.rows, s.from_logits, dloss, labels,
-                prediction, dprediction, s.rows, s.width);
-  });
+  sparse_loss_with_gradient<T>(s, dloss, labels, prediction, nullptr, dprediction, context);
 }
 
 }  // namespace
@@ -85,6 +103,7 @@ void sparse_loss_backward(const LossSpec& s, const float* dloss, const int64_t* 
 void add_loss_sparse(KernelTable& table) {
   FC_ADD(table, sparse_loss_forward);
   FC_ADD(table, sparse_loss_backward);
+  FC_ADD(table, sparse_loss_with_gradient);
 }
 
 }  // namespace fc::cuda

@@ -71,6 +71,14 @@ def _lower_backward(dtype: str, shapes: tuple[Shape | None, ...], **attrs: Any) 
     return Lowered(((spec.shape("prediction"), dtype),), (call,))
 
 
+def _lower_with_gradient(dtype: str, shapes: tuple[Shape | None, ...], **attrs: Any) -> Lowered:
+    dloss, target, prediction = shapes
+    spec = _spec(dtype, target, prediction, attrs)
+    expect_shape(attrs["kind"], "dy", dloss, spec.shape("loss"))
+    outputs = ((spec.shape("loss"), wide(dtype)), (spec.shape("prediction"), dtype))
+    return Lowered(outputs, (Call("sparse_loss_with_gradient", spec, (0, 1, 2, 3, 4)),))
+
+
 def _gradient(op: OpDef) -> Any:
     return lambda g: (None, apply(op, g.dys[0], *g.inputs, **g.attrs))
 
@@ -104,6 +112,16 @@ SPARSE_BACKWARD = register(
         _lower_backward,
         dtypes=_LABELS,
         title="{kind}_backward",
+        wide=("dloss",),
+    )
+)
+SPARSE_WITH_GRADIENT = register(
+    OpDef(
+        "sparse_loss_with_gradient",
+        ("dloss", "labels", "y_pred"),
+        _lower_with_gradient,
+        dtypes=_LABELS,
+        title="{kind}",
         wide=("dloss",),
     )
 )

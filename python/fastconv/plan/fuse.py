@@ -11,7 +11,7 @@ from fastconv.ops.dense import FORWARD as DENSE
 from fastconv.ops.registry import apply, wide
 from fastconv.plan.augmentation import join_augmentations
 from fastconv.plan.gates import move_activation_gradients
-from fastconv.plan.joins import join_gradients
+from fastconv.plan.joins import join_gradients, join_losses
 from fastconv.plan.normalization import fuse_normalization, normalize_convolutions
 from fastconv.plan.pooling import keep_winners, pool_in_convolutions
 from fastconv.plan.rewrite import Rewriting, derived
@@ -79,6 +79,7 @@ def fuse(nodes: Sequence[Node], kept: Iterable[Value], lacks: Container[str]) ->
     join_augmentations(graph)
     _fuse_activations(graph)
     join_gradients(graph)
+    join_losses(graph)
     move_activation_gradients(graph)
     fuse_normalization(graph)
     normalize_convolutions(graph)

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from fastconv import ops
+from fastconv.graph import Value, tracing
+from fastconv.plan import Plan
 
 LARGE = 2**23 + 1021  # float32 elements: a little more than the size from which results are streamed
 SMALL = 2**20
@@ -32,6 +34,20 @@ def test_addition_of_rows_that_end_inside_a_register(x, isa):
     row = np.arange(1001, dtype=np.float32)
     np.testing.assert_array_equal(ops.add(a, row), a + row)
     np.testing.assert_array_equal(ops.add(a, a), a + a)
+
+
+def test_the_next_kernel_reads_them_on_other_threads():
+    """Each thread reads a share of every line: those that another one has streamed must not be those of the last run."""
+    shape = (2048, LARGE // 2048 + 1)
+    x = Value(shape, "float32")
+    with tracing():
+        y = ops.relu(x)
+        z = ops.transpose(y, (1, 0))
+    plan = Plan([x], [z])
+    for run in range(10):
+        plan.array(x)[...] = run + 1
+        assert plan.run()
+        assert (plan.array(z) == run + 1).all()
 
 
 @pytest.mark.parametrize("channels", (16, 12))

@@ -1,4 +1,4 @@
-"""Results of 32 MiB and more are written past the caches: the same bits as results of any size, at any address."""
+"""Results of 32 MiB and more, and those of pooling as much, are written past the caches: the same bits as results of any size, at any address."""
 
 import numpy as np
 import pytest
@@ -55,6 +55,9 @@ def test_pooling(channels, isa):
     side = 736  # 33 MiB of dx with 16 channels
     dy = np.random.default_rng(1).standard_normal((1, side // 2, side // 2, channels), dtype=np.float32)
     x = np.random.default_rng(2).standard_normal((1, side, side, channels), dtype=np.float32)
+    for pool in (ops.max_pool2d, ops.avg_pool2d):
+        quarters = [pool(x[:, h : h + side // 4].copy(), 2) for h in range(0, side, side // 4)]
+        np.testing.assert_array_equal(pool(x, 2), np.concatenate(quarters, 1))
     for backward in (ops.max_pool2d_backward, ops.avg_pool2d_backward):
         dx = backward(dy, x, pool_size=2)[0]
         for h in range(0, side, side // 4):  # a quarter of the image is below the limit

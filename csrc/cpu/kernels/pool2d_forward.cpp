@@ -4,7 +4,7 @@
 //            index[n,p,q,c] = r·S + s of the cell that won a maximum or minimum
 // Shapes     x (N,H,W,C)  y (N,P,Q,C)  index (N,P,Q,C) of bytes; y or index may be null   C-contiguous
 // Blocking   a window at a time, a register of channels at a time; 2x2 and 3x3 windows inside the image are
-//            unrolled. A window's rows stay in L1 for the next ones.
+//            unrolled. A window's rows stay in L1 for the next ones; stream.h where x outgrows the caches
 // Threads    over rows (n,p)
 // Numerics   sums in row-major order of the window, in the type of x, of more than 4096 cells in blocks, and
 //            these in double; an average divides once
@@ -14,6 +14,7 @@
 #include "cpu/kernels/pool2d_window.h"
 #include "cpu/kernels/reduce.h"
 #include "cpu/parallel.h"
+#include "cpu/simd/stream.h"
 
 namespace fc::cpu::FC_ISA {
 namespace {
@@ -30,9 +31,24 @@ FC_INLINE void for_cells(const PoolWindow& w, const F& f) {
   }
 }
 
+// Where results go: past the caches when what is read for them outgrows these, since nobody finds them there.
+template <class T>
+struct Results {
+  T* y;
+  bool past_caches;
+
+  Results(const Pool2dSpec& s, T* results)
+      : y(results),
+        past_caches(outgrows_caches<T>(s.N * s.H * s.W * s.C) && s.C % kLanes<T> == 0 &&
+                    is_aligned(results)) {}
+  FC_INLINE void put(int64_t at, Vec<T> v, int64_t count) const {
+    past_caches ? stream(y + at, v) : store_up_to(y + at, v, count);
+  }
+};
+
 template <class T, class Order, bool Indexed>
 struct Extreme {
-  T* y;
+  Results<T> results;  // of null where only the index is wanted
   uint8_t* index;
   int64_t taps_w;
 
@@ -46,14 +62,14 @@ struct Extreme {
       best = better ? v : best;
       if constexpr (Indexed) winner = better ? IntVec<T>{} + static_cast<IntLane<T>>(r * taps_w + s) : winner;
     });
-    if (!Indexed || y != nullptr) store_up_to(y + at, best, count);
+    if (!Indexed || results.y != nullptr) results.put(at, best, count);
     if (Indexed) store_bytes<T>(index + at, winner + static_cast<IntLane<T>>(w.first_tap), count);
   }
 };
 
 template <class T>
 struct Total {
-  T* y;
+  Results<T> results;
   bool average;
 
   template <int R, int S>
@@ -61,7 +77,7 @@ struct Total {
     if (R == 0 && w.rows * w.columns > kSumBlock) return reduce_many(w, x, at, count);
     Vec<T> sum = zero<T>();
     for_cells<R, S>(w, [&](int64_t cell, int64_t, int64_t) { sum += load_up_to(x + cell, count); });
-    store_up_to(y + at, average ? sum / broadcast(static_cast<T>(w.divisor)) : sum, count);
+    results.put(at, average ? sum / broadcast(static_cast<T>(w.divisor)) : sum, count);
   }
 
   // Sums whose error does not grow with the window.
@@ -79,7 +95,7 @@ struct Total {
     });
     add_block();
     const double divisor = average ? static_cast<double>(w.divisor) : 1;
-    for (int64_t i = 0; i < count; ++i) y[at + i] = static_cast<T>(totals[i] / divisor);
+    for (int64_t i = 0; i < count; ++i) results.y[at + i] = static_cast<T>(totals[i] / divisor);
   }
 };
 
@@ -129,16 +145,17 @@ void reduce_all(const Pool2dSpec& s, const T* x, const Kind& kind, const Context
 template <class T>
 void pool2d_forward(const Pool2dSpec& s, const T* x, T* y, uint8_t* index, const Context& context) {
   if (y == nullptr && index == nullptr) return;
+  const Results<T> results(s, y);
   switch (s.kind) {
     case PoolKind::max:
-      if (index == nullptr) return reduce_all(s, x, Extreme<T, Max, false>{y, index, s.S}, context);
-      return reduce_all(s, x, Extreme<T, Max, true>{y, index, s.S}, context);
+      if (index == nullptr) return reduce_all(s, x, Extreme<T, Max, false>{results, index, s.S}, context);
+      return reduce_all(s, x, Extreme<T, Max, true>{results, index, s.S}, context);
     case PoolKind::min:
-      if (index == nullptr) return reduce_all(s, x, Extreme<T, Min, false>{y, index, s.S}, context);
-      return reduce_all(s, x, Extreme<T, Min, true>{y, index, s.S}, context);
+      if (index == nullptr) return reduce_all(s, x, Extreme<T, Min, false>{results, index, s.S}, context);
+      return reduce_all(s, x, Extreme<T, Min, true>{results, index, s.S}, context);
     case PoolKind::avg:
     case PoolKind::sum:
-      if (y != nullptr) reduce_all(s, x, Total<T>{y, s.kind == PoolKind::avg}, context);
+      if (y != nullptr) reduce_all(s, x, Total<T>{results, s.kind == PoolKind::avg}, context);
   }
 }
 

@@ -1,4 +1,4 @@
-"""Results of 32 MiB and more, and those of pooling as much, are written past the caches: the same bits as results of any size, at any address."""
+"""Results of 32 MiB and more, or of pooling as much, are written past the caches: the bits of any size, at any address."""
 
 import numpy as np
 import pytest

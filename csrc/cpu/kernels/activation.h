@@ -62,8 +62,8 @@ struct Elu {
 
 template <class T>
 struct Gelu {
-  FC_INLINE Vec<T> value(Vec<T> x) const { return x * Normal<T>(x).cdf; }
-  FC_INLINE Vec<T> gradient(Vec<T> dy, Vec<T> x) const {
+  Vec<T> value(Vec<T> x) const { return x * Normal<T>(x).cdf; }
+  Vec<T> gradient(Vec<T> dy, Vec<T> x) const {
     const Normal<T> normal(x);
     return dy * fma<T>(x, normal.density, normal.cdf);
   }

@@ -176,7 +176,7 @@ def test_the_bits_depend_neither_on_threads_nor_on_the_batch(threads):
     np.testing.assert_array_equal(found[0][3][7:8], ops.dense(rows[7:8], dense_w))
 
 
-# Few and many channels, several bands, chunks and parts of dw, taps with and without a common remainder.
+# Few and many channels, several bands, chunks and parts of dw, bands in pieces (of 128 channels and more), taps with and without a common remainder.
 WEIGHT_SHAPES = [
     ((3, 12, 12, 6), (5, 5, 6, 16), {}),
     ((2, 20, 19, 7), (3, 3, 7, 40), {"padding": 2, "stride": (2, 3)}),
@@ -184,6 +184,8 @@ WEIGHT_SHAPES = [
     ((6, 40, 41, 48), (3, 2, 48, 33), {"padding": 1}),
     ((2, 30, 30, 80), (3, 3, 40, 48), {"groups": 2, "dilation": (2, 1), "padding": 3}),
     ((3, 9, 9, 144), (3, 3, 144, 160), {"stride": 2, "padding": "same"}),
+    ((3, 16, 16, 128), (3, 3, 128, 144), {"padding": "same"}),
+    ((5, 16, 13, 136), (1, 1, 136, 128), {}),
     ((4, 16, 16, 64), (1, 1, 64, 96), {}),
     ((5, 17, 17, 24), (1, 1, 24, 32), {"stride": 2}),
     ((1, 2, 1, 32), (3, 3, 32, 32), {"padding": 1}),

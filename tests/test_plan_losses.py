@@ -71,6 +71,21 @@ def test_a_slope_that_depends_on_the_loss_comes_too_late(isa):
     same(ran(given, results, arrays), ran(given, results, arrays, fuse=False))
 
 
+def test_the_gradient_of_other_labels_stays_apart():
+    given = [Value((6, 5), "float32"), Value((6,), "int64"), Value((6,), "int64"), Value((6,), "float32")]
+    prediction, labels, others, slope = given
+    with tracing():
+        loss = ops.sparse_categorical_crossentropy(labels, prediction, from_logits=True)
+        other = ops.sparse_categorical_crossentropy(others, prediction, from_logits=True)
+        (gradient,) = gradients([other], [slope], [prediction])
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=(6, 5)), np.arange(6) % 5, np.arange(6) % 3, rng.normal(size=6)]
+    assert sorted(kernels(Plan(given, [loss, gradient]))) == ["sparse_loss_backward", "sparse_loss_forward"]
+    results = [loss, other, gradient]
+    assert sorted(kernels(Plan(given, results))) == ["sparse_loss_forward", JOINED]
+    same(ran(given, results, arrays), ran(given, results, arrays, fuse=False))
+
+
 def test_a_classifier_trains_by_it_and_evaluates_without():
     model = models.Sequential([layers.Input((4,)), layers.Dense(3, activation="softmax")])
     model.compile("sgd", "sparse_categorical_crossentropy")

@@ -72,11 +72,9 @@ def _lower_backward(dtype: str, shapes: tuple[Shape | None, ...], **attrs: Any) 
 
 
 def _lower_with_gradient(dtype: str, shapes: tuple[Shape | None, ...], **attrs: Any) -> Lowered:
-    dloss, target, prediction = shapes
-    spec = _spec(dtype, target, prediction, attrs)
-    expect_shape(attrs["kind"], "dy", dloss, spec.shape("loss"))
-    outputs = ((spec.shape("loss"), wide(dtype)), (spec.shape("prediction"), dtype))
-    return Lowered(outputs, (Call("sparse_loss_with_gradient", spec, (0, 1, 2, 3, 4)),))
+    loss, gradient = _lower_forward(dtype, shapes[1:], **attrs), _lower_backward(dtype, shapes, **attrs)
+    call = Call("sparse_loss_with_gradient", gradient.calls[0].spec, (0, 1, 2, 3, 4))
+    return Lowered(loss.outputs + gradient.outputs, (call,))
 
 
 def _gradient(op: OpDef) -> Any:

@@ -153,6 +153,12 @@ def test_gpu_arrays_that_are_views_of_others(gpu):
     np.testing.assert_array_equal(ops.relu(there.reshape(-1)[1:]).get(), ops.relu(x.reshape(-1)[1:]))
 
 
+def test_derivative_of_gelu_far_out(gpu):
+    x = np.array([np.inf, -np.inf, 1e30, -1e30], np.float32)
+    (dx,) = ops.gelu_backward(gpu.asarray(np.ones_like(x)), gpu.asarray(x))
+    np.testing.assert_array_equal(dx.get(), [1, 0, 1, 0])
+
+
 def _suits_hopper(case):
     w = case.shapes.get("w", ())
     return case.op in ("conv2d", "dense") and all(n >= 32 and n % 8 == 0 for n in w[-2:])

@@ -67,6 +67,29 @@ def test_positive_side(name, dtype, isa):
     assert _ulps(getattr(ops, name)(x), getattr(ref, name)(x.astype(np.float64))).max() <= 6
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_derivative_of_gelu(dtype, isa):
+    """cdf + x density: of the larger of it and the cdf near its root at -0.75, where the two cancel."""
+    if np.finfo(np.longdouble).nmant <= 52:
+        pytest.skip("needs a long double wider than double")
+    x = _negative(dtype)
+    x = np.concatenate([x, -x])
+    wide = x.astype(np.longdouble)
+    with np.errstate(under="ignore"):
+        cdf = _normal_cdf(wide)
+        exact = cdf + wide * np.exp(-wide * wide / 2) / np.sqrt(2 * np.longdouble(math.pi))
+        info = np.finfo(dtype)
+        error = np.abs(ops.gelu_backward(np.ones_like(x), x)[0] - exact)
+        assert (error <= 8 * info.eps * np.maximum(np.abs(exact), cdf) + 64 * info.tiny * info.eps).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_derivative_of_gelu_far_out(dtype, isa):
+    x = np.array([np.inf, -np.inf, 1e30, -1e30], dtype)
+    for gelu_backward in (ops.gelu_backward, ref.gelu_backward):
+        np.testing.assert_array_equal(gelu_backward(np.ones_like(x), x)[0], [1, 0, 1, 0])
+
+
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_hostile_values_in_every_lane(name, dtype, isa):

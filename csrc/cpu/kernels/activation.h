@@ -8,6 +8,7 @@
 
 #include "core/activation.h"
 #include "cpu/simd/math.h"
+#include "cpu/simd/normal.h"
 
 namespace fc::cpu::FC_ISA {
 
@@ -62,11 +63,8 @@ struct Elu {
 
 template <class T>
 struct Gelu {
-  Vec<T> value(Vec<T> x) const { return x * Normal<T>(x).cdf; }
-  Vec<T> gradient(Vec<T> dy, Vec<T> x) const {
-    const Normal<T> normal(x);
-    return dy * fma<T>(x, normal.density, normal.cdf);
-  }
+  Vec<T> value(Vec<T> x) const { return x * normal_cdf<T>(x); }
+  Vec<T> gradient(Vec<T> dy, Vec<T> x) const { return dy * gelu_slope<T>(x); }
 };
 
 // 0.5 x (1 + tanh(u / 2)) = x logistic(u), u = 2 sqrt(2/pi) (x + 0.044715 x^3)

@@ -2,8 +2,8 @@
 //
 // One formula serves float and double; only the number of terms differs. Largest errors found, in units in
 // the last place (tests/test_math.py holds the kernels to them): exp 1.2, expm1 1.8, log1p_unit 1.4,
-// tanh 2.5, logistic 2.4, LogisticPair 2.6, Normal's cdf 5.6 and density 2.4; the same with and without fused
-// multiply-add. NaN stays in its own lane; overflow gives infinity, underflow a subnormal number or zero.
+// tanh 2.5, logistic 2.4, LogisticPair 2.6; the same with and without fused multiply-add. NaN stays in its own
+// lane; overflow gives infinity, underflow a subnormal number or zero. The normal distribution: normal.h.
 #pragma once
 
 #include <limits>
@@ -26,12 +26,6 @@ struct Format<float> {
   static constexpr double kExp[] = {1.394645226e-3, 8.366583926e-3, 4.1666282e-2, 1.666654299e-1,
                                     5.000000062e-1};
   static constexpr double kAtanh[] = {2.0 / 15, 2.0 / 13, 2.0 / 11, 2.0 / 9, 2.0 / 7, 2.0 / 5, 2.0 / 3};
-  static constexpr float kNormalFar = 15;  // the density and the tail underflow here
-  // Normal::scaled_tail's p for 0 <= y <= kNormalFar: of least relative error, 1.6e-8 (Remez)
-  static constexpr float kTailScale = 2.5;
-  static constexpr double kTail[] = {-0.0001577022907, -0.0003116227678, 0.0006844126639, 0.002523932633,
-                                     -0.001600830031,  -0.01638618545,   0.009235875739,  0.1319869788,
-                                     -0.4336920123,    0.7066566599};
 };
 
 template <>
@@ -45,15 +39,6 @@ struct Format<double> {
   static constexpr double kAtanh[] = {2.0 / 31, 2.0 / 29, 2.0 / 27, 2.0 / 25, 2.0 / 23,
                                       2.0 / 21, 2.0 / 19, 2.0 / 17, 2.0 / 15, 2.0 / 13,
                                       2.0 / 11, 2.0 / 9,  2.0 / 7,  2.0 / 5,  2.0 / 3};
-  static constexpr double kNormalFar = 39;
-  static constexpr double kTailScale = 3;
-  static constexpr double kTail[] = {
-      -4.74752149461479837e-9,   -1.29864179518211163e-8,  1.65625516139757584e-8,  9.43111148998675244e-8,
-      5.65296348075051944e-8,    -2.7238682545366292e-7,   -6.06748698360065271e-7, 7.63519036329716096e-9,
-      2.26498313555078379e-6,    3.64009645554431594e-6,   -3.52113422779150098e-6, -0.0000206891407531684286,
-      -0.0000132451243696777468, 0.0000788126747711457111, 0.000154394305730541736, -0.000256575347499829867,
-      -0.00104582860520508545,   0.00102759225926909879,   0.00697262123936079368,  -0.0104628670233191334,
-      -0.0472630251429388567,    0.230017719974603806,     -0.50933198191748976,    0.729083690133372996};
 };
 
 template <class T>
@@ -230,50 +215,6 @@ struct LogisticPair {
     const Vec<T> large = one / (one + e), small = e * large;
     at_x = x < zero<T>() ? small : large;
     at_minus_x = x < zero<T>() ? large : small;
-  }
-};
-
-// a * b = product + error, exactly.
-template <class T>
-FC_INLINE Vec<T> product_error(Vec<T> a, Vec<T> b, Vec<T> product) {
-#if FC_VECTOR_BYTES >= 32
-  return fma<T>(a, b, -product);
-#else  // from the two halves of each factor (Dekker 1971)
-  constexpr auto kHighHalf = IntLane<T>(-1) << ((Format<T>::kMantissaBits + 2) / 2);
-  const Vec<T> a_high = (Vec<T>)((IntVec<T>)a & kHighHalf), a_low = a - a_high;
-  const Vec<T> b_high = (Vec<T>)((IntVec<T>)b & kHighHalf), b_low = b - b_high;
-  return ((a_high * b_high - product) + (a_high * b_low + a_low * b_high)) + a_low * b_low;
-#endif
-}
-
-// The standard normal distribution at x: what gelu and its derivative share.
-template <class T>
-struct Normal {
-  Vec<T> cdf, density;
-
-  FC_INLINE explicit Normal(Vec<T> x) {
-    const Vec<T> y = min_or_second<T>(broadcast(Format<T>::kNormalFar), magnitude<T>(x));
-    const Vec<T> bell = bell_curve(y);
-    const Vec<T> tail = bell * scaled_tail(y);  // of one side
-    cdf = x < zero<T>() ? tail : broadcast(T(1)) - tail;
-    density = bell * broadcast(T(0.39894228040143267794));
-  }
-
- private:
-  // exp(-y^2 / 2), with the rounding error of y^2, which exp would blow up by y^2.
-  static FC_INLINE Vec<T> bell_curve(Vec<T> y) {
-    const Vec<T> minus_half = broadcast(T(-0.5)) * y;
-    const Vec<T> exponent = minus_half * y;
-    return exp_of_sum<T>(exponent, product_error<T>(minus_half, y, exponent));
-  }
-
-  // P(X > y) exp(y^2 / 2) as p(t) / (y + k), t = (y - k) / (y + k), after Shepherd and Laframboise 1981; the
-  // smaller k, the less the rounding of y + k costs, and the more terms it takes.
-  static FC_INLINE Vec<T> scaled_tail(Vec<T> y) {
-    constexpr T k = Format<T>::kTailScale;
-    const Vec<T> r = broadcast(T(1)) / (y + broadcast(k));
-    const Vec<T> t = fma<T>(broadcast(-2 * k), r, broadcast(T(1)));
-    return polynomial<T>(t, Format<T>::kTail) * r;
   }
 };
 

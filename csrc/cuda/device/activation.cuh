@@ -136,8 +136,10 @@ __device__ inline float activation_gradient(const Activated& f, float dy, float 
       return dy * (x > 0 ? 1.0f : f.alpha * expf(x));
     case ActivationKind::selu:
       return dy * kSeluScale * (x > 0 ? 1.0f : kSeluAlpha * expf(x));
-    case ActivationKind::gelu:
-      return dy * (normal_cdf(x) + x * kNormalPeak * expf(-0.5f * x * x));
+    case ActivationKind::gelu: {
+      const float near = clamp_number(x, -16.0f, 16.0f);  // beyond, the density is 0
+      return dy * (normal_cdf(x) + near * kNormalPeak * expf(-0.5f * near * near));
+    }
     case ActivationKind::gelu_tanh: {
       const float near =
           clamp_number(x, -32.0f, 32.0f);  // beyond, the logistic is 0 or 1 and x^3 might overflow

@@ -183,7 +183,8 @@ def gelu_backward(
     approximate = _check.flag("gelu_backward", "approximate", approximate)
 
     def exact(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
-        return dy * (_phi(x) + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi))
+        near = np.clip(x, -40, 40)  # beyond, the density is 0
+        return dy * (_phi(x) + near * np.exp(-0.5 * near * near) / math.sqrt(2 * math.pi))
 
     def tanh_form(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
         phi = _phi_tanh(x)

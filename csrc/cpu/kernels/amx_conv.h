@@ -19,7 +19,8 @@
 
 #include "core/context.h"
 #include "cpu/kernels/amx_folded.h"
-#include "cpu/kernels/amx_gather.h"
+#include "cpu/kernels/amx_store_ahead.h"
+#include "cpu/kernels/fetch_ahead.h"
 #include "cpu/parallel.h"
 
 namespace fc::cpu::FC_ISA {
@@ -118,6 +119,18 @@ inline int64_t rows_of(const AmxConv<Grid>& c, const Band& band) {
   return band.images * band.lines * c.p.rows.w.positions;
 }
 
+// What happens between the products of a block: the one before is stored, what its own epilogue reads is
+// fetched.
+struct BandAhead {
+  StoreAhead store;
+  FetchAhead fetch;
+
+  FC_INLINE void step() {
+    store.step();
+    fetch.step();
+  }
+};
+
 template <class Grid>
 inline void multiply_band(const AmxConv<Grid>& c, const AmxConvBlocking& k, const Band& band, int64_t group,
                           int64_t panel, const int64_t* jumps, const Bfloat16* grid, const Bfloat16* filter,
@@ -131,48 +144,45 @@ inline void multiply_band(const AmxConv<Grid>& c, const AmxConvBlocking& k, cons
     return c.p.out + group * c.p.columns + image * c.p.out_image + line * c.p.out_h + q * c.p.out_w;
   };
   PanelGather gather(c.gather, column, columns);
-  FetchAhead ahead(columns);
+  BandAhead ahead{{column, columns, epilogue, gather}, FetchAhead(columns)};
   if (c.gather.x != nullptr) {  // beside one array alone the processor's own prefetching is faster
-    ahead.add_array(epilogue.gate.values, epilogue.gate.dx);
-    ahead.add_array(epilogue.addend.values, epilogue.addend.results);
-    ahead.add_array(c.gather.x, c.gather.results);
+    ahead.fetch.add_array(epilogue.gate.values, epilogue.gate.dx);
+    ahead.fetch.add_array(epilogue.addend.values, epilogue.addend.results);
+    ahead.fetch.add_array(c.gather.x, c.gather.results);
   }
-  const auto finish = [&](int64_t first) {
-    const float* from = sums_of(first);
-    if (first == 0 && gather.wants_centre()) {
-      gather.find_centre(epilogue.bias, [&](const auto& f) {
-        g.for_each_run(band, 0, [&](int64_t i, int64_t n, int64_t, int64_t, int64_t) {
-          for (int64_t row = i; row < i + n; ++row) f(from + row * kPairLines);
-        });
-      });
-    }
-    g.for_each_run(band, first, [&](int64_t i, int64_t n, int64_t image, int64_t line, int64_t q) {
-      const SumRows rows{from + i * kPairLines, n, out_of(image, line, q), c.p.out_w};
-      gather.wanted() ? store_sums(rows, column, columns, epilogue, gather)
-                      : store_sums(rows, column, columns, epilogue);
-    });
+  const int64_t steps = kStepsOfBlock * k.blocks;
+  const auto finish_block = [&] {
+    ahead.store.finish();
     if (gather.wanted()) gather.close_block();
   };
-  int64_t first = 0;
-  for (; first < numbers; first += kPairLines) {
+  for (int64_t first = 0; first < numbers; first += kPairLines) {
     const AmxStream a{grid + first * g.step(), kTileLines * g.step(), g.plane, kTileDepth,
                       g.step() * static_cast<int64_t>(sizeof(Bfloat16))};
     const AmxProduct product{g.parts,        a,        pair_stream(filter, g.parts),
                              jumps,          g.runs(), k.blocks / g.runs(),
                              sums_of(first), false};
-    if (ahead.wanted()) {
-      ahead.begin_block();
+    if (ahead.fetch.wanted()) {
+      ahead.fetch.begin_block();
       g.for_each_run(band, first, [&](int64_t, int64_t n, int64_t image, int64_t line, int64_t q) {
-        ahead.add_rows(out_of(image, line, q) + column, n, c.p.out_w);
+        ahead.fetch.add_rows(out_of(image, line, q) + column, n, c.p.out_w);
       });
-      ahead.spread(kStepsOfBlock * k.blocks);
+      ahead.fetch.spread(steps);
+    }
+    if (columns > kTileLines) {  // a single column tile waits for its operands: stores would be in their way
       multiply_split(numbers - first, columns, product, ahead);
+    } else if (ahead.fetch.wanted()) {
+      multiply_split(numbers - first, columns, product, ahead.fetch);
     } else {
       multiply_split(numbers - first, columns, product);
     }
-    if (first > 0) finish(first - kPairLines);  // while the tiles are still busy with these sums
+    finish_block();
+    ahead.store.begin_block();
+    g.for_each_run(band, first, [&](int64_t i, int64_t n, int64_t image, int64_t line, int64_t q) {
+      ahead.store.add_rows({sums_of(first) + i * kPairLines, n, out_of(image, line, q), c.p.out_w});
+    });
+    ahead.store.spread(steps);
   }
-  finish(first - kPairLines);
+  finish_block();
   if (gather.wanted()) gather.store_totals(rows_of(c, band), gathered, c.p.columns);
 }
 

@@ -23,26 +23,11 @@ class PanelGather {
   }
 
   bool wanted() const { return gather_.wanted(); }
-  bool wants_centre() const { return wanted() && gather_.moments(); }
-
-  // The mean of the first results: sums, with a bias or null. for_each_row(f) calls f(sums of a row).
-  template <class Rows>
-  void find_centre(const float* bias, const Rows& for_each_row) {
-    float total[kPairLines] = {};
-    int64_t rows = 0;
-    for_each_row([&](const float* row) {
-      for (int64_t c = 0; c < columns_; ++c) total[c] += row[c];
-      ++rows;
-    });
-    for (int64_t c = 0; c < columns_; ++c) {
-      const double mean = static_cast<double>(total[c]) / static_cast<double>(rows);
-      centre_[c] = finite_or_zero<float>(mean + (bias != nullptr ? bias[column_ + c] : 0));
-    }
-  }
 
   // M rows that go to `to`, `step` elements apart; the last vector has `tail` columns.
   template <int M, int V>
   FC_INLINE void add(const Vec<float> (&tile)[M][V], const float* to, int64_t step, int64_t tail) {
+    if (gather_.moments() && !centred_) find_centre(tile);
     const float* x = gather_.moments() ? nullptr : gather_.x + (to - gather_.results);
 #pragma GCC unroll 2
     for (int v = 0; v < V; ++v) {
@@ -81,10 +66,23 @@ class PanelGather {
   }
 
  private:
+  // The mean of the first results.
+  template <int M, int V>
+  void find_centre(const Vec<float> (&tile)[M][V]) {
+    for (int v = 0; v < V; ++v) {
+      Vec<float> total{};
+      for (int m = 0; m < M; ++m) total += tile[m][v];
+      store(centre_ + v * kTileLines, total / broadcast(static_cast<float>(M)));
+    }
+    for (float& c : centre_) c = finite_or_zero<float>(c);
+    centred_ = true;
+  }
+
   static double max_or_zero(double v) { return v < 0 ? 0 : v; }
 
   const Gather& gather_;
   int64_t column_, columns_;
+  bool centred_ = false;
   alignas(64) float centre_[kPairLines] = {};
   alignas(64) float block_[2][kPairLines] = {};
   alignas(64) double total_[2][kPairLines] = {};

@@ -16,6 +16,7 @@ namespace fc::cpu::FC_ISA {
 inline constexpr int64_t kAmxBandPositions = 2048;   // at most: few lines are read by two bands
 inline constexpr int64_t kAmxLeastPositions = 512;   // at least: a pair of filter tiles is used often
 inline constexpr int64_t kAmxBandBytes = 768 << 10;  // but a band's planes stay in L2, beside the filter's
+inline constexpr int64_t kAmxWholeBytes = 1 << 20;   // all images, if they fit: no split filter leaves L2
 inline constexpr int64_t kAmxBands = 24;             // wanted, so that any number of threads balances
 
 // Positions of a band, of so many in all.
@@ -93,8 +94,10 @@ struct AmxGrid {
     cell = merged ? w.step * channels : round_up(channels, kTileDepth);
     if (!merged && cell % (8 * kTileDepth) == 0)
       cell += kTileDepth;  // rows a multiple of 512 bytes apart share few sets of L1
-    const int64_t image = h.pitch * w.pitch;
-    const int64_t most = min_of(band_positions(images * image), kAmxBandBytes / (cell * parts * 2 * grids()));
+    const int64_t image = h.pitch * w.pitch, position_bytes = cell * parts * 2 * grids();
+    const bool whole = images * image * position_bytes <= kAmxWholeBytes;
+    const int64_t most =
+        min_of(band_positions(images * image), (whole ? kAmxWholeBytes : kAmxBandBytes) / position_bytes);
     band_lines = lines, band_images = max_of(min_of(most / image, images), 1);
     bands_per_image = 1;
     if (2 * image > most) {

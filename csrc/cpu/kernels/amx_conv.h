@@ -18,53 +18,10 @@
 #pragma once
 
 #include "core/context.h"
-#include "cpu/kernels/amx_folded.h"
-#include "cpu/kernels/amx_store_ahead.h"
-#include "cpu/kernels/fetch_ahead.h"
+#include "cpu/kernels/amx_band.h"
 #include "cpu/parallel.h"
 
 namespace fc::cpu::FC_ISA {
-
-// B[run][d][j] of a group, and the layout of a filter whose taps are taken in any even sequence.
-struct AmxFilter {
-  const float* w;
-  int64_t line_stride, depth_stride;  // from column to column, and from depth to depth; one of them is 1
-  int64_t group;                      // from group to group
-  int64_t first, step_h, step_w;      // of the taps: where the first is, and how far the next ones are
-
-  Factor factor(const AmxGrid& g, int64_t group_index, int64_t run) const {
-    const int64_t tap = first + (g.merged ? run * step_h : run / g.w.taps * step_h + run % g.w.taps * step_w);
-    return {w + group_index * group + tap, line_stride, depth_stride, true};
-  }
-  Factor factor(const FoldedGrid&, int64_t group_index, int64_t run) const {
-    return {w + group_index * group + first + run * step_w, line_stride, depth_stride, true};
-  }
-};
-
-template <class Grid>  // AmxGrid or FoldedGrid
-struct AmxConv {
-  Igemm<float> p;  // its filter is not read
-  Grid grid;
-  AmxFilter filter;
-  Gather gather{};  // of one group
-};
-
-struct AmxConvBlocking {
-  int64_t panels, column_runs, blocks;  // blocks: of depth, over all runs
-  int64_t panel_size;                   // elements of a split panel
-  bool split_bands_ahead, split_filter_ahead;
-
-  template <class Grid>
-  explicit AmxConvBlocking(const AmxConv<Grid>& c)
-      : panels(ceil_div(c.p.columns, kPairLines)),
-        column_runs(min_of(panels, ceil_div(kTasks, max_of(c.grid.bands * c.p.groups, 1)))),
-        blocks(c.grid.runs() * c.grid.run_blocks()) {
-    if (c.grid.bands * c.p.groups >= kAmxBands / 3) column_runs = 1;
-    panel_size = blocks * pair_block(c.grid.parts);
-    split_bands_ahead = column_runs > 1;
-    split_filter_ahead = c.grid.bands > 1;
-  }
-};
 
 struct AmxConvWorkspace {
   Bfloat16 *bands, *filter;  // [band][group][part][…], [group][panel][block], where they are split ahead
@@ -115,78 +72,6 @@ inline void split_run_filter(const AmxConv<Grid>& c, int64_t group, int64_t pane
 }
 
 template <class Grid>
-inline int64_t rows_of(const AmxConv<Grid>& c, const Band& band) {
-  return band.images * band.lines * c.p.rows.w.positions;
-}
-
-// What happens between the products of a block: the one before is stored, what its own epilogue reads is
-// fetched.
-struct BandAhead {
-  StoreAhead store;
-  FetchAhead fetch;
-
-  FC_INLINE void step() {
-    store.step();
-    fetch.step();
-  }
-};
-
-template <class Grid>
-inline void multiply_band(const AmxConv<Grid>& c, const AmxConvBlocking& k, const Band& band, int64_t group,
-                          int64_t panel, const int64_t* jumps, const Bfloat16* grid, const Bfloat16* filter,
-                          float* sums, double* gathered) {
-  const Grid& g = c.grid;
-  const int64_t numbers = g.numbers(band), column = panel * kPairLines;
-  const int64_t columns = min_of(kPairLines, c.p.columns - column);
-  const Epilogue<float> epilogue = c.p.epilogue.from_column(group * c.p.columns);
-  const auto sums_of = [&](int64_t first) { return sums + first / kPairLines % 2 * kPairSums; };
-  const auto out_of = [&](int64_t image, int64_t line, int64_t q) {
-    return c.p.out + group * c.p.columns + image * c.p.out_image + line * c.p.out_h + q * c.p.out_w;
-  };
-  PanelGather gather(c.gather, column, columns);
-  BandAhead ahead{{column, columns, epilogue, gather}, FetchAhead(columns)};
-  if (c.gather.x != nullptr) {  // beside one array alone the processor's own prefetching is faster
-    ahead.fetch.add_array(epilogue.gate.values, epilogue.gate.dx);
-    ahead.fetch.add_array(epilogue.addend.values, epilogue.addend.results);
-    ahead.fetch.add_array(c.gather.x, c.gather.results);
-  }
-  const int64_t steps = kStepsOfBlock * k.blocks;
-  const auto finish_block = [&] {
-    ahead.store.finish();
-    if (gather.wanted()) gather.close_block();
-  };
-  for (int64_t first = 0; first < numbers; first += kPairLines) {
-    const AmxStream a{grid + first * g.step(), kTileLines * g.step(), g.plane, kTileDepth,
-                      g.step() * static_cast<int64_t>(sizeof(Bfloat16))};
-    const AmxProduct product{g.parts,        a,        pair_stream(filter, g.parts),
-                             jumps,          g.runs(), k.blocks / g.runs(),
-                             sums_of(first), false};
-    if (ahead.fetch.wanted()) {
-      ahead.fetch.begin_block();
-      g.for_each_run(band, first, [&](int64_t, int64_t n, int64_t image, int64_t line, int64_t q) {
-        ahead.fetch.add_rows(out_of(image, line, q) + column, n, c.p.out_w);
-      });
-      ahead.fetch.spread(steps);
-    }
-    if (columns > kTileLines) {  // a single column tile waits for its operands: stores would be in their way
-      multiply_split(numbers - first, columns, product, ahead);
-    } else if (ahead.fetch.wanted()) {
-      multiply_split(numbers - first, columns, product, ahead.fetch);
-    } else {
-      multiply_split(numbers - first, columns, product);
-    }
-    finish_block();
-    ahead.store.begin_block();
-    g.for_each_run(band, first, [&](int64_t i, int64_t n, int64_t image, int64_t line, int64_t q) {
-      ahead.store.add_rows({sums_of(first) + i * kPairLines, n, out_of(image, line, q), c.p.out_w});
-    });
-    ahead.store.spread(steps);
-  }
-  finish_block();
-  if (gather.wanted()) gather.store_totals(rows_of(c, band), gathered, c.p.columns);
-}
-
-template <class Grid>
 inline bool amx_conv(const AmxConv<Grid>& c, const Context& context) {
   const AmxConvBlocking k(c);
   const AmxConvWorkspace w(c, k, context.threads, context.workspace);
@@ -205,8 +90,9 @@ inline bool amx_conv(const AmxConv<Grid>& c, const Context& context) {
                        w.filter + panel * k.panel_size, splitter);
     } else {
       const int64_t i = task - filters, group = i % groups;
-      g.split(g.band(i / groups), c.p.rows.image + group * g.channels, w.bands + i * g.parts * g.plane,
-              splitter);
+      BandFilling<Grid>(g, g.band(i / groups), c.p.rows.image + group * g.channels,
+                        w.bands + i * g.parts * g.plane, splitter)
+          .finish();
     }
     w.refused[slot] |= !splitter.ordinary();
   });
@@ -220,19 +106,23 @@ inline bool amx_conv(const AmxConv<Grid>& c, const Context& context) {
     const AmxSession session;
     Splitter splitter(g.parts);
     const Bfloat16* grid = w.bands + i * g.parts * g.plane;
+    std::optional<BandFilling<Grid>> filling;
     if (!k.split_bands_ahead) {
-      g.split(band, c.p.rows.image + group * g.channels, scratch.band, splitter);
+      filling.emplace(g, band, c.p.rows.image + group * g.channels, scratch.band, splitter);
       grid = scratch.band;
     }
+    const BandProduct<Grid> product(c, k, band, group, w.jumps, grid, scratch.sums);
     const Range panels = part_of(k.panels, k.column_runs, run);
-    for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-      const Bfloat16* filter = w.filter + (group * k.panels + panel) * k.panel_size;
+    const int64_t at_once = k.split_filter_ahead ? BandProduct<Grid>::kPanels : 1;
+    for (int64_t panel = panels.begin; panel < panels.end; panel += at_once) {
+      const Bfloat16* filters = w.filter + (group * k.panels + panel) * k.panel_size;
       if (!k.split_filter_ahead) {
         for (int64_t r = 0; r < g.runs(); ++r) split_run_filter(c, group, panel, r, scratch.panel, splitter);
-        filter = scratch.panel;
+        filters = scratch.panel;
       }
-      multiply_band(c, k, band, group, panel, w.jumps, grid, filter, scratch.sums,
-                    w.gathered + i / groups * 2 * c.p.columns);
+      product.multiply({panel, min_of(panel + at_once, panels.end)}, filters,
+                       filling && panel == panels.begin ? &*filling : nullptr,
+                       w.gathered + i / groups * 2 * c.p.columns);
     }
     w.refused[slot] |= !splitter.ordinary();
   });

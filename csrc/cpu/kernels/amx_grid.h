@@ -166,64 +166,6 @@ struct AmxGrid {
     return (h.remainder(r) * grids_of_line() + w.remainder(s)) * remainder_size() +
            (h.index(r) * w.pitch + w.index(s)) * cell;
   }
-
-  // Splits the channels of `image` (N, cells, cells, pixel) that a band reads.
-  void split(const Band& b, const float* image, Bfloat16* to, Splitter& splitter) const {
-    for (int64_t i = 0; i < h.remainders(); ++i) {
-      for (int64_t j = 0; j < grids_of_line(); ++j, to += remainder_size())
-        split_remainder(b, image, i, j, to, splitter);
-    }
-  }
-
- private:
-  void split_remainder(const Band& b, const float* image, int64_t rh, int64_t rw, Bfloat16* to,
-                       Splitter& splitter) const {
-    const int64_t rows = grid_lines(b.images, b.lines);
-    for (int64_t row = 0; row < rows; ++row, to += w.pitch * cell) {
-      const int64_t n = min_of(row / h.pitch, b.images - 1), line = b.line + row - n * h.pitch;
-      const int64_t from = h.cell(line, rh);
-      if (from < 0 || from >= h.cells) {
-        clear(to, w.pitch * cell);
-      } else {
-        split_line(image + ((b.image + n) * h.cells + from) * w.cells * pixel, rw, to, splitter);
-      }
-    }
-    clear(to, (w.extent - w.pitch) * cell + kAmxSlack);
-  }
-
-  void split_line(const float* line, int64_t remainder, Bfloat16* to, Splitter& splitter) const {
-    if (merged || (w.step == 1 && channels == cell)) return split_whole_line(line, to, splitter);
-    const Range in = w.inside(remainder, 0, w.pitch);
-    clear(to, in.begin * cell);
-    for (int64_t i = in.begin; i < in.end; ++i)
-      split_run_of(line + w.cell(i, remainder) * pixel, channels, to + i * cell, splitter);
-    clear(to + in.end * cell, (w.pitch - in.end) * cell);
-  }
-
-  // All cells in their order.
-  void split_whole_line(const float* line, Bfloat16* to, Splitter& splitter) const {
-    const int64_t cells = w.pitch * w.step, begin = min_of(max_of(-w.low, 0), cells);
-    const int64_t end = max_of(min_of(w.cells - w.low, cells), begin);
-    const float* const from = line + w.low * pixel;
-    clear(to, begin * channels);
-    if (pixel == channels) {
-      split_run_of(from + begin * pixel, (end - begin) * channels, to + begin * channels, splitter);
-    } else {
-      for (int64_t i = begin; i < end; ++i)
-        split_run_of(from + i * pixel, channels, to + i * channels, splitter);
-    }
-    clear(to + end * channels, (cells - end) * channels);
-  }
-
-  // The last store may write zeros behind the run: lines are written in ascending order.
-  void split_run_of(const float* from, int64_t n, Bfloat16* to, Splitter& splitter) const {
-    for (int64_t i = 0; i < n; i += kTileDepth) splitter.run(from + i, n - i, to + i, plane);
-  }
-
-  void clear(Bfloat16* to, int64_t n) const {
-    for (int64_t part = 0; part < parts; ++part)
-      std::memset(to + part * plane, 0, static_cast<size_t>(n) * sizeof(Bfloat16));
-  }
 };
 
 }  // namespace fc::cpu::FC_ISA

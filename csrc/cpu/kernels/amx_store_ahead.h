@@ -10,14 +10,16 @@
 
 namespace fc::cpu::FC_ISA {
 
-// Columns [column, column + columns) of the results. A gather that is wanted sees them on their way.
 class StoreAhead {
  public:
-  StoreAhead(int64_t column, int64_t columns, const Epilogue<float>& epilogue, PanelGather& gather)
-      : column_(column), columns_(columns), epilogue_(epilogue), gather_(gather) {}
+  explicit StoreAhead(const Epilogue<float>& epilogue) : epilogue_(epilogue) {}
 
-  // A block's rows in the order in which they are stored; the block before has been finished.
-  void begin_block() { runs_ = next_ = calls_ = 0; }
+  // A block's columns [column, column + columns) of the results; the block before has been finished. A gather that
+  // is wanted sees them on their way. Rows come in the order in which they are stored.
+  void begin_block(int64_t column, int64_t columns, PanelGather& gather) {
+    column_ = column, columns_ = columns, gather_ = &gather;
+    runs_ = next_ = calls_ = 0;
+  }
   void add_rows(const SumRows& rows) {
     run_[runs_++] = rows;
     calls_ += ceil_div(rows.count, kRows);
@@ -30,6 +32,7 @@ class StoreAhead {
   }
   void finish() {
     for (; next_ < runs_; ++next_) store(run_[next_]);
+    if (runs_ > 0 && gather_->wanted()) gather_->close_block();
   }
 
  private:
@@ -47,13 +50,13 @@ class StoreAhead {
   }
 
   void store(const SumRows& rows) {
-    gather_.wanted() ? store_sums(rows, column_, columns_, epilogue_, gather_)
-                     : store_sums(rows, column_, columns_, epilogue_);
+    gather_->wanted() ? store_sums(rows, column_, columns_, epilogue_, *gather_)
+                      : store_sums(rows, column_, columns_, epilogue_);
   }
 
-  int64_t column_, columns_;
   const Epilogue<float>& epilogue_;
-  PanelGather& gather_;
+  PanelGather* gather_ = nullptr;
+  int64_t column_ = 0, columns_ = 0;
   int64_t runs_ = 0, next_ = 0, calls_ = 0, distance_ = 0, wait_ = 0;
   SumRows run_[kMostRuns];
 };

@@ -16,18 +16,19 @@ struct NoFetch {
   void step() {}
 };
 
-// Arrays that are laid out like the results, in rows of `columns` of these.
+// Arrays that are laid out like the results.
 class FetchAhead {
  public:
-  explicit FetchAhead(int64_t columns) : lines_(ceil_div(columns * kFloat, kLine)) {}
-
   void add_array(const float* values, const float* results) {
     if (values != nullptr) distance_[arrays_++] = address(values) - address(results);
   }
   bool wanted() const { return arrays_ > 0; }
 
-  // A block's rows: n results from `out` on, `distance` elements apart.
-  void begin_block() { rows_ = next_ = 0; }
+  // A block's rows of `columns` results: n from `out` on, `distance` elements apart.
+  void begin_block(int64_t columns) {
+    lines_ = ceil_div(columns * kFloat, kLine);
+    rows_ = next_ = 0;
+  }
   void add_rows(const float* out, int64_t n, int64_t distance) {
     for (int64_t i = 0; i < n; ++i) row_[rows_++] = address(out + i * distance);
   }
@@ -50,7 +51,7 @@ class FetchAhead {
   static constexpr int64_t kMostArrays = 3;  // gate, addend, what is summed up beside the results
   static intptr_t address(const float* p) { return reinterpret_cast<intptr_t>(p); }
 
-  int64_t lines_, arrays_ = 0, rows_ = 0, next_ = 0, rows_of_step_ = 0;
+  int64_t lines_ = 0, arrays_ = 0, rows_ = 0, next_ = 0, rows_of_step_ = 0;
   intptr_t distance_[kMostArrays] = {}, row_[kMostRows] = {};
 };
 

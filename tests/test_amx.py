@@ -96,6 +96,35 @@ def test_strides_with_channels_that_share_a_tile(shape, window, stride, padding,
     check(dx, exact, reference.conv2d_backward(abs(dy64), abs(x64), abs(w64), **kwargs)[0], w[:, :, 0].size)
 
 
+# Enough positions for many bands, whose grids are split between products: cells of part of a tile, of whole ones and
+# padded, groups, one panel of filters and more than follow each other, lines and whole images in a band.
+MANY_BANDS = [
+    ((12, 22, 20, 16), (3, 3, 16, 16), {"padding": 1}),
+    ((12, 22, 20, 40), (3, 3, 40, 30), {"padding": 1}),
+    ((12, 22, 20, 64), (1, 1, 64, 300), {}),
+    ((12, 22, 20, 256), (1, 1, 256, 70), {}),
+    ((40, 11, 9, 64), (3, 3, 64, 170), {"padding": ((0, 2), (2, 1))}),
+    ((12, 22, 20, 64), (5, 3, 32, 80), {"padding": "same", "groups": 2}),
+    ((6, 44, 41, 32), (3, 3, 32, 48), {"padding": 1, "stride": 2}),
+    ((6, 30, 41, 32), (3, 2, 32, 48), {"padding": 2, "dilation": (2, 3)}),
+]
+
+
+@pytest.mark.parametrize("shape, w_shape, kwargs", MANY_BANDS)
+def test_bands_that_are_split_between_products(shape, w_shape, kwargs, precision):
+    """Integers, so that sums are exact; the operands of other calls, infinities among them, lie in their memory."""
+    x = RNG.integers(-128, 129, shape).astype(np.float32)
+    w = RNG.integers(-3, 4, w_shape).astype(np.float32)
+    for image in (np.full_like(x, np.inf), x):
+        y = ops.conv2d(image, w, **kwargs)
+    x64, w64 = x.astype(np.float64), w.astype(np.float64)
+    np.testing.assert_array_equal(y, reference.conv2d(x64, w64, **kwargs))
+    dy = RNG.integers(-128, 129, y.shape).astype(np.float32)
+    for gradient in (np.full_like(dy, np.inf), dy):
+        dx = ops.conv2d_backward(gradient, x, w, **kwargs)[0]
+    np.testing.assert_array_equal(dx, reference.conv2d_backward(dy.astype(np.float64), x64, w64, **kwargs)[0])
+
+
 def test_small_integers_are_exact(precision):
     x = RNG.integers(-256, 257, (40, 96)).astype(np.float32)
     w = RNG.integers(-256, 257, (96, 50)).astype(np.float32)

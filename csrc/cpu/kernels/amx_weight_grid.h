@@ -19,7 +19,7 @@ inline constexpr int64_t kWeightBandNumbers = 1024;     // a sum is loaded and s
 inline constexpr int64_t kWeightBandBytes = 896 << 10;  // but split x and dy stay in L2, beside the sums
 inline constexpr int64_t kWeightLeastNumbers = 128;
 // Of many tiles, pieces of a band one after the other, blocks of 32 numbers, if so much holds the tiles of one.
-inline constexpr int64_t kPieceTiles = 8, kPieceBlocks = 4, kPieceBytes = 64 << 10;
+inline constexpr int64_t kPieceTiles = 8, kLeastPieceBlocks = 2, kMostPieceBlocks = 4, kPieceBytes = 64 << 10;
 
 struct AmxWeightGrid {
   int64_t parts;
@@ -70,10 +70,13 @@ struct AmxWeightGrid {
   // Each piece loads and stores all sums once more, but from the second tap on L1 has most of its tiles: of 128
   // channels and filters, or more, 1.06 to 1.2 times as fast, of 28 columns 0.97; of 64, slower.
   int64_t pieces() const {
-    const int64_t blocks = 2 * kPieceBlocks + 2 * parities * (kPieceBlocks + halo / kNumbers);
-    const bool near = blocks * x_block() * static_cast<int64_t>(sizeof(Bfloat16)) <= kPieceBytes;
+    const int64_t halo_tiles = 2 * parities * halo / kNumbers, block_tiles = 2 + 2 * parities;
+    const int64_t tiles = kPieceBytes / (x_block() * static_cast<int64_t>(sizeof(Bfloat16)));
+    const int64_t blocks = min_of((tiles - halo_tiles) / block_tiles, kMostPieceBlocks);
     const bool many = min_of(channel_tiles, column_tiles) >= kPieceTiles;
-    return near && many && band_blocks() >= 2 * kPieceBlocks ? ceil_div(band_blocks(), kPieceBlocks) : 1;
+    return many && blocks >= kLeastPieceBlocks && band_blocks() >= 2 * blocks
+               ? ceil_div(band_blocks(), blocks)
+               : 1;
   }
   int64_t x_block() const { return parts * kTileSize; }
   int64_t x_tile() const { return band_blocks() * x_block(); }

@@ -1,7 +1,7 @@
 // amx_band.h — the products of a band's grid with some panels of filters, 32 positions at a time.
 //
-// Between the products of a block of sums the core does what else there is to do: the block before is stored, the
-// grid that the next one reads is split, what its own epilogue reads is fetched.
+// Between the products of a block of sums the core does what else there is to do: the block before is stored,
+// the grid that the next one reads is split, what its own epilogue reads is fetched.
 #pragma once
 
 #include <array>
@@ -30,8 +30,8 @@ struct BandAhead {
 template <class Grid>
 class BandProduct {
  public:
-  // Panels whose products with a block of positions follow each other: so much longer is there to split the next
-  // block.
+  // Panels whose products with a block of positions follow each other: so much longer is there to split what
+  // the next block reads.
   static constexpr int64_t kPanels = 4;
 
   // `sums` has room for two blocks.
@@ -92,6 +92,7 @@ class BandProduct {
     const AmxProduct product{
         g.parts, a, pair_stream(filter, g.parts), jumps_, g.runs(), k_.blocks / g.runs(), sums, false};
     const int64_t rows = c_.grid.numbers(band_) - first;
+    // Two parts of a single column tile wait for their operands already: 0.92 of the speed with stores between.
     if (columns > kTileLines || (ahead.filling != nullptr && g.parts > 2)) {
       multiply_split(rows, columns, product, ahead);
     } else if (ahead.fetch.wanted()) {

@@ -1,8 +1,9 @@
 // amx_conv.h — implicit GEMM on AMX tiles: rows of an image grid times a filter, forward and backward input.
 //
 // Math       out[i][j] = epilogue(Σ_run Σ_d grid[number(i) + jump(run)][d] · B[run][d][j]); per group
-// Blocking   a task owns a band of positions and a run of pairs of column tiles. Per pair, all of its filter
-//            passes from L2 over the band, also in L2, 32 positions at a time
+// Blocking   a task owns a band of positions and a run of pairs of column tiles. 32 positions at a time pass
+//            over some pairs, whose filters come from L2 like the band's grid. What else there is to do is done
+//            between the products: amx_band.h
 // Threads    over (band, group, run of columns), by shape alone; each output has one writer. Filters, and
 //            bands that several tasks need, are split ahead, by all threads
 // Numerics   as amx_tile.h, blocks of 32 depths in ascending order. Bits do not depend on N
@@ -10,12 +11,15 @@
 // Edges      taps outside the image multiply zeros. False, and `out` is left undefined, where image or filter
 //            have infinities, NaN or very large numbers
 // Tried      four tiles of rows where there is one of columns: the chains of sums do not wait, no faster;
-//            splitting between tile products: hardly overlaps; fetching the lines of results early: the same;
-//            fetching the next band's image meanwhile: up to 15 % in a loop of one call, nothing in a step;
-//            streaming stores: 5 % faster here, a fifth slower in what reads the results.
-// Not tried  minimal filtering on tiles: its error takes three parts, twice the products, and 32 tiles would want
-//            16 bytes of transformed filters a cycle, more than L3 gives. Predicted: 1.1 to 1.3 times as fast
+//            fetching the lines of results early: the same; fetching the next band's image meanwhile: up to
+//            15 % in a loop of one call, nothing in a step; streaming stores: 5 % faster here, a fifth slower
+//            in what reads the results.
+// Not tried  minimal filtering on tiles: its error takes three parts, twice the products, and 32 tiles would
+//            want 16 bytes of transformed filters a cycle, more than L3 gives. Predicted: 1.1 to 1.3 times as
+//            fast
 #pragma once
+
+#include <optional>
 
 #include "core/context.h"
 #include "cpu/kernels/amx_band.h"

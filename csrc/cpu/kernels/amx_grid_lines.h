@@ -2,7 +2,7 @@
 //
 // A line is split some numbers at a time, in ascending order, so that it can be done between products of
 // tiles, shortly before the first product that reads it. The processor looks too little ahead to find the
-// splitting behind the products by itself: between them it is up to 1.5 times as fast, both taken together.
+// splitting behind the products by itself: convolutions are 1.02 to 1.25 times as fast.
 #pragma once
 
 #include <limits>
@@ -124,8 +124,8 @@ class BandFilling<AmxGrid> {
   }
 
   void finish() { lines_.split(kAll, splitter_); }
-  // The product of 32 numbers from `first` on comes next, and has so many steps: what it reads is split now, what
-  // the one after it reads in these steps.
+  // Products of the 32 numbers from `first` on come next, and have so many steps: what they read is split now,
+  // what those of the next 32 read in these steps.
   void begin_block(int64_t first, int64_t steps) {
     while (const int64_t groups = groups_before(first + kPairLines)) lines_.split(groups, splitter_);
     groups_of_step_ = ceil_div(groups_before(first + 2 * kPairLines), steps);

@@ -14,8 +14,8 @@ class StoreAhead {
  public:
   explicit StoreAhead(const Epilogue<float>& epilogue) : epilogue_(epilogue) {}
 
-  // A block's columns [column, column + columns) of the results; the block before has been finished. A gather that
-  // is wanted sees them on their way. Rows come in the order in which they are stored.
+  // A block's columns [column, column + columns) of the results; the block before has been finished. A gather
+  // that is wanted sees them on their way. Rows come in the order in which they are stored.
   void begin_block(int64_t column, int64_t columns, PanelGather& gather) {
     column_ = column, columns_ = columns, gather_ = &gather;
     runs_ = next_ = calls_ = 0;

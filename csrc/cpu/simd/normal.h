@@ -91,37 +91,37 @@ struct Normal {
 // f(x), where f(x) + f(-x) = 1 and the table has the pieces of f(-y), 0 <= y <= kEnd. Further out far(x, f)
 // puts it right; that is rare, hence a call, and only where a lane needs it.
 template <class Far>
-FC_INLINE Vec<float> by_pieces(Vec<float> x, const normal_pieces::Table& table, const Far& far) {
-  using namespace normal_pieces;
-  const Vec<float> y = min_or_second<float>(broadcast(kEnd), magnitude<float>(x));
+FC_INLINE Vec<float> by_pieces(Vec<float> x, const NormalPieces::Table& table, const Far& far) {
+  using P = NormalPieces;
+  const Vec<float> y = min_or_second<float>(broadcast(P::kEnd), magnitude<float>(x));
   // Added to 2^23 a number leaves its whole part in the lowest bits, five of which the instruction reads.
-  const Vec<float> slope = fma<float>(y, broadcast(kSquare), broadcast(kLinear));
+  const Vec<float> slope = fma<float>(y, broadcast(P::kSquare), broadcast(P::kLinear));
   const auto piece = (__m512i)fma<float>(y, slope, broadcast(0x1p23f));
   const auto pick = [piece](const float* row) __attribute__((always_inline)) {
     const auto low = (__m512)load(row), high = (__m512)load(row + kLanes<float>);
     return (Vec<float>)_mm512_permutex2var_ps(low, piece, high);
   };
-  const Vec<float> offset = y - pick(kCentre);
+  const Vec<float> offset = y - pick(P::kCentre);
   Vec<float> tail = pick(table[0]);
 #pragma GCC unroll 7
-  for (int i = 1; i < kTerms; ++i) tail = fma<float>(tail, offset, pick(table[i]));
+  for (int i = 1; i < P::kTerms; ++i) tail = fma<float>(tail, offset, pick(table[i]));
   const Vec<float> f = from_lower_tail<float>(x, tail);
-  const bool all_near = _mm512_cmp_ps_mask((__m512)x, (__m512)broadcast(-kEnd), _CMP_LT_OQ) == 0;
+  const bool all_near = _mm512_cmp_ps_mask((__m512)x, (__m512)broadcast(-P::kEnd), _CMP_LT_OQ) == 0;
   return __builtin_expect(all_near, true) ? f : far(x, f);
 }
 
 [[gnu::noinline, gnu::cold]] inline Vec<float> with_far_cdf(Vec<float> x, Vec<float> near) {
-  return x < broadcast(-normal_pieces::kEnd) ? Normal<float>(x).cdf : near;
+  return x < broadcast(-NormalPieces::kEnd) ? Normal<float>(x).cdf : near;
 }
 [[gnu::noinline, gnu::cold]] inline Vec<float> with_far_gelu_slope(Vec<float> x, Vec<float> near) {
-  return x < broadcast(-normal_pieces::kEnd) ? Normal<float>(x).gelu_slope : near;
+  return x < broadcast(-NormalPieces::kEnd) ? Normal<float>(x).gelu_slope : near;
 }
 #endif
 
 template <class T>
 FC_INLINE Vec<T> normal_cdf(Vec<T> x) {
 #if FC_VECTOR_BYTES == 64 && defined(__AVX512F__)
-  if constexpr (std::is_same_v<T, float>) return by_pieces(x, normal_pieces::kCdf, with_far_cdf);
+  if constexpr (std::is_same_v<T, float>) return by_pieces(x, NormalPieces::kCdf, with_far_cdf);
 #endif
   return Normal<T>(x).cdf;
 }
@@ -130,7 +130,7 @@ FC_INLINE Vec<T> normal_cdf(Vec<T> x) {
 template <class T>
 FC_INLINE Vec<T> gelu_slope(Vec<T> x) {
 #if FC_VECTOR_BYTES == 64 && defined(__AVX512F__)
-  if constexpr (std::is_same_v<T, float>) return by_pieces(x, normal_pieces::kSlope, with_far_gelu_slope);
+  if constexpr (std::is_same_v<T, float>) return by_pieces(x, NormalPieces::kSlope, with_far_gelu_slope);
 #endif
   return Normal<T>(x).gelu_slope;
 }

@@ -15,11 +15,12 @@ HEADER = f"""\
 // normal_pieces.h — written by normal_pieces.py: the normal distribution's lower tail in {PIECES} polynomial pieces.
 #pragma once
 
-namespace fc::cpu::normal_pieces {{
+namespace fc::cpu::FC_ISA {{
 
-inline constexpr int kPieces = {PIECES}, kTerms = {DEGREE + 1};
+struct NormalPieces {{
+static constexpr int kPieces = {PIECES}, kTerms = {DEGREE + 1};
 // y >= 0 lies in piece round(kSquare y^2 + kLinear y), the last of which ends beyond kEnd.
-inline constexpr float kSquare = {SQUARE}f, kLinear = {LINEAR}f, kEnd = 8;
+static constexpr float kSquare = {SQUARE}f, kLinear = {LINEAR}f, kEnd = 8;
 
 using Table = float[kTerms][kPieces];  // a row for each power, the highest first
 """
@@ -61,13 +62,13 @@ def row(values):
 
 def table(name, function):
     columns = np.transpose([coefficients(function, centre, half) for centre, half in pieces()])
-    return f"alignas(64) inline constexpr Table {name} = {{{', '.join(row(values) for values in columns)}}};"
+    return f"alignas(64) static constexpr Table {name} = {{{', '.join(row(values) for values in columns)}}};"
 
 
 if __name__ == "__main__":
     print(HEADER)
-    print(f"alignas(64) inline constexpr float kCentre[kPieces] = {row([centre for centre, _ in pieces()])};")
+    print(f"alignas(64) static constexpr float kCentre[kPieces] = {row([centre for centre, _ in pieces()])};")
     print("// The cumulative distribution at -y and the derivative of x cdf(x) at x = -y, in powers of y - centre.")
     print(table("kCdf", cdf))
     print(table("kSlope", slope))
-    print("\n}  // namespace fc::cpu::normal_pieces")
+    print("};\n\n}  // namespace fc::cpu::FC_ISA")

@@ -2,7 +2,7 @@
 //
 // Two ways, with the same interface: a formula for every type and ISA, and polynomial pieces picked out of
 // tables where a register holds the 16 numbers that one instruction picks from. Largest errors found, in units
-// in the last place (tests/test_math.py): by formula the cdf 5.6 and the density 2.4, by pieces the cdf 2.5.
+// in the last place (tests/test_math.py): of the cdf by formula 5.6, by pieces 2.5.
 // Source  Shepherd and Laframboise 1981 for the formula's tail
 #pragma once
 

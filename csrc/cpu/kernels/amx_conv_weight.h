@@ -26,11 +26,11 @@ struct AmxWeightPart {
   Range rows, filters;  // pairs
   float* sums;          // [row pair][filter pair][column pair][32][32]
 
-  void add_band(const Bfloat16* x, const Bfloat16* dy, bool accumulate) const {
+  void add_band(const Bfloat16* x, const Bfloat16* dy, int64_t band_blocks, bool accumulate) const {
     const AmxWeightGrid& g = c.grid;
-    const int64_t pieces = g.pieces();
+    const int64_t pieces = g.pieces(band_blocks);
     for (int64_t i = 0; i < pieces; ++i, accumulate = true) {
-      const Range blocks = part_of(g.band_blocks(), pieces, i);
+      const Range blocks = part_of(band_blocks, pieces, i);
       add_blocks(x + blocks.begin * g.x_block(), dy + blocks.begin * kTileSize, blocks.size(), accumulate);
     }
   }
@@ -128,7 +128,7 @@ struct AmxWeightCall {
         g.split_dy(band, group, {0, g.column_tiles}, own.dy, dbias_of(band, group), splitter);
       }
       sums.add_band(k.split_ahead ? w.x + i * g.x_size() : own.x,
-                    k.split_ahead ? w.dy + i * g.dy_size() : own.dy, band > bands.begin);
+                    k.split_ahead ? w.dy + i * g.dy_size() : own.dy, g.blocks_of(band), band > bands.begin);
     }
     sums.store(w.partial + chunk * c.p.weights());
     w.refused[slot] |= !splitter.ordinary();

@@ -7,10 +7,10 @@
 
 namespace fc::cpu::FC_ISA {
 
-inline constexpr int64_t kAmxPartBytes = 640 << 10;  // of sums that a task adds to: they stay in L2
-inline constexpr int64_t kAmxPartPairs = 2;          // a larger dw is cut into squares of 64 x 64 channels
-inline constexpr int64_t kAmxChunkNumbers = 512;     // per partial sum: adding them stays cheap
-inline constexpr int64_t kAmxWeightTasks = 16;       // wanted, at the price of splitting ahead
+inline constexpr int64_t kAmxPartPairs = 2;  // a larger dw is cut into squares of 64 x 64 channels
+// Per partial sum, so that adding them stays cheap; of a large dw, whose partial sums leave L2, more.
+inline constexpr int64_t kAmxChunkNumbers = 512, kAmxLongChunkNumbers = 768, kAmxLargeSums = 256 << 10;
+inline constexpr int64_t kAmxWeightTasks = 8;  // wanted, at the price of splitting ahead
 
 // Two tiles of filters that are multiplied with the same tiles of cells.
 struct ColumnPair {
@@ -59,12 +59,14 @@ struct AmxConvWeightBlocking {
   explicit AmxConvWeightBlocking(const AmxConvWeight& c) : row_runs(1), column_runs(1) {
     const AmxWeightGrid& g = c.grid;
     const int64_t rows = c.row_pairs(), columns = c.filter_pairs();
-    const int64_t most_chunks = max_of(min_of(g.band * g.bands / kAmxChunkNumbers, g.bands), 1);
-    if (rows * columns * g.runs() * kPairSums * 4 > kAmxPartBytes) {
+    const int64_t least = g.sums_bytes() > kAmxLargeSums ? kAmxLongChunkNumbers : kAmxChunkNumbers;
+    const int64_t most_chunks = max_of(min_of(g.band * g.bands / least, g.bands), 1);
+    if (g.sums_bytes() > kAmxPartBytes) {
       row_runs = ceil_div(rows, kAmxPartPairs), column_runs = ceil_div(columns, kAmxPartPairs);
       chunks = min_of(ceil_div(kAmxWeightTasks, g.groups * parts()), most_chunks);
     } else {
       chunks = min_of(ceil_div(kTasks, g.groups), most_chunks);
+      if (chunks < kTasks) chunks = ceil_div(g.bands, ceil_div(g.bands, chunks));  // equally long
       const int64_t wanted = ceil_div(kAmxWeightTasks, chunks * g.groups);
       column_runs = min_of(columns, wanted), row_runs = min_of(rows, ceil_div(wanted, column_runs));
     }

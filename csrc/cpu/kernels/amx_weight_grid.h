@@ -9,6 +9,7 @@
 // neighbours in memory, and tiles are full.
 #pragma once
 
+#include "cpu/kernels/amx_block.h"
 #include "cpu/kernels/amx_cells.h"
 #include "cpu/kernels/amx_grid.h"
 #include "cpu/kernels/igemm_weight_problem.h"
@@ -18,6 +19,8 @@ namespace fc::cpu::FC_ISA {
 inline constexpr int64_t kWeightBandNumbers = 1024;     // a sum is loaded and stored once per band,
 inline constexpr int64_t kWeightBandBytes = 896 << 10;  // but split x and dy stay in L2, beside the sums
 inline constexpr int64_t kWeightLeastNumbers = 128;
+inline constexpr int64_t kAmxPartBytes = 640 << 10;  // of sums that a task adds to: they stay in L2
+inline constexpr int64_t kEvenBands = 4;  // few bands are so many, or a multiple: threads get equally many
 // Of many tiles, pieces of a band one after the other, blocks of 32 numbers, if so much holds the tiles of one.
 inline constexpr int64_t kPieceTiles = 8, kLeastPieceBlocks = 2, kMostPieceBlocks = 4, kPieceBytes = 64 << 10;
 
@@ -30,7 +33,8 @@ struct AmxWeightGrid {
   bool merged;
   GridAxis h, w;
   int64_t channel_tiles, column_tiles;
-  int64_t band, bands;     // numbers of a band
+  int64_t numbers;
+  int64_t band, bands;     // numbers of a band; the last one may end earlier
   int64_t halo, parities;  // numbers before a band whose positions read it; kinds of pairs
 
   AmxWeightGrid(const IgemmWeight<float>& p, int64_t number_parts)
@@ -53,12 +57,12 @@ struct AmxWeightGrid {
         column_tiles(ceil_div(columns, kTileLines)) {
     halo = round_up(last_shift(), kNumbers);
     parities = has_odd_shift() ? 2 : 1;
-    const int64_t numbers =
-        ((images - 1) * h.pitch + axis_h.positions - 1) * w.pitch + axis_w.positions + last_shift();
+    numbers = ((images - 1) * h.pitch + axis_h.positions - 1) * w.pitch + axis_w.positions + last_shift();
     const int64_t bytes = (channel_tiles * remainders() + column_tiles * parities) * kTileLines * parts * 2;
     const int64_t most =
         max_of(min_of(kWeightBandNumbers, kWeightBandBytes / bytes), max_of(halo, kWeightLeastNumbers));
     bands = max_of(ceil_div(numbers, most), 1);
+    if (sums_bytes() <= kAmxPartBytes && bands > 2 && bands < kTasks) bands = round_up(bands, kEvenBands);
     band = round_up(ceil_div(numbers, bands), kNumbers);
     bands = max_of(ceil_div(numbers, band), 1);
   }
@@ -67,16 +71,21 @@ struct AmxWeightGrid {
   int64_t runs() const { return merged ? axis_h.taps : axis_h.taps * taps_w; }
   int64_t remainders() const { return h.remainders() * w.remainders(); }
   int64_t band_blocks() const { return band / kNumbers; }
+  int64_t blocks_of(int64_t i) const { return ceil_div(min_of(band, numbers - i * band), kNumbers); }
+  // Of a group's dw, as pairs of tiles.
+  int64_t sums_bytes() const {
+    const int64_t pairs = ceil_div(channel_tiles, 2) * ceil_div(column_tiles, 2) * runs();
+    return pairs * kPairSums * static_cast<int64_t>(sizeof(float));
+  }
   // Each piece loads and stores all sums once more, but from the second tap on L1 has most of its tiles: of 128
   // channels and filters, or more, 1.06 to 1.2 times as fast, of 28 columns 0.97; of 64, slower.
-  int64_t pieces() const {
+  int64_t pieces(int64_t band_blocks) const {
     const int64_t halo_tiles = 2 * parities * halo / kNumbers, block_tiles = 2 + 2 * parities;
     const int64_t tiles = kPieceBytes / (x_block() * static_cast<int64_t>(sizeof(Bfloat16)));
     const int64_t blocks = min_of((tiles - halo_tiles) / block_tiles, kMostPieceBlocks);
     const bool many = min_of(channel_tiles, column_tiles) >= kPieceTiles;
-    return many && blocks >= kLeastPieceBlocks && band_blocks() >= 2 * blocks
-               ? ceil_div(band_blocks(), blocks)
-               : 1;
+    return many && blocks >= kLeastPieceBlocks && band_blocks >= 2 * blocks ? ceil_div(band_blocks, blocks)
+                                                                            : 1;
   }
   int64_t x_block() const { return parts * kTileSize; }
   int64_t x_tile() const { return band_blocks() * x_block(); }
@@ -99,7 +108,7 @@ struct AmxWeightGrid {
   void split_x(int64_t band_index, int64_t group, Range tiles, Bfloat16* to, float* strip,
                Splitter& splitter) const {
     for (int64_t set = 0; set < remainders(); ++set) {
-      for (int64_t block = 0; block < band_blocks(); ++block) {
+      for (int64_t block = 0; block < blocks_of(band_index); ++block) {
         const float* cells[kNumbers];
         point_x(band_index * band + block * kNumbers, set, group, strip, cells);
         for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
@@ -119,7 +128,8 @@ struct AmxWeightGrid {
       for (int64_t k = tiles.begin * kTileLines; k < min_of(tiles.end * kTileLines, columns); ++k)
         dbias[k] = 0;
     }
-    for (int64_t number = -halo; number < band; number += kNumbers) {
+    const int64_t end = blocks_of(band_index) * kNumbers;
+    for (int64_t number = -halo; number < end; number += kNumbers) {
       const float* cells[kNumbers + 1];
       point_dy(band_index * band + number, group, cells);
       for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {

@@ -14,57 +14,69 @@
 
 #include "core/context.h"
 #include "cpu/kernels/amx_conv_weight_problem.h"
+#include "cpu/kernels/amx_store_ahead.h"
 #include "cpu/kernels/tree_sum.h"
 #include "cpu/parallel.h"
 
 namespace fc::cpu::FC_ISA {
 
 // A task's part of dw of one group, and its sums.
-struct AmxWeightPart {
-  const AmxConvWeight& c;
-  int64_t group;
-  Range rows, filters;  // pairs
-  float* sums;          // [row pair][filter pair][column pair][32][32]
+class AmxWeightPart {
+ public:
+  AmxWeightPart(const AmxConvWeight& c, int64_t group, Range row_pairs, Range filter_pairs, float* sums)
+      : c_(c), group_(group), rows_(row_pairs), filters_(filter_pairs), sums_(sums) {}
 
-  void add_band(const Bfloat16* x, const Bfloat16* dy, int64_t band_blocks, bool accumulate) const {
-    const AmxWeightGrid& g = c.grid;
+  // Of the last band, the sums go to dw; else it is null.
+  void add_band(const Bfloat16* x, const Bfloat16* dy, int64_t band_blocks, bool accumulate,
+                float* dw) const {
+    const AmxWeightGrid& g = c_.grid;
     const int64_t pieces = g.pieces(band_blocks);
+    const bool large = g.sums_bytes() > kAmxPartBytes;  // so that storing is a sixth of the time
+    if (pieces == 1 && large) return add_blocks(x, dy, band_blocks, accumulate, dw);
     for (int64_t i = 0; i < pieces; ++i, accumulate = true) {
       const Range blocks = part_of(band_blocks, pieces, i);
-      add_blocks(x + blocks.begin * g.x_block(), dy + blocks.begin * kTileSize, blocks.size(), accumulate);
+      add_blocks(x + blocks.begin * g.x_block(), dy + blocks.begin * kTileSize, blocks.size(), accumulate,
+                 nullptr);
     }
-  }
-
-  void store(float* dw) const {
-    for_each_block([&](int64_t row, const ColumnPair& pair, const float* from) {
-      for (int64_t i = 2 * row; i < min_of(2 * row + 2, c.grid.channel_tiles); ++i, from += 16 * kPairLines) {
-        for (int64_t j = 0; j < pair.count; ++j)
-          store_tile(from + j * kTileLines, i * kTileLines, pair.run[j], pair.tile[j] * kTileLines, dw);
-      }
-    });
+    if (dw != nullptr) store(dw);  // between these products, it would drive their tiles out of L1
   }
 
  private:
-  void add_blocks(const Bfloat16* x, const Bfloat16* dy, int64_t blocks, bool accumulate) const {
+  void add_blocks(const Bfloat16* x, const Bfloat16* dy, int64_t blocks, bool accumulate, float* dw) const {
+    StoreAhead ahead(plain_);
     for_each_block([&](int64_t row, const ColumnPair& pair, float* out) {
-      const AmxWeightGrid& g = c.grid;
+      const AmxWeightGrid& g = c_.grid;
       const AmxStream a{x + g.x_start(pair.run[0]) + 2 * row * g.x_tile(), g.x_tile(), kTileSize,
                         g.x_block()};
       const Bfloat16* first = dy + pair.tile[0] * g.dy_tile() + g.dy_start(pair.run[0]);
       const Bfloat16* second = dy + pair.tile[1] * g.dy_tile() + g.dy_start(pair.run[1]);
       const AmxStream b{first, second - first, g.dy_part(), kTileSize};
       const int64_t no_jump = 0;
-      multiply_split(min_of(g.channel_tiles - 2 * row, 2) * kTileLines, pair.count * kTileLines,
-                     {g.parts, a, b, &no_jump, 1, blocks, out, accumulate});
+      const AmxProduct product{g.parts, a, b, &no_jump, 1, blocks, out, accumulate};
+      const int64_t rows = min_of(g.channel_tiles - 2 * row, 2) * kTileLines;
+      const int64_t columns = pair.count * kTileLines;
+      if (dw == nullptr) return multiply_split(rows, columns, product);
+      multiply_split(rows, columns, product, ahead);
+      ahead.finish();
+      begin_store(row, pair, out, kStepsOfBlock * blocks, dw, ahead);
+    });
+    ahead.finish();
+  }
+
+  void store(float* dw) const {
+    StoreAhead whole(plain_);
+    for_each_block([&](int64_t row, const ColumnPair& pair, const float* sums) {
+      begin_store(row, pair, sums, 1, dw, whole);
+      whole.finish();
     });
   }
 
   template <class F>
   void for_each_block(const F& f) const {
-    float* next = sums;
-    for (int64_t row = rows.begin; row < rows.end; ++row) {
-      for (int64_t filter = filters.begin; filter < filters.end; ++filter) {
-        c.for_each_column_pair(filter, [&](const ColumnPair& pair) {
+    float* next = sums_;
+    for (int64_t row = rows_.begin; row < rows_.end; ++row) {
+      for (int64_t filter = filters_.begin; filter < filters_.end; ++filter) {
+        c_.for_each_column_pair(filter, [&](const ColumnPair& pair) {
           f(row, pair, next);
           next += kPairSums;
         });
@@ -72,12 +84,26 @@ struct AmxWeightPart {
     }
   }
 
-  void store_tile(const float* from, int64_t channel, int64_t run, int64_t column, float* dw) const {
-    const int64_t depth = c.grid.depth(), count = min_of(c.p.columns - column, kTileLines);
-    float* to = dw + (run * depth + channel) * c.p.filters() + group * c.p.columns + column;
-    for (int64_t i = 0; i < min_of(depth - channel, kTileLines); ++i)
-      store_up_to(to + i * c.p.filters(), load(from + i * kPairLines), count);
+  void begin_store(int64_t row, const ColumnPair& pair, const float* sums, int64_t steps, float* dw,
+                   StoreAhead& ahead) const {
+    const int64_t depth = c_.grid.depth(), filters = c_.p.filters(), channel = row * kPairLines;
+    const int64_t column = pair.tile[0] * kTileLines, rows = min_of(depth - channel, kPairLines);
+    const bool neighbours = pair.tile[0] != pair.tile[1];
+    ahead.begin_block(0, min_of(c_.p.columns - column, neighbours ? kPairLines : kTileLines), none_);
+    for (int64_t i = 0; i < (neighbours ? 1 : pair.count); ++i) {
+      float* const to = dw + (pair.run[i] * depth + channel) * filters + group_ * c_.p.columns + column;
+      ahead.add_rows({sums + i * kTileLines, rows, to, filters});
+    }
+    ahead.spread(steps);
   }
+
+  const AmxConvWeight& c_;
+  int64_t group_;
+  Range rows_, filters_;  // pairs
+  float* sums_;           // [row pair][filter pair][column pair][32][32]
+  const Epilogue<float> plain_{};
+  const Gather nothing_{};
+  mutable PanelGather none_{nothing_, 0, 0};
 };
 
 // One call of amx_conv_weight: the steps it consists of.
@@ -128,9 +154,9 @@ struct AmxWeightCall {
         g.split_dy(band, group, {0, g.column_tiles}, own.dy, dbias_of(band, group), splitter);
       }
       sums.add_band(k.split_ahead ? w.x + i * g.x_size() : own.x,
-                    k.split_ahead ? w.dy + i * g.dy_size() : own.dy, g.blocks_of(band), band > bands.begin);
+                    k.split_ahead ? w.dy + i * g.dy_size() : own.dy, g.blocks_of(band), band > bands.begin,
+                    band + 1 == bands.end ? w.partial + chunk * c.p.weights() : nullptr);
     }
-    sums.store(w.partial + chunk * c.p.weights());
     w.refused[slot] |= !splitter.ordinary();
   }
 };

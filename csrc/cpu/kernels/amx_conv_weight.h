@@ -35,7 +35,7 @@ class AmxWeightPart {
     if (pieces == 1 && large) return add_blocks(x, dy, band_blocks, accumulate, dw);
     for (int64_t i = 0; i < pieces; ++i, accumulate = true) {
       const Range blocks = part_of(band_blocks, pieces, i);
-      add_blocks(x + blocks.begin * g.x_block(), dy + blocks.begin * kTileSize, blocks.size(), accumulate,
+      add_blocks(x + blocks.begin * g.x_block(), dy + blocks.begin * g.dy_block(), blocks.size(), accumulate,
                  nullptr);
     }
     if (dw != nullptr) store(dw);  // between these products, it would drive their tiles out of L1
@@ -50,7 +50,7 @@ class AmxWeightPart {
                         g.x_block()};
       const Bfloat16* first = dy + pair.tile[0] * g.dy_tile() + g.dy_start(pair.run[0]);
       const Bfloat16* second = dy + pair.tile[1] * g.dy_tile() + g.dy_start(pair.run[1]);
-      const AmxStream b{first, second - first, g.dy_part(), kTileSize};
+      const AmxStream b{first, second - first, g.dy_part(), g.dy_block()};
       const int64_t no_jump = 0;
       const AmxProduct product{g.parts, a, b, &no_jump, 1, blocks, out, accumulate};
       const int64_t rows = min_of(g.channel_tiles - 2 * row, 2) * kTileLines;

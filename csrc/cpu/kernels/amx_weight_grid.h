@@ -4,8 +4,8 @@
 // bands of equally many numbers. A band of x is split into left tiles, [remainder][16 channels][32
 // numbers][part]. The position that reads a cell under a tap is a fixed distance before it, so dy is split
 // into right tiles that may begin anywhere: [16 filters][parity][part][pair of numbers], where pairs begin at
-// even numbers and, once more, at odd ones. Numbers that belong to no position are zeros in dy, cells outside
-// the image are zeros in x. With few channels the taps of a filter row count as channels: their cells are
+// even numbers and, once more, at odd ones; of a single tap, [32 numbers][16 filters][part], written as dy is
+// read. Numbers that belong to no position are zeros in dy, cells outside the image are zeros in x. With few channels the taps of a filter row count as channels: their cells are
 // neighbours in memory, and tiles are full.
 #pragma once
 
@@ -90,9 +90,10 @@ struct AmxWeightGrid {
   int64_t x_block() const { return parts * kTileSize; }
   int64_t x_tile() const { return band_blocks() * x_block(); }
   int64_t x_size() const { return remainders() * channel_tiles * x_tile(); }
-  int64_t dy_part() const { return (halo + band) / 2 * kPairSize; }
+  int64_t dy_part() const { return halo == 0 ? kTileSize : (halo + band) / 2 * kPairSize; }
   int64_t dy_tile() const { return parities * parts * dy_part(); }
-  int64_t dy_size() const { return column_tiles * dy_tile(); }
+  int64_t dy_block() const { return halo == 0 ? column_tiles * dy_tile() : kTileSize; }
+  int64_t dy_size() const { return halo == 0 ? band_blocks() * dy_block() : column_tiles * dy_tile(); }
 
   // Of a run of taps: the cells, in the remainder they have, of the positions that read them.
   int64_t remainder(int64_t run) const {
@@ -111,10 +112,10 @@ struct AmxWeightGrid {
       for (int64_t block = 0; block < blocks_of(band_index); ++block) {
         const float* cells[kNumbers];
         point_x(band_index * band + block * kNumbers, set, group, strip, cells);
-        for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
-          Bfloat16* out = to + (set * channel_tiles + tile) * x_tile() + block * x_block();
-          split_cells({cells, tile * kTileLines, depth(), axis_w.step * pixel}, false, out, kTileSize,
-                      splitter);
+        Bfloat16* out = to + (set * channel_tiles + tiles.begin) * x_tile() + block * x_block();
+        const CellRows rows{cells, tiles.begin * kTileLines, depth(), axis_w.step * pixel};
+        for (int64_t tile = 0; tile < tiles.size(); ++tile, out += x_tile()) {
+          split_cells(rows.from(tile * kTileLines), false, out, kTileSize, splitter);
           for (int64_t part = 0; part < parts; ++part) transpose_tile(out + part * kTileSize);
         }
       }
@@ -124,20 +125,23 @@ struct AmxWeightGrid {
   // The same for filters; their sums over the band go to dbias, unless it is null.
   void split_dy(int64_t band_index, int64_t group, Range tiles, Bfloat16* to, float* dbias,
                 Splitter& splitter) const {
+    const Range bias{tiles.begin * kTileLines, min_of(tiles.end * kTileLines, columns)};
     if (dbias != nullptr) {
-      for (int64_t k = tiles.begin * kTileLines; k < min_of(tiles.end * kTileLines, columns); ++k)
-        dbias[k] = 0;
+      for (int64_t k = bias.begin; k < bias.end; ++k) dbias[k] = 0;
     }
+    Bfloat16* out = to + tiles.begin * dy_tile();
     const int64_t end = blocks_of(band_index) * kNumbers;
-    for (int64_t number = -halo; number < end; number += kNumbers) {
+    for (int64_t number = -halo; number < end; number += kNumbers, out += dy_block()) {
       const float* cells[kNumbers + 1];
       point_dy(band_index * band + number, group, cells);
-      for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
-        const int64_t k = tile * kTileLines;
-        Bfloat16* out = to + tile * dy_tile() + (halo + number) / 2 * kPairSize;
-        split_cells({cells, k, columns, filters}, parities > 1, out, dy_part(), splitter);
-        if (dbias != nullptr && number >= 0) add_cells(cells, k, min_of(columns - k, kTileLines), dbias + k);
+      const CellRows rows{cells, bias.begin, columns, filters};
+      if (parities == 1) {
+        split_rows(rows, tiles.size(), out, dy_tile(), dy_part(), splitter);
+      } else {
+        for (int64_t tile = 0; tile < tiles.size(); ++tile)
+          split_cells(rows.from(tile * kTileLines), true, out + tile * dy_tile(), dy_part(), splitter);
       }
+      if (dbias != nullptr && number >= 0) add_cells(cells, bias, dbias);
     }
   }
 
@@ -231,12 +235,15 @@ struct AmxWeightGrid {
     }
   }
 
-  static void add_cells(const float* const* cells, int64_t k, int64_t count, float* sums) {
-    Vec<float> total{};
-    for (int64_t i = 0; i < kNumbers; ++i) {
-      if (cells[i] != nullptr) total += load_up_to(cells[i] + k, count);
-    }
-    store_up_to(sums, load_up_to(sums, count) + total, count);
+  static void add_cells(const float* const* cells, Range filters, float* sums) {
+    for_each_vector<float>(filters.size(), [&](int64_t i, int64_t count) {
+      const int64_t k = filters.begin + i;
+      Vec<float> total{};
+      for (int64_t cell = 0; cell < kNumbers; ++cell) {
+        if (cells[cell] != nullptr) total += load_up_to(cells[cell] + k, count);
+      }
+      store_up_to(sums + k, load_up_to(sums + k, count) + total, count);
+    });
   }
 };
 

@@ -5,8 +5,9 @@
 // numbers][part]. The position that reads a cell under a tap is a fixed distance before it, so dy is split
 // into right tiles that may begin anywhere: [16 filters][parity][part][pair of numbers], where pairs begin at
 // even numbers and, once more, at odd ones; of a single tap, [32 numbers][16 filters][part], written as dy is
-// read. Numbers that belong to no position are zeros in dy, cells outside the image are zeros in x. With few channels the taps of a filter row count as channels: their cells are
-// neighbours in memory, and tiles are full.
+// read. Numbers that belong to no position are zeros in dy, cells outside the image are zeros in x. With few
+// channels the taps of a filter row count as channels: their cells are neighbours in memory, and tiles are
+// full.
 #pragma once
 
 #include "cpu/kernels/amx_block.h"

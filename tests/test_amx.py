@@ -170,6 +170,21 @@ def test_tiny_numbers_lose_at_most_what_the_header_says():
         assert np.abs(ops.dense(x, w) - x).max() <= 2.0**-125
 
 
+@pytest.mark.parametrize("tiny", [0, 1])
+def test_parts_of_tiny_numbers_do_not_touch_those_of_their_neighbours(tiny, precision):
+    """Depths come in pairs; the third part of every other number is subnormal, with bits in its lower half."""
+    x, w = normal(64, 40), normal(40, 48)
+    w[tiny::2] *= 2.0**-112
+    check(ops.dense(x, w), x.astype(np.float64) @ w, np.abs(x.astype(np.float64)) @ np.abs(w), 40)
+    dy = normal(64, 48)
+    dy[tiny::2] *= 2.0**-112
+    dw = ops.dense_backward(dy, x, w)[1]
+    check(dw, x.T @ dy.astype(np.float64), np.abs(x.T) @ np.abs(dy.astype(np.float64)), 64)
+    images, filters = x.reshape(1, 8, 8, 40), w.reshape(1, 1, 40, 48)
+    np.testing.assert_array_equal(ops.conv2d(images, filters).reshape(64, 48), ops.dense(x, w))
+    np.testing.assert_array_equal(ops.conv2d_backward(dy.reshape(1, 8, 8, 48), images, filters)[1][0, 0], dw)
+
+
 def test_in_strict_precision_a_samples_bits_do_not_depend_on_its_batch(strict):
     for channels in (8, 16, 20, 32, 64):
         x, w = normal(9, 6, 7, channels), normal(3, 3, channels, 24)

@@ -62,7 +62,7 @@ class Splitter {
 
   template <int kParts>
   struct Parts {
-    __m512 part[kParts];  // the lower half of every lane is zero
+    __m512 part[kParts];  // the lower half of every lane is zero, but of subnormal third parts
   };
 
   template <int kParts>
@@ -71,7 +71,7 @@ class Splitter {
     Parts<kParts> p;
 #pragma GCC unroll 3
     for (int i = 0; i < kParts; ++i) {
-      p.part[i] = round(v);
+      p.part[i] = i == kMostParts - 1 ? v : round(v);  // of three, the last one is exact
       v = _mm512_sub_ps(v, p.part[i]);
     }
     return p;
@@ -84,11 +84,14 @@ class Splitter {
 #pragma GCC unroll 3
     for (int i = 0; i < kParts; ++i) {
       const __m512i low = _mm512_srli_epi32(_mm512_castps_si512(even.part[i]), 16);
-      _mm512_storeu_si512(to + i * pitch, _mm512_or_si512(_mm512_castps_si512(odd.part[i]), low));
+      const __m512i odd_bits = _mm512_castps_si512(odd.part[i]), upper = _mm512_set1_epi32(-0x10000);
+      _mm512_storeu_si512(to + i * pitch, _mm512_ternarylogic_epi32(odd_bits, upper, low, kAndOr));
     }
   }
 
  private:
+  static constexpr int kAndOr = 0xea;  // a & b | c
+
   // To the nearest bfloat16, halves away from zero.
   FC_INLINE static __m512 round(__m512 v) {
     const __m512i bits = _mm512_add_epi32(_mm512_castps_si512(v), _mm512_set1_epi32(0x8000));

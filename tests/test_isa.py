@@ -109,3 +109,32 @@ def test_no_symbol_of_one_instruction_set_can_serve_another():
         weak = set(WEAK.findall(names)) - {PERSONALITY}
         leaks = [name for name in weak if f"2fc3cpu{len(isa)}{isa}" not in name]  # fc::cpu::isa, mangled
         assert leaks == [], isa
+
+
+SMALL_STACK = """
+import threading
+import numpy as np
+from fastconv import _cpu, ops
+
+def run():
+    x, w = np.ones((16, 30, 30, 32), np.float64), np.ones((3, 3, 32, 32), np.float64)
+    row, matrix = np.ones((1, 4096)), np.ones((4096, 512))
+    for isa in _cpu.available_isas():
+        _cpu.select_isa(isa)
+        for dtype in (np.float32, np.float64):
+            operands = x.astype(dtype), w.astype(dtype)
+            ops.conv2d_backward(ops.conv2d(*operands), *operands)
+            operands = row.astype(dtype), matrix.astype(dtype)
+            ops.dense_backward(ops.dense(*operands), *operands)
+    print("done")
+
+threading.stack_size(128 << 10)
+thread = threading.Thread(target=run)
+thread.start()
+thread.join()
+"""
+
+
+def test_kernels_run_on_a_small_stack():
+    """128 KiB is what threads get where musl is the C library; partial sums are added on the caller's."""
+    assert python(SMALL_STACK).stdout.strip() == "done"

@@ -11,8 +11,9 @@
 
 namespace fc::cpu::FC_ISA {
 
-inline constexpr int64_t kTreeBlock = 512;  // elements at a time
-inline constexpr int kTreeLevels = 40;      // fewer than 2^40 parts
+// Elements at a time, of fewer than 2^28 parts: the caller's stack has room for them, even a small one.
+inline constexpr int64_t kTreeBlock = 256;
+inline constexpr int kTreeLevels = 28;
 
 // At most kTreeBlock elements. out may be the first part.
 template <class T>

@@ -113,7 +113,7 @@ class BandProduct {
 
   void begin_store(int64_t first, int64_t column, int64_t steps, const float* sums, PanelGather& gather,
                    StoreAhead& store) const {
-    store.begin_block(column, columns_from(column), gather);
+    store.begin_block(column, columns_from(column), &gather);
     c_.grid.for_each_run(band_, first, [&](int64_t i, int64_t n, int64_t image, int64_t line, int64_t q) {
       store.add_rows({sums + i * kPairLines, n, out_of(image, line, q), c_.p.out_w});
     });

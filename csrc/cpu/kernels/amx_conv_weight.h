@@ -3,7 +3,8 @@
 // Math       dw[tap][c][k] = Σ_m x[number(m) + shift(tap)][c] · dy[m][k],  dbias[k] = Σ_m dy[m][k]; per group
 // Blocking   a task owns a chunk of bands and a part of dw, whose sums stay in L2. Per band, a pair of tiles
 //            of channels under every tap passes over the pairs of tiles of filters, a piece of the band
-//            at a time. Bands that several tasks need are split ahead, by all threads
+//            at a time; the sums of a large dw are stored meanwhile, see amx_store_ahead.h. Bands that
+//            several tasks need are split ahead, by all threads
 // Threads    over (chunk, group, part of dw), by shape alone; chunks are added in a fixed tree
 // Numerics   as amx_tile.h, blocks of 32 numbers in ascending order within a chunk, then the tree. dbias:
 //            float32 sums of 32 numbers, of a band, then the tree
@@ -89,7 +90,7 @@ class AmxWeightPart {
     const int64_t depth = c_.grid.depth(), filters = c_.p.filters(), channel = row * kPairLines;
     const int64_t column = pair.tile[0] * kTileLines, rows = min_of(depth - channel, kPairLines);
     const bool neighbours = pair.tile[0] != pair.tile[1];
-    ahead.begin_block(0, min_of(c_.p.columns - column, neighbours ? kPairLines : kTileLines), none_);
+    ahead.begin_block(0, min_of(c_.p.columns - column, neighbours ? kPairLines : kTileLines));
     for (int64_t i = 0; i < (neighbours ? 1 : pair.count); ++i) {
       float* const to = dw + (pair.run[i] * depth + channel) * filters + group_ * c_.p.columns + column;
       ahead.add_rows({sums + i * kTileLines, rows, to, filters});
@@ -102,8 +103,6 @@ class AmxWeightPart {
   Range rows_, filters_;  // pairs
   float* sums_;           // [row pair][filter pair][column pair][32][32]
   const Epilogue<float> plain_{};
-  const Gather nothing_{};
-  mutable PanelGather none_{nothing_, 0, 0};
 };
 
 // One call of amx_conv_weight: the steps it consists of.

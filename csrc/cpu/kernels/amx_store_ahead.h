@@ -16,8 +16,9 @@ class StoreAhead {
 
   // A block's columns [column, column + columns) of the results; the block before has been finished. A gather
   // that is wanted sees them on their way. Rows come in the order in which they are stored.
-  void begin_block(int64_t column, int64_t columns, PanelGather& gather) {
-    column_ = column, columns_ = columns, gather_ = &gather;
+  void begin_block(int64_t column, int64_t columns, PanelGather* gather = nullptr) {
+    column_ = column, columns_ = columns;
+    gather_ = gather != nullptr && gather->wanted() ? gather : nullptr;
     runs_ = next_ = calls_ = 0;
   }
   void add_rows(const SumRows& rows) {
@@ -32,7 +33,7 @@ class StoreAhead {
   }
   void finish() {
     for (; next_ < runs_; ++next_) store(run_[next_]);
-    if (runs_ > 0 && gather_->wanted()) gather_->close_block();
+    if (runs_ > 0 && gather_ != nullptr) gather_->close_block();
   }
 
  private:
@@ -50,8 +51,8 @@ class StoreAhead {
   }
 
   void store(const SumRows& rows) {
-    gather_->wanted() ? store_sums(rows, column_, columns_, epilogue_, *gather_)
-                      : store_sums(rows, column_, columns_, epilogue_);
+    gather_ != nullptr ? store_sums(rows, column_, columns_, epilogue_, *gather_)
+                       : store_sums(rows, column_, columns_, epilogue_);
   }
 
   const Epilogue<float>& epilogue_;

@@ -6,6 +6,7 @@ import pytest
 import fastconv
 from fastconv import Sequential, layers, losses, optimizers
 from fastconv.errors import DeviceError, NonFiniteLossError
+from fastconv.plan import late
 
 RNG = np.random.default_rng(20261121)
 IMAGES = RNG.normal(size=(12, 8, 8, 3)).astype(np.float32)
@@ -74,6 +75,18 @@ def test_training_follows_the_cpu(on_gpu, stack, optimizer):
     np.testing.assert_allclose(
         actual.predict(IMAGES, verbose=0), expected.predict(IMAGES, verbose=0), rtol=1e-3, atol=1e-3
     )
+
+
+def test_gradients_wait_for_their_updates(on_gpu, monkeypatch):
+    """As those of large weights do: the same bits as side by side."""
+    models = []
+    for least, updates in ((late._LEAST, 1), (0, 2)):
+        monkeypatch.setattr(late, "_LEAST", least)
+        models.append(trained("cuda", mlp)[0])
+        assert [name for name, _ in models[-1]._plan("train", 4).plan.program.steps].count("adam_update") == updates
+    expected, actual = models
+    for a, e in zip(actual.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, e)
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

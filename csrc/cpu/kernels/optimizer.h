@@ -26,11 +26,11 @@ struct Reads {
 template <class T, class... More>
 Reads(const T*, More...) -> Reads<T, 1 + sizeof...(More)>;
 
-// Calls f(at, count) for every register of [0, n). What it reads of long arrays is fetched early.
+// Calls f(at, count) for every register of [0, n). What it reads is fetched early where it is much.
 template <class T, int N, class F>
 void for_vectors(const VectorSpec& spec, const Context& context, const Reads<T, N>& reads, const F& f) {
   const Crew threads = threads_for(spec.n, context.threads, kUpdateNs);
-  const bool long_way = outgrows_l2<T>(spec.n);
+  const bool long_way = outgrows_l2<T>(N * spec.n);
   parallel_blocks(threads, spec.n, kBlockElements, [=](int64_t begin, int64_t end) {
     for_each_vector<T>(end - begin, [&](int64_t i, int64_t count) {
       if (long_way) {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -146,26 +146,30 @@ class OptimizerState:
             self._scales[dtype] = scale
         return self._scales[dtype]
 
-    def step(self, gradients: Mapping[Variable, Value], statistics: Sequence[Run]) -> tuple[list[Update], list[Run]]:
+    def takes_one_by_one(self, variable: Variable) -> bool:
+        """Whether the variable's gradient may be gone when those of others are computed: no step looks at all of them first."""
+        return self.optimizer.loss_scale is None and self.part_for(variable).global_clipnorm is None
+
+    def step(
+        self, gradients: Mapping[Variable, Value], statistics: Sequence[Run], late: Container[Value] = ()
+    ) -> tuple[list[Update], list[Run]]:
         """The calls that end a training step, in order, and the runs of gradients that they read. With a loss scale, a
         gradient that is not finite stops them.
 
         Args:
             gradients: of the variables to be changed.
             statistics: the variables that have taken their values before, moving means and variances.
+            late: gradients that have runs of their own; all calls that take one are next to each other.
         """
         updates: list[Update] = []
         runs: list[Run] = []
         self.averaged, self._copies = {}, []
         for part, variables in self.by_part(gradients).items():
-            own = runs_of({v: gradients[v] for v in variables})
-            updates += [update for run in own for update in (*self._unscaling(run), *self._accumulation(part, run))]
-            updates += [update for run in own for update in self._clipping(part, run)]
-            updates += self._global_clipping(part, own)
-            for run in own:
-                updates += self._update(part, run, gradients)
-                updates += self._average(self.optimizer.averaging or part.averaging, run)
-                updates += [_constrained(v) for v in run.variables if v.constraint is not None]
+            alone = [v for v in variables if gradients[v] in late]
+            own = [run for v in alone for run in runs_of({v: gradients[v]})]
+            own += runs_of({v: gradients[v] for v in variables if gradients[v] not in late})
+            for group in [[run] for run in own] if part.global_clipnorm is None else [own]:
+                updates += self._step(part, group, gradients)
             runs += own
             self._copies += [
                 (v, name) for v in variables for name, value in self.rule_for(v).slots().items() if value is None
@@ -173,6 +177,17 @@ class OptimizerState:
         if self.optimizer.averaging is not None and self.optimizer.averaging.moving_statistics:
             updates += [update for run in statistics for update in self._average(self.optimizer.averaging, run)]
         return updates, runs
+
+    def _step(self, part: Any, runs: Sequence[Run], gradients: Mapping[Variable, Value]) -> list[Update]:
+        """The calls for runs whose gradients are changed together."""
+        updates = [update for run in runs for update in (*self._unscaling(run), *self._accumulation(part, run))]
+        updates += [update for run in runs for update in self._clipping(part, run)]
+        updates += self._global_clipping(part, runs)
+        for run in runs:
+            updates += self._update(part, run, gradients)
+            updates += self._average(self.optimizer.averaging or part.averaging, run)
+            updates += [_constrained(v) for v in run.variables if v.constraint is not None]
+        return updates
 
     def _update(self, part: Any, run: Run, gradients: Mapping[Variable, Value]) -> list[Update]:
         """The calls for the run, or for each of its variables where the rule looks at whole ones."""

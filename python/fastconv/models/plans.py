@@ -16,6 +16,7 @@ from fastconv.losses import Loss
 from fastconv.models.optimizer_state import OptimizerState
 from fastconv.plan import Plan, arena_bytes
 from fastconv.plan.fuse import fuse_output_activation_into_loss, widened
+from fastconv.plan.late import worth_waiting
 from fastconv.plan.runs import runs_of
 from fastconv.plan.sources import Sources
 from fastconv.variables import Seed, Variable, gather
@@ -286,6 +287,11 @@ class _TrainingGraph:
         self.feeds = [*self.inputs, *part.targets, *part.weights]
         self.results = [*self.outputs, *part.totals, part.total]
 
+    def worth_waiting(self, optimizer: OptimizerState | None = None) -> dict[Value, Variable]:
+        """Gradients that are computed behind the guard, one by one; all of them may, if no optimizer says otherwise."""
+        able = {v: g for v, g in self.gradients.items() if optimizer is None or optimizer.takes_one_by_one(v)}
+        return worth_waiting(able, [*self.results, *self.assignments.values()])
+
     def with_plan(
         self, plan: Plan, gradients: dict[Variable, Value] | None = None, sources: Sources | None = None
     ) -> ModelPlan:
@@ -314,11 +320,12 @@ def train_plan(
     _refuse_thresholds(graph)
     gather_weights(model)
     assignments = runs_of(graph.assignments)
-    updates, runs = optimizer.step(graph.gradients, assignments)
+    late = graph.worth_waiting(optimizer)
+    updates, runs = optimizer.step(graph.gradients, assignments, late)
     parts = {value: place for run in runs for value, place in run.parts.items()}
     sources = _sources([*graph.inputs, *graph.losses.targets], stored)
     plan = Plan(
-        graph.feeds, graph.results, graph.losses.total, updates, assignments, parts, streams=True, sources=sources
+        graph.feeds, graph.results, graph.losses.total, updates, assignments, parts, late, streams=True, sources=sources
     )
     return graph.with_plan(plan, sources=sources)
 
@@ -354,6 +361,9 @@ def predict_bytes(model: Any, shapes: Sequence[tuple[int, ...]], batch: int) -> 
 
 
 def train_bytes(model: Any, losses: Sequence[Loss | None], shapes: Sequence[tuple[int, ...]], batch: int) -> int:
-    """Memory of the values and gradients of a training step, weights and optimizer state not counted."""
+    """Memory of the values and gradients of a training step without clipping by all gradients' norm; weights and optimizer
+    state not counted."""
     graph = _TrainingGraph(model, losses, shapes, batch)
-    return arena_bytes(graph.feeds, [*graph.results, *graph.gradients.values()])
+    late = graph.worth_waiting()
+    others = [gradient for gradient in graph.gradients.values() if gradient not in late]
+    return arena_bytes(graph.feeds, [*graph.results, *others], late)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from fastconv.graph import Node, Update, Value, nodes_behind
 from fastconv.plan import fuse as rewrites
 from fastconv.plan import targets
 from fastconv.plan.casts import join_casts
+from fastconv.plan.late import cones, postponed
 from fastconv.plan.place import layout, place
 from fastconv.plan.runs import Part, Run
 from fastconv.plan.sources import Sources
@@ -32,6 +34,8 @@ class Plan:
         assignments: runs of variables that take their values after the guard: moving statistics. A guard
             of an update does not stop them.
         parts: values that are to lie in flat ones, see :mod:`fastconv.plan.runs`.
+        late: gradients to be computed right before the updates that take them, with their variables; see
+            :mod:`fastconv.plan.late`.
         fuse: whether to merge nodes (plans without are bit-identical to eager calls, node by node).
         streams: whether dense layers of a few samples may sum in an order of their own, at the speed of memory; the bits
             of a sample then depend on the batch that it is in.
@@ -52,40 +56,45 @@ class Plan:
         updates: Sequence[Update] = (),
         assignments: Sequence[Run] = (),
         parts: Mapping[Value, Part] | None = None,
+        late: Mapping[Value, Variable] = MappingProxyType({}),
         fuse: bool = True,
         streams: bool = False,
         sources: Sources | None = None,
         shown: bool = True,
     ) -> None:
         parts = {**(parts or {}), **{value: part for run in assignments for value, part in run.parts.items()}}
-        kept = [*outputs, *([guard] if guard else []), *(run.value for run in assignments), *parts]
+        lasting = [*outputs, *([guard] if guard else []), *(run.value for run in assignments)]
         updates = sorted(updates, key=lambda update: update.guard is None)
-        changed = [update.values for update in updates]
-        kept += [value for values in changed for value in values if value.node is not None]
+        kept = [*lasting, *parts, *(value for update in updates for value in update.values if value.node is not None)]
         self._target = target = targets.current()
-        self.nodes = nodes_behind(kept)
+        nodes = nodes_behind(kept)
         if fuse:
-            self.nodes = rewrites.fuse(self.nodes, kept, targets.missing_kernels())
-            self.nodes, joined = join_casts(self.nodes, kept)
+            nodes = rewrites.fuse(nodes, kept, targets.missing_kernels())
+            nodes, joined = join_casts(nodes, kept)
             parts.update(joined)
+        nodes, behind = postponed(nodes, updates, cones(nodes, late, set(lasting)), parts)
+        self.nodes = [*nodes, *(step for step in behind if isinstance(step, Node))]
         self._kernels = {"dense_forward": "dense_forward_streamed"} if streams else {}
         taken = sources.dtypes if sources is not None else {}
         filled = [*(v for v in inputs if v not in taken), *([sources.rows] if sources is not None else [])]
         fed = target.feed(filled, self._settings(updates, sources))
         workspaces = _workspaces(self.nodes, self._kernels)
-        self.placement = place(layout(self.nodes, inputs, kept, parts, fed, changed, workspaces), target, fed)
+        self.placement = place(layout([*nodes, *behind], inputs, lasting, parts, fed, workspaces), target, fed)
         self.arena_bytes = self.placement.arena_bytes
         self.program = target.program
         if sources is not None:
             self._gather(sources)
-        for node in self.nodes:
+        for node in nodes:
             self._add_node(node)
         if guard is not None:
             self.program.add_guard(self.placement[guard])
         for run in assignments:
             self._assign(run)
-        for update in updates:
-            self._update(update)
+        for step in behind:
+            if isinstance(step, Node):
+                self._add_node(step)
+            else:
+                self._update(step)
         target.show({value: self.placement[value] for value in (*(outputs if shown else ()), *filled)})
 
     def array(self, value: Value, slot: int = 0) -> np.ndarray:
@@ -162,10 +171,15 @@ class Plan:
         self.program.add("box_copy", spec, [self.placement[run.value], self.placement[run.of(run.buffer)]])
 
 
-def arena_bytes(inputs: Sequence[Value], outputs: Sequence[Value]) -> int:
+def arena_bytes(
+    inputs: Sequence[Value], outputs: Sequence[Value], late: Mapping[Value, Variable] = MappingProxyType({})
+) -> int:
     """The size of the arena that a plan would have. Nothing is allocated."""
-    nodes = rewrites.fuse(nodes_behind(outputs), outputs, targets.missing_kernels())
-    return layout(nodes, inputs, outputs, {}, workspaces=_workspaces(nodes, {})).size
+    kept = [*outputs, *late]
+    nodes = rewrites.fuse(nodes_behind(kept), kept, targets.missing_kernels())
+    serving = [node for cone in cones(nodes, late, set(outputs)).values() for node in cone]
+    steps = [*(node for node in nodes if node not in serving), *serving]
+    return layout(steps, inputs, outputs, {}, workspaces=_workspaces(nodes, {})).size
 
 
 def _workspaces(nodes: Sequence[Node], kernels: Mapping[str, str]) -> dict[Node, int]:

@@ -8,13 +8,16 @@ block that reached its end is placed before the others, and all is placed anew.
 
 from __future__ import annotations
 
+import math
 from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-__all__ = ["ALIGNMENT", "Block", "plan_offsets"]
+import numpy as np
+
+__all__ = ["ALIGNMENT", "Block", "nbytes", "plan_offsets", "storage"]
 
 ALIGNMENT = 64
 
@@ -23,6 +26,16 @@ _GOOD_ENOUGH = 1.01
 _ATTEMPTS = 12
 # Placing n blocks looks at n²/2 pairs; this many are a tenth of a second.
 _MOST_PAIRS = 1 << 17
+
+
+def storage(dtype: str) -> np.dtype:
+    """What an arena's bytes are seen as. NumPy knows no bfloat16: its bits are what a kernel takes."""
+    return np.dtype("uint16" if dtype == "bfloat16" else dtype)
+
+
+def nbytes(shape: Sequence[int], dtype: str) -> int:
+    """The bytes of a tensor."""
+    return math.prod(shape) * storage(dtype).itemsize
 
 
 @dataclass(frozen=True)

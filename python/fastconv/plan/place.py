@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
-from fastconv.graph import Node, Value
+from fastconv.graph import Node, Update, Value
 from fastconv.ops import activation, norm
 from fastconv.ops.dropout import DROPOUT
-from fastconv.plan.memory import Block, plan_offsets
+from fastconv.plan.memory import Block, nbytes, plan_offsets, storage
 from fastconv.plan.runs import Part
 from fastconv.plan.targets import Gpu, Host
 from fastconv.variables import Variable
@@ -53,15 +50,6 @@ class Placement:
         return self._workspaces.get(node)
 
 
-def _storage(dtype: str) -> np.dtype:
-    """What an arena's bytes are seen as. NumPy knows no bfloat16: its bits are what a kernel takes."""
-    return np.dtype("uint16" if dtype == "bfloat16" else dtype)
-
-
-def _nbytes(shape: Sequence[int], dtype: str) -> int:
-    return math.prod(shape) * _storage(dtype).itemsize
-
-
 @dataclass(frozen=True)
 class Layout:
     """Where in an arena of ``size`` bytes everything will lie; no memory yet."""
@@ -74,28 +62,28 @@ class Layout:
 
 
 def layout(
-    nodes: Sequence[Node],
+    steps: Sequence[Node | Update],
     inputs: Sequence[Value],
     kept: Sequence[Value],
     parts: Mapping[Value, Part],
     elsewhere: Container[Value] = (),
-    changed: Sequence[Sequence[Value]] = (),
     workspaces: Mapping[Node, int] = MappingProxyType({}),
 ) -> Layout:
     """Plans the memory of every value of a graph.
 
     Args:
-        nodes: in order of execution.
+        steps: in order of execution.
         inputs: values that the caller fills.
         kept: values that are read after the last step.
         parts: values whose memory is part of another's.
         elsewhere: values whose memory is not the arena's.
-        changed: what each of the updates has to do with: a step each, behind the nodes.
         workspaces: bytes that the kernels of a node want for themselves while they run. Many are found in what no value
             needs then: in a step forward, for example, where the gradients will be.
     """
-    owners = _owners(nodes, {*inputs, *kept}, parts)
-    end = len(nodes) + len(changed)
+    nodes = {step: node for step, node in enumerate(steps) if isinstance(node, Node)}
+    taken = [value for step in steps if isinstance(step, Update) for value in step.values]
+    owners = _owners(list(nodes.values()), {*inputs, *kept, *taken}, parts)
+    end = len(steps)
     lifetime: dict[Value, list[int]] = {}
 
     def touch(value: Value, step: int) -> None:
@@ -107,28 +95,25 @@ def layout(
     for value in inputs:
         touch(value, 0)
         touch(value, end)  # a caller may leave an input as it is between runs
-    for step, node in enumerate(nodes):
-        for operand in (*node.inputs, *node.outputs):
+    for step, what in enumerate(steps):
+        for operand in (*what.inputs, *what.outputs) if isinstance(what, Node) else what.values:
             if operand is not None:
                 touch(operand, step)
-    for step, updated in enumerate(changed, len(nodes)):
-        for value in updated:
-            touch(value, step)
     for value in kept:
         touch(value, end)
 
     values = list(lifetime)
-    blocks = [Block(_nbytes(v.shape, v.dtype), *lifetime[v]) for v in values]
-    scratch = [(step, node, *extent) for step, node in enumerate(nodes) for extent in node.lowered.scratch]
-    blocks += [Block(_nbytes(shape, dtype), step, step) for step, _, shape, dtype in scratch]
-    blocks += [Block(workspaces[node], step, step) for step, node in enumerate(nodes) if node in workspaces]
+    blocks = [Block(nbytes(v.shape, v.dtype), *lifetime[v]) for v in values]
+    scratch = [(step, node, *extent) for step, node in nodes.items() for extent in node.lowered.scratch]
+    blocks += [Block(nbytes(shape, dtype), step, step) for step, _, shape, dtype in scratch]
+    blocks += [Block(workspaces[node], step, step) for step, node in nodes.items() if node in workspaces]
     offsets, size = plan_offsets(blocks)
     found = iter(offsets)
     return Layout(
         values=dict(zip(values, found, strict=False)),
         owners=owners,
         scratch=[(*extent[1:], next(found)) for extent in scratch],
-        workspaces={node: (next(found), workspaces[node]) for node in nodes if node in workspaces},
+        workspaces={node: (next(found), workspaces[node]) for node in nodes.values() if node in workspaces},
         size=size,
     )
 
@@ -138,7 +123,7 @@ def place(plan: Layout, target: Host | Gpu, elsewhere: Mapping[Value, Any]) -> P
     arena = target.arena(plan.size)
 
     def view(offset: int, shape: Sequence[int], dtype: str) -> Any:
-        return arena[offset : offset + _nbytes(shape, dtype)].view(_storage(dtype)).reshape(shape)
+        return arena[offset : offset + nbytes(shape, dtype)].view(storage(dtype)).reshape(shape)
 
     arrays = {**elsewhere, **{v: view(offset, v.shape, v.dtype) for v, offset in plan.values.items()}}
     for value, part in plan.owners.items():

@@ -1,6 +1,7 @@
 // amx_conv_problem.h — a convolution on AMX tiles: its operands and how it is cut.
 #pragma once
 
+#include "cpu/kernels/amx_alone.h"
 #include "cpu/kernels/amx_folded.h"
 #include "cpu/kernels/amx_gather.h"
 
@@ -30,10 +31,15 @@ struct AmxConv {
   Gather gather{};  // of one group
 };
 
+// Elements of a filter that every thread splits for itself: less work than to fetch from other cores' caches
+// what these have split.
+inline constexpr int64_t kOwnFilter = 48 << 10;
+
 struct AmxConvBlocking {
   int64_t panels, column_runs, blocks;  // blocks: of depth, over all runs
   int64_t panel_size;                   // elements of a split panel
-  bool split_bands_ahead, split_filter_ahead;
+  bool split_filter_ahead;              // by all threads, for all
+  int64_t own_panels;                   // otherwise: that a thread splits at a time, all of them or one
 
   template <class Grid>
   explicit AmxConvBlocking(const AmxConv<Grid>& c)
@@ -42,10 +48,22 @@ struct AmxConvBlocking {
         blocks(c.grid.runs() * c.grid.run_blocks()) {
     if (c.grid.bands * c.p.groups >= kAmxBands / 3) column_runs = 1;
     panel_size = blocks * pair_block(c.grid.parts);
-    split_bands_ahead = column_runs > 1;
-    split_filter_ahead = c.grid.bands > 1;
+    // A folded image's filter has just been arranged by one thread; groups take turns.
+    const bool small =
+        std::is_same_v<Grid, AmxGrid> && c.p.groups == 1 && panels * panel_size <= kOwnFilter * c.grid.parts;
+    split_filter_ahead = c.grid.bands > 1 && !small;
+    own_panels = split_filter_ahead ? 0 : c.grid.bands > 1 ? panels : 1;
   }
 };
+
+template <class Grid>
+inline int threads_for(const AmxConv<Grid>& c, const AmxConvBlocking& k, int threads) {
+  const double rows = static_cast<double>(c.grid.bands * c.p.groups * c.grid.numbers(c.grid.band(0)));
+  const double tiles = rows / kTileLines * static_cast<double>(ceil_div(c.p.columns, kTileLines) * k.blocks);
+  const double filter = static_cast<double>(k.panels * k.panel_size / c.grid.parts);
+  const double numbers = rows * static_cast<double>(c.grid.channels + c.p.columns) + filter;
+  return serial_amx_ns(tiles, numbers, c.grid.parts) < kConvAloneNs ? 1 : threads;
+}
 
 // Results of a band per column.
 template <class Grid>

@@ -165,15 +165,16 @@ inline bool amx_conv_weight(const AmxConvWeight& c, const Context& context) {
   const AmxConvWeightWorkspace w(c, k, context.threads, context.workspace);
   const AmxWeightCall call{c, k, w};
   const int64_t groups = c.grid.groups, parts = k.parts(), weights = c.p.weights(), filters = c.grid.filters;
+  const int threads = threads_for(c, context.threads);
   for (int i = 0; i < context.threads; ++i) w.refused[i] = 0;
-  if (k.split_ahead) call.split_ahead(context.threads);
+  if (k.split_ahead) call.split_ahead(threads);
   if (any_refused(w.refused, context.threads)) return false;
 
-  parallel_for_slots(context.threads, k.chunks * groups * parts, [&](int64_t task, int slot) {
+  parallel_for_slots(threads, k.chunks * groups * parts, [&](int64_t task, int slot) {
     call.add_chunk(task / parts / groups, task / parts % groups, task % parts, slot);
   });
   if (any_refused(w.refused, context.threads)) return false;
-  if (k.chunks > 1) tree_sum(w.partial, k.chunks, weights, weights, c.p.dw, context.threads);
+  if (k.chunks > 1) tree_sum(w.partial, k.chunks, weights, weights, c.p.dw, threads);
   if (c.p.dbias != nullptr) tree_sum(w.dbias, c.grid.bands, filters, filters, c.p.dbias, 1);
   return true;
 }

@@ -1,6 +1,7 @@
 // amx_conv_weight_problem.h — a weight gradient on AMX tiles: how it is cut, and the memory it needs.
 #pragma once
 
+#include "cpu/kernels/amx_alone.h"
 #include "cpu/kernels/amx_block.h"
 #include "cpu/kernels/amx_weight_grid.h"
 #include "cpu/kernels/workspace.h"
@@ -74,6 +75,16 @@ struct AmxConvWeightBlocking {
   }
   int64_t parts() const { return row_runs * column_runs; }
 };
+
+inline int threads_for(const AmxConvWeight& c, int threads) {
+  const AmxWeightGrid& g = c.grid;
+  const double bands = static_cast<double>(g.bands * g.groups);
+  const double tiles =
+      bands * static_cast<double>(g.runs() * g.channel_tiles * g.column_tiles * g.band_blocks());
+  const double numbers =
+      bands * static_cast<double>((g.x_size() + g.dy_size()) / g.parts) + static_cast<double>(c.p.weights());
+  return serial_amx_ns(tiles, numbers, g.parts) < kWeightAloneNs ? 1 : threads;
+}
 
 struct AmxConvWeightWorkspace {
   Bfloat16 *x, *dy;  // [band][group], where they are split ahead

@@ -110,8 +110,17 @@ MANY_BANDS = [
 ]
 
 
-@pytest.mark.parametrize("shape, w_shape, kwargs", MANY_BANDS)
-def test_bands_that_are_split_between_products(shape, w_shape, kwargs, precision):
+# A few bands and several panels of filters: threads keep a band, and a small filter or a panel of a larger one, from task to task.
+FEW_BANDS = [
+    ((1, 40, 30, 32), (3, 3, 32, 100), {"padding": 1}),
+    ((1, 40, 30, 64), (3, 3, 64, 300), {"padding": 1}),
+    ((3, 20, 17, 64), (3, 3, 32, 160), {"groups": 2}),
+    ((1, 9, 9, 200), (3, 3, 200, 150), {"padding": "same"}),
+    ((2, 60, 31, 16), (1, 1, 16, 700), {}),
+]
+
+
+def check_integers(shape, w_shape, kwargs):
     """Integers, so that sums are exact; the operands of other calls, infinities among them, lie in their memory."""
     x = RNG.integers(-128, 129, shape).astype(np.float32)
     w = RNG.integers(-3, 4, w_shape).astype(np.float32)
@@ -123,6 +132,18 @@ def test_bands_that_are_split_between_products(shape, w_shape, kwargs, precision
     for gradient in (np.full_like(dy, np.inf), dy):
         dx = ops.conv2d_backward(gradient, x, w, **kwargs)[0]
     np.testing.assert_array_equal(dx, reference.conv2d_backward(dy.astype(np.float64), x64, w64, **kwargs)[0])
+
+
+@pytest.mark.parametrize("shape, w_shape, kwargs", MANY_BANDS)
+def test_bands_that_are_split_between_products(shape, w_shape, kwargs, precision):
+    check_integers(shape, w_shape, kwargs)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("shape, w_shape, kwargs", FEW_BANDS)
+def test_what_threads_keep_from_task_to_task(shape, w_shape, kwargs, precision, threads, count):
+    threads(count)
+    check_integers(shape, w_shape, kwargs)
 
 
 def test_small_integers_are_exact(precision):

@@ -61,7 +61,8 @@ inline int threads_for(const AmxConv<Grid>& c, const AmxConvBlocking& k, int thr
   const double rows = static_cast<double>(c.grid.bands * c.p.groups * c.grid.numbers(c.grid.band(0)));
   const double tiles = rows / kTileLines * static_cast<double>(ceil_div(c.p.columns, kTileLines) * k.blocks);
   const double filter = static_cast<double>(k.panels * k.panel_size / c.grid.parts);
-  const double numbers = rows * static_cast<double>(c.grid.channels + c.p.columns) + filter;
+  const int64_t split = std::is_same_v<Grid, FoldedGrid> ? c.grid.run_depth() : c.grid.channels;
+  const double numbers = rows * static_cast<double>(split + c.p.columns) + filter;
   return serial_amx_ns(tiles, numbers, c.grid.parts) < kConvAloneNs ? 1 : threads;
 }
 

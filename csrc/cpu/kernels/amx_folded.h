@@ -90,12 +90,13 @@ class FoldedGrid {
   int64_t most_picks() const { return period() * h_.taps; }
   void prepare(Pick* picks) {
     picks_ = picks;
+    int64_t column = 0, row = 0, channel = 0;  // of the next number of a folded line
     for (int64_t v = 0; v < period(); ++v) {
       int64_t source[kTileDepth];
-      for (int64_t i = 0; i < kTileDepth; ++i) {
-        const int64_t at = v * kTileDepth + i, in_cell = at % cell_;
-        source[i] =
-            at / cell_ * channels + in_cell / channels * h_.distance() * row_size() + in_cell % channels;
+      for (int64_t& place : source) {
+        place = column * channels + row * h_.distance() * row_size() + channel;
+        if (++channel == channels) channel = 0, ++row;
+        if (row == h_.taps) row = 0, ++column;
       }
       picks = make_picks(source, picks);
     }

@@ -110,9 +110,11 @@ MANY_BANDS = [
 ]
 
 
-# A few bands and several panels of filters: threads keep a band, and a small filter or a panel of a larger one, from task to task.
+# A few bands and several panels of filters: threads keep a small band, and a small filter or a panel of a larger one, from task to
+# task; a large band (the second) is split ahead.
 FEW_BANDS = [
     ((1, 40, 30, 32), (3, 3, 32, 100), {"padding": 1}),
+    ((1, 24, 23, 256), (3, 3, 256, 70), {"padding": 1}),
     ((1, 40, 30, 64), (3, 3, 64, 300), {"padding": 1}),
     ((3, 20, 17, 64), (3, 3, 32, 160), {"groups": 2}),
     ((1, 9, 9, 200), (3, 3, 200, 150), {"padding": "same"}),

@@ -4,9 +4,10 @@
 // Blocking   a task owns a band of positions and a run of pairs of column tiles. 32 positions at a time pass
 //            over some pairs, whose filters come from L2 like the band's grid. What else there is to do is done
 //            between the products: amx_band.h
-// Threads    over (band, group, run of columns), by shape alone; each output has one writer. A band is split
-//            by every thread that has a part of it, and so is a small filter: what another core has split
-//            comes slowly, images one by one took twice as long. Larger filters are split ahead, by all
+// Threads    over (band, group, run of columns), by shape alone; each output has one writer. Filters, and
+//            bands that several tasks need, are split ahead, by all threads, but for small ones: every thread
+//            splits these for itself. What another core has split comes slowly, and images one by one took
+//            up to twice as long
 // Numerics   as amx_tile.h, blocks of 32 depths in ascending order. Bits do not depend on N
 // Workspace  amx_conv_workspace(p, threads) bytes
 // Edges      taps outside the image multiply zeros. False, and `out` is left undefined, where image or filter
@@ -33,8 +34,8 @@ struct AmxConvWorkspace {
   struct alignas(64) Held {
     int64_t band, panels;
   };
-  Bfloat16* filter;  // [group][panel][block], where it is split ahead
-  double* gathered;  // [band][2][column]
+  Bfloat16 *bands, *filter;  // [band][group][part][…], [group][panel][block], where they are split ahead
+  double* gathered;          // [band][2][column]
   int64_t* jumps;
   int32_t* refused;
   Held* held;
@@ -46,13 +47,15 @@ struct AmxConvWorkspace {
   };
   template <class Grid>
   static Scratch scratch(const AmxConv<Grid>& c, const AmxConvBlocking& k, WorkspaceCutter& cutter) {
-    return {cutter.take<Bfloat16>(c.grid.parts * c.grid.plane),
+    return {cutter.take<Bfloat16>(k.split_bands_ahead ? 0 : c.grid.parts * c.grid.plane),
             cutter.take<Bfloat16>(k.own_panels * k.panel_size), cutter.take<float>(2 * kPairSums)};
   }
 
   template <class Grid>
   AmxConvWorkspace(const AmxConv<Grid>& c, const AmxConvBlocking& k, int threads, void* base) {
     WorkspaceCutter cutter(base);
+    bands = cutter.take<Bfloat16>(
+        k.split_bands_ahead ? c.grid.bands * c.p.groups * c.grid.parts * c.grid.plane : 0);
     filter = cutter.take<Bfloat16>(k.split_filter_ahead ? c.p.groups * k.panels * k.panel_size : 0);
     gathered = cutter.take<double>(c.gather.wanted() ? c.grid.bands * 2 * c.p.columns : 0);
     jumps = cutter.take<int64_t>(c.grid.runs());
@@ -96,16 +99,23 @@ inline bool amx_conv(const AmxConv<Grid>& c, const Context& context) {
   for (int64_t i = 0; i < g.runs(); ++i) w.jumps[i] = g.jump(i);
   for (int i = 0; i < context.threads; ++i) w.refused[i] = 0, w.held[i] = {-1, -1};
 
-  if (k.split_filter_ahead) {
-    parallel_for_slots(context.threads, groups * k.panels * g.runs(), [&](int64_t task, int slot) {
-      Splitter splitter(g.parts);
+  const int64_t filters = k.split_filter_ahead ? groups * k.panels * g.runs() : 0;
+  const int64_t bands = k.split_bands_ahead ? g.bands * groups : 0;
+  parallel_for_slots(context.threads, filters + bands, [&](int64_t task, int slot) {
+    Splitter splitter(g.parts);
+    if (task < filters) {
       const int64_t panel = task / g.runs();
       split_run_filter(c, panel / k.panels, panel % k.panels, task % g.runs(),
                        w.filter + panel * k.panel_size, splitter);
-      if (!splitter.ordinary()) w.refused[slot] = 1;
-    });
-    if (any_refused(w.refused, context.threads)) return false;
-  }
+    } else {
+      const int64_t i = task - filters, group = i % groups;
+      BandFilling<Grid>(g, g.band(i / groups), c.p.rows.image + group * g.channels,
+                        w.bands + i * g.parts * g.plane, splitter)
+          .finish();
+    }
+    if (!splitter.ordinary()) w.refused[slot] = 1;
+  });
+  if (any_refused(w.refused, context.threads)) return false;
 
   const int threads = threads_for(c, k, context.threads);
   parallel_for_slots(threads, g.bands * groups * k.column_runs, [&](int64_t task, int slot) {
@@ -116,8 +126,9 @@ inline bool amx_conv(const AmxConv<Grid>& c, const Context& context) {
     AmxConvWorkspace::Held& held = w.held[slot];
     const AmxSession session;
     Splitter splitter(g.parts);
+    const Bfloat16* const grid = k.split_bands_ahead ? w.bands + i * g.parts * g.plane : scratch.band;
     std::optional<BandFilling<Grid>> filling;
-    if (held.band != i) {
+    if (!k.split_bands_ahead && held.band != i) {
       filling.emplace(g, band, c.p.rows.image + group * g.channels, scratch.band, splitter);
       held.band = i;
     }
@@ -130,7 +141,7 @@ inline bool amx_conv(const AmxConv<Grid>& c, const Context& context) {
       }
       return scratch.panels + (panel - first) * k.panel_size;
     };
-    const BandProduct<Grid> product(c, k, band, group, w.jumps, scratch.band, scratch.sums);
+    const BandProduct<Grid> product(c, k, band, group, w.jumps, grid, scratch.sums);
     const Range panels = part_of(k.panels, k.column_runs, run);
     const int64_t at_once = k.own_panels == 1 ? 1 : BandProduct<Grid>::kPanels;
     for (int64_t panel = panels.begin; panel < panels.end; panel += at_once) {

@@ -31,15 +31,15 @@ struct AmxConv {
   Gather gather{};  // of one group
 };
 
-// Elements of a filter that every thread splits for itself: less work than to fetch from other cores' caches
-// what these have split.
-inline constexpr int64_t kOwnFilter = 48 << 10;
+// Elements of a filter, and of a band, that every thread splits for itself: less work than to fetch from
+// other cores' caches what these have split.
+inline constexpr int64_t kOwnFilter = 48 << 10, kOwnBand = 64 << 10;
 
 struct AmxConvBlocking {
-  int64_t panels, column_runs, blocks;  // blocks: of depth, over all runs
-  int64_t panel_size;                   // elements of a split panel
-  bool split_filter_ahead;              // by all threads, for all
-  int64_t own_panels;                   // otherwise: that a thread splits at a time, all of them or one
+  int64_t panels, column_runs, blocks;         // blocks: of depth, over all runs
+  int64_t panel_size;                          // elements of a split panel
+  bool split_bands_ahead, split_filter_ahead;  // by all threads, for all
+  int64_t own_panels;  // otherwise: that a thread splits at a time, all of them or one
 
   template <class Grid>
   explicit AmxConvBlocking(const AmxConv<Grid>& c)
@@ -48,6 +48,7 @@ struct AmxConvBlocking {
         blocks(c.grid.runs() * c.grid.run_blocks()) {
     if (c.grid.bands * c.p.groups >= kAmxBands / 3) column_runs = 1;
     panel_size = blocks * pair_block(c.grid.parts);
+    split_bands_ahead = column_runs > 1 && c.grid.plane > kOwnBand;
     // A folded image's filter has just been arranged by one thread; groups take turns.
     const bool small =
         std::is_same_v<Grid, AmxGrid> && c.p.groups == 1 && panels * panel_size <= kOwnFilter * c.grid.parts;

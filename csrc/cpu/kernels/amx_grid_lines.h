@@ -105,6 +105,7 @@ class BandFilling {
     g.split(b, image, to, splitter);
   }
 
+  void finish() {}
   void begin_block(int64_t, int64_t) {}
   void step() {}
 };
@@ -119,9 +120,10 @@ class BandFilling<AmxGrid> {
       GridLines(g, b, image, i / g.grids_of_line(), i % g.grids_of_line(), to + i * g.remainder_size())
           .split(kAll, splitter);
     }
-    if (g.grids() > 1) lines_.split(kAll, splitter);
+    if (g.grids() > 1) finish();
   }
 
+  void finish() { lines_.split(kAll, splitter_); }
   // Products of the 32 numbers from `first` on come next, and have so many steps: what they read is split now,
   // what those of the next 32 read in these steps.
   void begin_block(int64_t first, int64_t steps) {

@@ -63,7 +63,8 @@ class Plan:
         shown: bool = True,
     ) -> None:
         parts = {**(parts or {}), **{value: part for run in assignments for value, part in run.parts.items()}}
-        lasting = [*outputs, *([guard] if guard else []), *(run.value for run in assignments)]
+        taken = [value for run in assignments for value in (run.value, *run.parts)]
+        lasting = [*outputs, *([guard] if guard else []), *taken]
         updates = sorted(updates, key=lambda update: update.guard is None)
         kept = [*lasting, *parts, *(value for update in updates for value in update.values if value.node is not None)]
         self._target = target = targets.current()
@@ -75,8 +76,8 @@ class Plan:
         nodes, behind = postponed(nodes, updates, cones(nodes, late, set(lasting)), parts)
         self.nodes = [*nodes, *(step for step in behind if isinstance(step, Node))]
         self._kernels = {"dense_forward": "dense_forward_streamed"} if streams else {}
-        taken = sources.dtypes if sources is not None else {}
-        filled = [*(v for v in inputs if v not in taken), *([sources.rows] if sources is not None else [])]
+        stored = sources.dtypes if sources is not None else {}
+        filled = [*(v for v in inputs if v not in stored), *([sources.rows] if sources is not None else [])]
         fed = target.feed(filled, self._settings(updates, sources))
         workspaces = _workspaces(self.nodes, self._kernels)
         self.placement = place(layout([*nodes, *behind], inputs, lasting, parts, fed, workspaces), target, fed)

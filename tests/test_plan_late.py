@@ -96,14 +96,21 @@ def test_they_take_less_memory():
 def test_weights_are_the_same_bits(waiting, optimizer, rules):
     rng = np.random.default_rng(0)
     x, y = rng.random((16, 512), np.float32), np.eye(3, dtype=np.float32)[rng.integers(0, 3, 16)]
-    results = []
+    results, programs = [], []
     for choice in (None, False):
         if choice is not None:
             waiting(choice)
         random.seed(1)
         model = perceptron(**rules)
         model.compile(OPTIMIZERS[optimizer](), "mse")
+        programs.append([f"{kernel} {problem}" for kernel, problem in steps(model, 16)])
         results.append(trained(model, x, y))
+    of_weight, of_input = (
+        [next(i for i, step in enumerate(program) if step.startswith(name)) for program in programs]
+        for name in ("dense_backward_weight M16K512N128", "dense_backward_input M16K512N128")
+    )
+    assert of_weight[0] > of_input[0]
+    assert of_weight[1] < of_input[1]
     for a, b in zip(*results, strict=True):
         np.testing.assert_array_equal(a, b)
 

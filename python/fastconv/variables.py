@@ -41,7 +41,7 @@ class Variable(Value):
         mirror: their memory, the buffer's after :func:`gather`.
         regularizer, constraint: of ``fastconv.regularizers`` and ``fastconv.constraints``, or None: its part in the loss, and what
             every step changes it to.
-        renewed: whether the host writes it before every run, and no kernel ever does: seeds.
+        renewed: whether a run takes what the host has written by then, and no kernel ever writes it: seeds, scales, constants.
         buffer, offset: the flat memory they are part of and the place in it; None before :func:`gather`.
     """
 

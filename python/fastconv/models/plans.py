@@ -252,7 +252,9 @@ def _checked_penalty(weight: Variable, penalty: Any) -> Value:
 
 def _one(dtype: str) -> Variable:
     """The cotangent of what is part of the loss as it is."""
-    return Variable(np.ones(1, dtype), "one", trainable=False)
+    one = Variable(np.ones(1, dtype), "one", trainable=False)
+    one.renewed = True
+    return one
 
 
 class _TrainingGraph:
@@ -287,7 +289,7 @@ class _TrainingGraph:
         self.feeds = [*self.inputs, *part.targets, *part.weights]
         self.results = [*self.outputs, *part.totals, part.total]
 
-    def worth_waiting(self, optimizer: OptimizerState | None = None) -> dict[Value, Variable]:
+    def late_gradients(self, optimizer: OptimizerState | None = None) -> dict[Value, Variable]:
         """Gradients that are computed behind the guard, one by one; all of them may, if no optimizer says otherwise."""
         able = {v: g for v, g in self.gradients.items() if optimizer is None or optimizer.takes_one_by_one(v)}
         return worth_waiting(able, [*self.results, *self.assignments.values()])
@@ -320,7 +322,7 @@ def train_plan(
     _refuse_thresholds(graph)
     gather_weights(model)
     assignments = runs_of(graph.assignments)
-    late = graph.worth_waiting(optimizer)
+    late = graph.late_gradients(optimizer)
     updates, runs = optimizer.step(graph.gradients, assignments, late)
     parts = {value: place for run in runs for value, place in run.parts.items()}
     sources = _sources([*graph.inputs, *graph.losses.targets], stored)
@@ -364,6 +366,6 @@ def train_bytes(model: Any, losses: Sequence[Loss | None], shapes: Sequence[tupl
     """Memory of the values and gradients of a training step without clipping by all gradients' norm; weights and optimizer
     state not counted."""
     graph = _TrainingGraph(model, losses, shapes, batch)
-    late = graph.worth_waiting()
+    late = graph.late_gradients()
     others = [gradient for gradient in graph.gradients.values() if gradient not in late]
     return arena_bytes(graph.feeds, [*graph.results, *others], late)

@@ -111,6 +111,12 @@ struct Epilogue {
     });
   }
 
+  // Asks for the line of everything that is laid out like the results and needed for the ones at `to`.
+  FC_INLINE void fetch(const T* to) const {
+    if (addend.values != nullptr) __builtin_prefetch(addend.at(to));
+    if (!gate.open()) __builtin_prefetch(gate.at(to));
+  }
+
   // Addend and gate of n neighbours in memory that have seen neither.
   void finish_gradient(T* data, int64_t n) const {
     addend.finish(data, n);

@@ -6,16 +6,20 @@
 //            stay in L2 between input transform, 36 matrix products (tile.h) and output transform
 // Threads    over blocks of tiles; each output has one writer
 // Numerics   relative error (L2) about 6e-7 at C = 64 and 1.2e-6 at C = 256, 3 to 6 times that of direct sums
-// Workspace  U once; per thread V, M, a tile, pointers
+// Workspace  U once; zeros; per thread V, M, pointers
 // Edges      pixels outside the image are zeros; results outside the output are computed and dropped. An
 //            infinity makes NaNs of the whole 6×6 tile it is in; filters that are not finite are refused
 // Source     Lavin and Gray, https://arxiv.org/abs/1509.09308
 #pragma once
 
+#include <algorithm>
+
 #include "core/context.h"
 #include "cpu/kernels/tile.h"
+#include "cpu/kernels/winograd_cells.h"
 #include "cpu/kernels/winograd_filter.h"
 #include "cpu/kernels/workspace.h"
+#include "cpu/simd/stream.h"
 
 namespace fc::cpu::FC_ISA {
 
@@ -39,23 +43,21 @@ inline constexpr int64_t kWinogradPlanes = kWinogradPoints * kWinogradPoints;
 template <class T, int M>
 struct WinogradBlocking {
   Panels<T> panels;
-  int64_t rows, columns, tiles;  // tiles per image column, per image row, in all
-  int64_t block, blocks;         // tiles per task
-  int64_t c_row, k_row;          // elements of a tile's row in V and in M
+  WinogradTiles tiles;
+  int64_t block, blocks;  // tiles per task
+  int64_t c_row, k_row;   // elements of a tile's row in V and in M
   int64_t v_plane, m_plane;
 
   explicit WinogradBlocking(const Winograd<T>& p)
       : panels(p.K),
-        rows(ceil_div(p.P, M)),
-        columns(ceil_div(p.Q, M)),
-        tiles(p.N * rows * columns),
+        tiles(p.N, p.P, p.Q, M),
         c_row(round_up(p.C, kLanes<T>)),
         k_row(min_of(panels.vectors, kTileVectors) * kLanes<T>) {
     const int64_t bytes_per_tile = kWinogradPlanes * (c_row + k_row) * static_cast<int64_t>(sizeof(T));
     const int64_t most = max_of(kWinogradBytes / bytes_per_tile, kWinogradMinTiles);
-    blocks =
-        round_up(ceil_div(tiles, most), tiles >= 8 * kWinogradMinTiles ? 8 : 2);  // equal shares for threads
-    block = ceil_div(tiles, max_of(blocks, 1));
+    // Equal shares for threads.
+    blocks = round_up(ceil_div(tiles.count, most), tiles.count >= 8 * kWinogradMinTiles ? 8 : 2);
+    block = ceil_div(tiles.count, max_of(blocks, 1));
     // As winograd_u_stride.
     v_plane = block * c_row + kLanes<T>, m_plane = block * k_row + kLanes<T>;
   }
@@ -65,7 +67,6 @@ template <class T>
 struct WinogradScratch {
   T* v;
   T* m;
-  T* tile;
   const T** v_rows;
   T** m_rows;
 
@@ -73,7 +74,6 @@ struct WinogradScratch {
   WinogradScratch(const WinogradBlocking<T, M>& k, WorkspaceCutter& cutter)
       : v(cutter.take<T>(kWinogradPlanes * k.v_plane)),
         m(cutter.take<T>(kWinogradPlanes * k.m_plane)),
-        tile(cutter.take<T>(kWinogradPlanes * k.c_row)),
         v_rows(cutter.take<const T*>(k.block)),
         m_rows(cutter.take<T*>(k.block)) {}
 };
@@ -81,7 +81,8 @@ struct WinogradScratch {
 template <class T>
 struct WinogradWorkspace {
   T* u;
-  T* sums;  // of transform_filters
+  T* sums;   // of transform_filters
+  T* zeros;  // what a row of pixels outside of the image reads
   SlotWorkspace slots;
 
   template <int M>
@@ -89,73 +90,33 @@ struct WinogradWorkspace {
     WorkspaceCutter cutter(base);
     u = cutter.take<T>(kWinogradPlanes * winograd_u_stride(p.C, k.panels));
     sums = cutter.take<T>(winograd_filter_pieces(p.C, k.panels));
+    zeros = cutter.take<T>(zeros_size(p));
     WorkspaceCutter one(nullptr);
     WinogradScratch<T>(k, one);
     slots = SlotWorkspace(cutter, one.bytes(), threads);
   }
+
+  static int64_t zeros_size(const Winograd<T>& p) { return 6 * p.C; }
 };
 
-// Where a tile lies: its image, and its first result.
-struct WinogradTile {
-  int64_t n, p, q;
-};
-
+// The pixels that a tile reads.
 template <class T, int M>
-inline WinogradTile winograd_tile(const WinogradBlocking<T, M>& k, int64_t i) {
-  return {i / (k.rows * k.columns), i / k.columns % k.rows * M, i % k.columns * M};
-}
-
-// Points at the 6×6 pixels of a tile; where some lie outside the image, at a copy with zeros.
-template <class T>
-inline const T* winograd_pixels(const Winograd<T>& p, const WinogradTile& t, T* copy, int64_t& line) {
-  const int64_t h = t.p - p.pad_top, w = t.q - p.pad_left;
-  const T* image = p.x + t.n * p.H * p.W * p.C;
-  line = p.W * p.C;
-  if (h >= 0 && w >= 0 && h + 6 <= p.H && w + 6 <= p.W) return image + (h * p.W + w) * p.C;
-  line = 6 * p.C;
-  const int64_t begin = min_of(max_of(w, 0), w + 6), end = max_of(min_of(w + 6, p.W), begin);
-  for (int64_t i = 0; i < 6; ++i) {
-    T* to = copy + i * line;
-    const bool inside = h + i >= 0 && h + i < p.H && begin < end;
-    const int64_t before = inside ? (begin - w) * p.C : line, length = inside ? (end - begin) * p.C : 0;
-    for (int64_t j = 0; j < before; ++j) to[j] = T(0);
-    if (inside) std::memcpy(to + before, image + ((h + i) * p.W + begin) * p.C, length * sizeof(T));
-    for (int64_t j = before + length; j < line; ++j) to[j] = T(0);
-  }
-  return copy;
-}
-
-// V[point][c] = Bᵀ d B for the n <= lanes channels at d
-template <class T>
-FC_INLINE void transform_input(const T* d, int64_t pixel, int64_t line, int64_t n, int64_t plane, T* v) {
-  Vec<T> rows[6][6];
-#pragma GCC unroll 6
-  for (int j = 0; j < 6; ++j) {
-    Vec<T> column[6], points[6];
-#pragma GCC unroll 6
-    for (int i = 0; i < 6; ++i) column[i] = load_up_to(d + i * line + j * pixel, n);
-    winograd_input<T>(column, points);
-#pragma GCC unroll 6
-    for (int i = 0; i < 6; ++i) rows[i][j] = points[i];
-  }
-#pragma GCC unroll 6
-  for (int i = 0; i < 6; ++i) {
-    Vec<T> points[6];
-    winograd_input<T>(rows[i], points);
-#pragma GCC unroll 6
-    for (int j = 0; j < 6; ++j) store(v + (i * 6 + j) * plane, points[j]);
-  }
+inline WinogradCells<T, 6> winograd_cells(const Winograd<T>& p, const WinogradBlocking<T, M>& k, int64_t i,
+                                          const T* zeros) {
+  const WinogradTile t = k.tiles.at(i);
+  return {p.x + t.n * p.H * p.W * p.C, p.H, p.W, p.C, t.p - p.pad_top, t.q - p.pad_left, zeros};
 }
 
 template <class T, int M>
 inline void transform_inputs(const Winograd<T>& p, const WinogradBlocking<T, M>& k, Range tiles,
-                             const WinogradScratch<T>& scratch) {
-  for (int64_t i = tiles.begin; i < tiles.end; ++i) {
-    int64_t line;
-    const T* d = winograd_pixels(p, winograd_tile(k, i), scratch.tile, line);
-    T* v = scratch.v + (i - tiles.begin) * k.c_row;
-    for_each_vector<T>(p.C,
-                       [&](int64_t c, int64_t n) { transform_input(d + c, p.C, line, n, k.v_plane, v + c); });
+                             const T* zeros, T* v) {
+  const bool far = outgrows_l2<T>(p.N * p.H * p.W * p.C);
+  for (int64_t i = tiles.begin; i < tiles.end; ++i, v += k.c_row) {
+    if (far && i + kTilesAhead < k.tiles.count) {
+      winograd_cells(p, k, i + kTilesAhead, zeros).fetch(M, p.C);
+    }
+    const WinogradCells<T, 6> cells = winograd_cells(p, k, i, zeros);
+    for_each_vector<T>(p.C, [&](int64_t c, int64_t n) { transform_x<T>(cells, c, n, v + c, k.v_plane); });
   }
 }
 
@@ -212,12 +173,31 @@ FC_INLINE void transform_output(const T* m, int64_t plane, const Epilogue<T>& ep
   }
 }
 
+// Asks for the results of tile i, of the filters [first, first + columns), and for what they meet there.
+template <class T, int M>
+inline void fetch_results(const Winograd<T>& p, const WinogradTile& t, int64_t first, int64_t columns) {
+  constexpr int64_t kLine = 64 / sizeof(T);
+  for (int64_t row = t.p; row < min_of(t.p + M, p.P); ++row) {
+    const T* const line = p.y + ((t.n * p.P + row) * p.Q + t.q) * p.K + first;
+    for (int64_t j = 0; j < min_of(M, p.Q - t.q); ++j) {
+      for (int64_t c = 0; c < columns; c += kLine) {
+        __builtin_prefetch(line + j * p.K + c, 1);
+        p.epilogue.fetch(line + j * p.K + c);
+      }
+    }
+  }
+}
+
 template <class T, int M>
 inline void transform_outputs(const Winograd<T>& p, const WinogradBlocking<T, M>& k, int64_t panel,
                               Range tiles, const WinogradScratch<T>& scratch) {
   const int64_t first = k.panels.column_of(panel), columns = k.panels.columns_of(panel);
+  const bool far = outgrows_l2<T>(p.N * p.P * p.Q * p.K);
   for (int64_t i = tiles.begin; i < tiles.end; ++i) {
-    const WinogradTile t = winograd_tile(k, i);
+    if (far && i + kTilesAhead < tiles.end) {
+      fetch_results<T, M>(p, k.tiles.at(i + kTilesAhead), first, columns);
+    }
+    const WinogradTile t = k.tiles.at(i);
     const T* m = scratch.m + (i - tiles.begin) * k.k_row;
     T* y = p.y + ((t.n * p.P + t.p) * p.Q + t.q) * p.K + first;
     const int64_t rows = min_of(M, p.P - t.p), line_pixels = min_of(M, p.Q - t.q);
@@ -233,7 +213,7 @@ template <class T, int M>
 inline void finish_outputs(const Winograd<T>& p, const WinogradBlocking<T, M>& k, Range tiles) {
   if (fits_registers(p.epilogue.activation)) return;
   for (int64_t i = tiles.begin; i < tiles.end; ++i) {
-    const WinogradTile t = winograd_tile(k, i);
+    const WinogradTile t = k.tiles.at(i);
     for (int64_t row = t.p; row < min_of(t.p + M, p.P); ++row) {
       apply_activation(p.epilogue.activation, p.y + ((t.n * p.P + row) * p.Q + t.q) * p.K,
                        min_of(M, p.Q - t.q) * p.K);
@@ -254,14 +234,15 @@ bool winograd(const Winograd<T>& p, const Context& context) {
   const WinogradWorkspace<T> workspace(p, k, context.threads, context.workspace);
   if (!transform_filters<T, 7 - M>(p.filter, p.C, p.K, workspace.u, workspace.sums, context.threads))
     return false;
+  std::fill_n(workspace.zeros, workspace.zeros_size(p), T(0));
   parallel_for_slots(context.threads, k.blocks, [&](int64_t task, int slot) {
-    const Range tiles = part_of(k.tiles, k.blocks, task);
+    const Range tiles = part_of(k.tiles.count, k.blocks, task);
     WorkspaceCutter cutter = workspace.slots.at(slot);
     const WinogradScratch<T> scratch(k, cutter);
     for (int64_t i = 0; i < tiles.size(); ++i) {
       scratch.v_rows[i] = scratch.v + i * k.c_row, scratch.m_rows[i] = scratch.m + i * k.k_row;
     }
-    transform_inputs(p, k, tiles, scratch);
+    transform_inputs(p, k, tiles, workspace.zeros, scratch.v);
     for (int64_t panel = 0; panel < k.panels.count; ++panel) {
       multiply_points(p, k, panel, tiles.size(), workspace.u, scratch);
       transform_outputs(p, k, panel, tiles, scratch);

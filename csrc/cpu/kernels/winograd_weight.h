@@ -10,7 +10,7 @@
 //            dbias: tiles summed in ascending order within a chunk, then the tree
 // Edges      cells outside the image, or of a ragged tile of dy, are zeros. A result that is not finite is
 //            reported, for the caller to compute it directly
-// Tried      prefetching the next tile's cells, or the next sums: no gain. Parts of 48x48 or blocks of 32 and
+// Tried      prefetching the next sums: no gain. Parts of 48x48 or blocks of 32 and
 //            64 tiles: 2 to 8 % slower
 // Source     Lavin and Gray, https://arxiv.org/abs/1509.09308, transposed
 #pragma once
@@ -44,7 +44,7 @@ bool winograd_weight(const WinogradWeight<T>& p, const Context& context) {
     T* dbias = p.dbias != nullptr && channel_run == 0 ? workspace.dbias + chunk * p.s.K : nullptr;
     for (int64_t i = 0; dbias != nullptr && i < part.columns(); ++i) dbias[part.first_column() + i] = T(0);
 
-    const Range tiles = part_of(p.tiles(), k.chunks, chunk);
+    const Range tiles = part_of(p.tiles().count, k.chunks, chunk);
     const int64_t blocks = max_of(ceil_div(tiles.size(), kTileBlock), 1);
     for (int64_t i = 0; i < blocks; ++i) {
       const Range block = part_of(tiles.size(), blocks, i);

@@ -51,24 +51,48 @@ FC_INLINE Vec<T> transform_dy(const WinogradCells<T, edge>& tile, int64_t k, int
   return total;
 }
 
+// Tile i's cells of x, of this part's channels.
+template <class T>
+inline WinogradCells<T, 6> x_cells(const WinogradPart<T>& b, const WinogradTile& t) {
+  const Conv2dSpec& s = b.p.s;
+  return {b.p.x + t.n * s.H * s.W * s.C + b.channels.begin,
+          s.H,
+          s.W,
+          s.C,
+          t.p - s.pad_top,
+          t.q - s.pad_left,
+          b.zeros};
+}
+
+// Its results of dy, of columns `column` ….
+template <class T, int edge>
+inline WinogradCells<T, edge> dy_cells(const WinogradPart<T>& b, const WinogradTile& t, int64_t column) {
+  const Conv2dSpec& s = b.p.s;
+  return {b.p.dy + t.n * s.P * s.Q * s.K + column, s.P, s.Q, s.K, t.p, t.q, b.zeros};
+}
+
 // Tiles first … first + count into scratch.x and scratch.dy; dbias, unless null, += the sums of dy.
 template <class T, int edge>
 inline void transform_block(const WinogradPart<T>& b, int64_t first, int64_t count, T* dbias) {
   const Conv2dSpec& s = b.p.s;
-  const int64_t tiles_w = b.p.tiles_w(), tiles_h = b.p.tiles_h();
-  for (int64_t t = 0; t < count; ++t) {
-    const int64_t tile = first + t, n = tile / (tiles_h * tiles_w);
-    const int64_t p = tile / tiles_w % tiles_h * edge, q = tile % tiles_w * edge;
-    const WinogradCells<T, 6> x(b.p.x + n * s.H * s.W * s.C + b.channels.begin, s.H, s.W, s.C, p - s.pad_top,
-                                q - s.pad_left, b.zeros);
-    T* to = b.scratch.x + t * b.width();
+  const bool far_x = outgrows_l2<T>(s.N * s.H * s.W * s.C), far_dy = outgrows_l2<T>(s.N * s.P * s.Q * s.K);
+  const WinogradTiles tiles = b.p.tiles();
+  for (int64_t i = 0; i < count; ++i) {
+    if (const int64_t ahead = first + i + kTilesAhead; (far_x || far_dy) && ahead < tiles.count) {
+      const WinogradTile t = tiles.at(ahead);
+      if (far_x) x_cells(b, t).fetch(edge, b.channels.size());
+      if (far_dy) dy_cells<T, edge>(b, t, b.first_column()).fetch(edge, b.columns());
+    }
+    const WinogradTile t = tiles.at(first + i);
+    const WinogradCells<T, 6> x = x_cells(b, t);
+    T* to = b.scratch.x + i * b.width();
     const int64_t x_plane = b.x_plane();
     for_each_vector<T>(b.channels.size(),
                        [=](int64_t c, int64_t count) { transform_x<T>(x, c, count, to + c, x_plane); });
     for (int64_t panel = b.run.begin; panel < b.run.end; ++panel) {
       const int64_t column = b.panels.column_of(panel), columns = b.panels.columns_of(panel);
-      const WinogradCells<T, edge> dy(b.p.dy + n * s.P * s.Q * s.K + column, s.P, s.Q, s.K, p, q, b.zeros);
-      T* to = b.scratch.dy + (column - b.first_column()) * kTileBlock + t * round_up(columns, kLanes<T>);
+      const WinogradCells<T, edge> dy = dy_cells<T, edge>(b, t, column);
+      T* to = b.scratch.dy + (column - b.first_column()) * kTileBlock + i * round_up(columns, kLanes<T>);
       T* sums = dbias != nullptr ? dbias + column : nullptr;
       const int64_t dy_plane = b.dy_plane();
       for_each_vector<T>(columns, [=](int64_t k, int64_t count) {

@@ -5,6 +5,7 @@
 #include "cpu/kernels/igemm_problem.h"
 #include "cpu/kernels/winograd.h"
 #include "cpu/kernels/winograd_adjoint.h"
+#include "cpu/kernels/winograd_cells.h"
 
 namespace fc::cpu::FC_ISA {
 
@@ -17,9 +18,7 @@ struct WinogradWeight {
   T* dbias;  // or null
 
   int64_t edge() const { return 7 - s.R; }  // of a tile of dy
-  int64_t tiles_h() const { return ceil_div(s.P, edge()); }
-  int64_t tiles_w() const { return ceil_div(s.Q, edge()); }
-  int64_t tiles() const { return s.N * tiles_h() * tiles_w(); }
+  WinogradTiles tiles() const { return {s.N, s.P, s.Q, edge()}; }
   int64_t weights() const { return s.R * s.S * s.C * s.K; }
 };
 
@@ -36,7 +35,7 @@ struct WinogradWeightBlocking {
     const int64_t channel_run = min_of(vectors, max_of(edge, edge * edge / panels.vectors));
     column_runs = ceil_div(panels.count, max_of(edge * edge / channel_run / panel, 1));
     channel_runs = ceil_div(vectors, channel_run);
-    const int64_t most = min_of(kTasks / parts(), p.tiles() / kMinChunkTiles);
+    const int64_t most = min_of(kTasks / parts(), p.tiles().count / kMinChunkTiles);
     chunks = 1;  // a power of two: equal shares for most numbers of threads
     while (2 * chunks <= most) chunks *= 2;
   }

@@ -79,7 +79,7 @@ inline constexpr int64_t kTileBlock = 48;       // tiles summed in registers bef
 inline constexpr int64_t kWinogradEdge = 64;    // a task owns about this square of channels x columns
 inline constexpr int64_t kMinChunkTiles = 128;  // tiles per partial sum: the inverse transform stays cheap
 
-// Tiles between the one that is transformed and the one that is fetched.
+// Tiles between the one that is computed and the one that is fetched.
 inline constexpr int64_t kTilesAhead = 3;
 
 inline constexpr int64_t kMostFolded = 128;  // numbers of a cell of a folded image, see amx_folded.h

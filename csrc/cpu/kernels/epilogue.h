@@ -111,11 +111,15 @@ struct Epilogue {
     });
   }
 
-  // Asks for the line of everything that is laid out like the results and needed for the ones at `to`.
-  FC_INLINE void fetch(const T* to) const {
-    if (addend.values != nullptr) __builtin_prefetch(addend.at(to));
-    if (!gate.open()) __builtin_prefetch(gate.at(to));
+  // Asks for what n results at `to` come to meet.
+  FC_INLINE void fetch(const T* to, int64_t n) const {
+    constexpr int64_t kLine = 64 / sizeof(T);
+    for (int64_t i = 0; i < n; i += kLine) {
+      if (addend.values != nullptr) __builtin_prefetch(addend.at(to) + i);
+      if (!gate.open()) __builtin_prefetch(gate.at(to) + i);
+    }
   }
+  bool fetches() const { return addend.values != nullptr || !gate.open(); }
 
   // Addend and gate of n neighbours in memory that have seen neither.
   void finish_gradient(T* data, int64_t n) const {

@@ -3,6 +3,7 @@
 
 #include "cpu/kernels/igemm_problem.h"
 #include "cpu/kernels/tile.h"
+#include "cpu/simd/stream.h"
 
 namespace fc::cpu::FC_ISA {
 
@@ -103,6 +104,13 @@ inline void multiply_block_exactly(const RowBlock<T>& r, int64_t vectors, const 
   }
 }
 
+// Asks for what the results of these rows under a panel come to meet.
+template <class T>
+inline void fetch_results(const RowBlock<T>& r, int64_t panel, Range rows) {
+  const int64_t column = r.k.panels.column_of(panel), columns = r.k.panels.columns_of(panel);
+  for (int64_t i = rows.begin; i < rows.end; ++i) r.epilogue.fetch(r.scratch.out[i] + column, columns);
+}
+
 template <class T>
 inline void multiply_block(const RowBlock<T>& r, const FilterBlock& d, const FilterBlock* next) {
   const int64_t vectors = r.k.panels.vectors_of(d.panel).size(),
@@ -116,8 +124,12 @@ inline void multiply_block(const RowBlock<T>& r, const FilterBlock& d, const Fil
   t.accumulate = !d.first;
   t.epilogue = d.last ? &r.epilogue : nullptr;
   if (!block.finite && r.p.rows.has_edges()) return multiply_block_exactly(r, vectors, d, t);
+  const bool fetches =
+      d.last && r.epilogue.fetches() && outgrows_l2<T>(r.p.rows.images * r.p.out_image);
   for (int64_t i = 0; i < tiles; ++i) {
     if (next != nullptr) r.p.filter.prefetch(r.k.panels, r.group, *next, tiles, i);
+    if (fetches && i + kTilesAhead < tiles)
+      fetch_results(r, d.panel, part_of(r.count, tiles, i + kTilesAhead));
     const Range run = part_of(r.count, tiles, i);
     t.rows = r.scratch.rows + d.tap * r.k.block + run.begin;
     t.out = r.scratch.out + run.begin;

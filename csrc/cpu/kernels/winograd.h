@@ -173,17 +173,15 @@ FC_INLINE void transform_output(const T* m, int64_t plane, const Epilogue<T>& ep
   }
 }
 
-// Asks for the results of tile i, of the filters [first, first + columns), and for what they meet there.
+// Asks for the results of a tile, of the filters [first, first + columns), and for what they come to meet.
 template <class T, int M>
 inline void fetch_results(const Winograd<T>& p, const WinogradTile& t, int64_t first, int64_t columns) {
   constexpr int64_t kLine = 64 / sizeof(T);
   for (int64_t row = t.p; row < min_of(t.p + M, p.P); ++row) {
-    const T* const line = p.y + ((t.n * p.P + row) * p.Q + t.q) * p.K + first;
-    for (int64_t j = 0; j < min_of(M, p.Q - t.q); ++j) {
-      for (int64_t c = 0; c < columns; c += kLine) {
-        __builtin_prefetch(line + j * p.K + c, 1);
-        p.epilogue.fetch(line + j * p.K + c);
-      }
+    const T* y = p.y + ((t.n * p.P + row) * p.Q + t.q) * p.K + first;
+    for (int64_t j = 0; j < min_of(M, p.Q - t.q); ++j, y += p.K) {
+      for (int64_t c = 0; c < columns; c += kLine) __builtin_prefetch(y + c, 1);
+      p.epilogue.fetch(y, columns);
     }
   }
 }
@@ -192,7 +190,7 @@ template <class T, int M>
 inline void transform_outputs(const Winograd<T>& p, const WinogradBlocking<T, M>& k, int64_t panel,
                               Range tiles, const WinogradScratch<T>& scratch) {
   const int64_t first = k.panels.column_of(panel), columns = k.panels.columns_of(panel);
-  const bool far = outgrows_l2<T>(p.N * p.P * p.Q * p.K);
+  const bool far = p.epilogue.fetches() && outgrows_l2<T>(p.N * p.P * p.Q * p.K);
   for (int64_t i = tiles.begin; i < tiles.end; ++i) {
     if (far && i + kTilesAhead < tiles.end) {
       fetch_results<T, M>(p, k.tiles.at(i + kTilesAhead), first, columns);

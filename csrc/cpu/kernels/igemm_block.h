@@ -124,8 +124,7 @@ inline void multiply_block(const RowBlock<T>& r, const FilterBlock& d, const Fil
   t.accumulate = !d.first;
   t.epilogue = d.last ? &r.epilogue : nullptr;
   if (!block.finite && r.p.rows.has_edges()) return multiply_block_exactly(r, vectors, d, t);
-  const bool fetches =
-      d.last && r.epilogue.fetches() && outgrows_l2<T>(r.p.rows.images * r.p.out_image);
+  const bool fetches = d.last && r.epilogue.fetches() && outgrows_l2<T>(r.p.rows.images * r.p.out_image);
   for (int64_t i = 0; i < tiles; ++i) {
     if (next != nullptr) r.p.filter.prefetch(r.k.panels, r.group, *next, tiles, i);
     if (fetches && i + kTilesAhead < tiles)

@@ -3,10 +3,10 @@
 // Math       per 6×6 tile of the image: Y = Aᵀ [ Σ_c (G g Gᵀ) ∘ (Bᵀ d B) ] A, see winograd_transform.h.
 //            36 products for M²R² = 144 (3×3) or 100 (5×5)
 // Blocking   a task owns a block of tiles: its 36 planes V [tile][c] and, for one run of panels, M [tile][k]
-//            stay in L2 between input transform, 36 matrix products (tile.h) and output transform
+//            stay in L2 between input transform, 36 matrix products (tile_planes.h) and output transform
 // Threads    over blocks of tiles; each output has one writer
 // Numerics   relative error (L2) about 6e-7 at C = 64 and 1.2e-6 at C = 256, 3 to 6 times that of direct sums
-// Workspace  U once; zeros; per thread V, M, pointers
+// Workspace  U once; zeros; per thread V and M
 // Edges      pixels outside the image are zeros; results outside the output are computed and dropped. An
 //            infinity makes NaNs of the whole 6×6 tile it is in; filters that are not finite are refused
 // Source     Lavin and Gray, https://arxiv.org/abs/1509.09308
@@ -15,7 +15,8 @@
 #include <algorithm>
 
 #include "core/context.h"
-#include "cpu/kernels/tile.h"
+#include "cpu/kernels/epilogue.h"
+#include "cpu/kernels/tile_planes.h"
 #include "cpu/kernels/winograd_cells.h"
 #include "cpu/kernels/winograd_filter.h"
 #include "cpu/kernels/workspace.h"
@@ -35,7 +36,7 @@ struct Winograd {
 };
 
 // What V and M of a block of tiles may take: they stay in L2 beside a plane of U.
-inline constexpr int64_t kWinogradBytes = FC_VECTOR_BYTES == 64 ? 1 << 20 : 384 << 10;
+inline constexpr int64_t kWinogradBytes = FC_VECTOR_BYTES == 64 ? 1 << 19 : 384 << 10;
 // Each task reads all of U, from L3 where it is large: fewer tiles would wait for it.
 inline constexpr int64_t kWinogradMinTiles = 32;
 inline constexpr int64_t kWinogradPlanes = kWinogradPoints * kWinogradPoints;
@@ -67,15 +68,10 @@ template <class T>
 struct WinogradScratch {
   T* v;
   T* m;
-  const T** v_rows;
-  T** m_rows;
 
   template <int M>
   WinogradScratch(const WinogradBlocking<T, M>& k, WorkspaceCutter& cutter)
-      : v(cutter.take<T>(kWinogradPlanes * k.v_plane)),
-        m(cutter.take<T>(kWinogradPlanes * k.m_plane)),
-        v_rows(cutter.take<const T*>(k.block)),
-        m_rows(cutter.take<T*>(k.block)) {}
+      : v(cutter.take<T>(kWinogradPlanes * k.v_plane)), m(cutter.take<T>(kWinogradPlanes * k.m_plane)) {}
 };
 
 template <class T>
@@ -125,17 +121,10 @@ template <class T, int M>
 inline void multiply_points(const Winograd<T>& p, const WinogradBlocking<T, M>& k, int64_t panel,
                             int64_t tiles, const T* u, const WinogradScratch<T>& scratch) {
   const Range vectors = k.panels.vectors_of(panel);
-  const int64_t width = vectors.size() * kLanes<T>, runs = ceil_div(tiles, tile_rows(vectors.size()));
-  TileProduct<T> t{};
-  t.taps = 1, t.depth = p.C, t.b_stride = width, t.columns = width;
+  TilePlanes<T> t{scratch.v, k.c_row, p.C, u + vectors.begin * kLanes<T> * p.C, scratch.m, k.k_row};
   for (int64_t point = 0; point < kWinogradPlanes; ++point) {
-    t.b = u + point * winograd_u_stride(p.C, k.panels) + vectors.begin * kLanes<T> * p.C;
-    t.offset = point * k.v_plane, t.column = point * k.m_plane;
-    for (int64_t i = 0; i < runs; ++i) {
-      const Range run = part_of(tiles, runs, i);
-      t.rows = scratch.v_rows + run.begin, t.out = scratch.m_rows + run.begin;
-      multiply_tile(run.size(), vectors.size(), t);
-    }
+    multiply_planes(tiles, vectors.size(), t);
+    t.rows += k.v_plane, t.b += winograd_u_stride(p.C, k.panels), t.out += k.m_plane;
   }
 }
 
@@ -237,9 +226,6 @@ bool winograd(const Winograd<T>& p, const Context& context) {
     const Range tiles = part_of(k.tiles.count, k.blocks, task);
     WorkspaceCutter cutter = workspace.slots.at(slot);
     const WinogradScratch<T> scratch(k, cutter);
-    for (int64_t i = 0; i < tiles.size(); ++i) {
-      scratch.v_rows[i] = scratch.v + i * k.c_row, scratch.m_rows[i] = scratch.m + i * k.k_row;
-    }
     transform_inputs(p, k, tiles, workspace.zeros, scratch.v);
     for (int64_t panel = 0; panel < k.panels.count; ++panel) {
       multiply_points(p, k, panel, tiles.size(), workspace.u, scratch);

@@ -44,12 +44,11 @@ struct WinogradCells {
     }
   }
 
-  // d[i] = channels c … c + n of cell (i, j), or zero; false where the whole column is outside.
-  FC_INLINE bool load_column(int j, int64_t c, int64_t n, Vec<T> (&d)[edge]) const {
+  // d[i] = channels c … c + n of cell (i, j), or zero.
+  FC_INLINE void load_column(int j, int64_t c, int64_t n, Vec<T> (&d)[edge]) const {
     const bool inside = columns.begin <= j && j < columns.end;
 #pragma GCC unroll 6
     for (int i = 0; i < edge; ++i) d[i] = inside ? load_up_to(rows[i] + j * pixel + c, n) : Vec<T>{};
-    return inside;
   }
 
   // Asks for `channels` of the cells that no tile before this one, in steps of `step`, has.
@@ -66,11 +65,12 @@ struct WinogradCells {
 // to[(i * 6 + j) * plane] = (Bᵀ d B)[i][j] of channels c … c + n of the tile d.
 template <class T>
 FC_INLINE void transform_x(const WinogradCells<T, 6>& tile, int64_t c, int64_t n, T* to, int64_t plane) {
-  Vec<T> half[6][6] = {};  // [column][row]
+  Vec<T> half[6][6];  // [column][row]
 #pragma GCC unroll 6
   for (int j = 0; j < 6; ++j) {
     Vec<T> d[6];
-    if (tile.load_column(j, c, n, d)) winograd_input<T>(d, half[j]);
+    tile.load_column(j, c, n, d);
+    winograd_input<T>(d, half[j]);
   }
 #pragma GCC unroll 6
   for (int i = 0; i < 6; ++i) {

@@ -29,11 +29,11 @@ struct WinogradPart {
 template <class T, int edge>
 FC_INLINE Vec<T> transform_dy(const WinogradCells<T, edge>& tile, int64_t k, int64_t n, T* to,
                               int64_t plane) {
-  Vec<T> half[edge][6] = {}, total{};
+  Vec<T> half[edge][6], total{};
 #pragma GCC unroll 4
   for (int j = 0; j < edge; ++j) {
     Vec<T> d[edge];
-    if (!tile.load_column(j, k, n, d)) continue;
+    tile.load_column(j, k, n, d);
     winograd_output_adjoint<T, edge>(d, half[j]);
     Vec<T> column = d[0] + d[edge - 1];
     if constexpr (edge == 4) column += d[1] + d[2];

@@ -1,4 +1,4 @@
-"""Threads that share loops, checked where Python cannot look: tests/native/team_test.cpp, alone and under a race detector."""
+"""Threads that share loops, and how many a program uses, checked where Python cannot look: programs in tests/native."""
 
 import os
 import shutil
@@ -26,6 +26,12 @@ def test_loops_callers_nesting_and_forks(tmp_path):
     sources = (ROOT / "tests/native/team_test.cpp", ROOT / "csrc/cpu/team.cpp")
     run(COMPILER, "-std=c++20", "-O2", f"-I{ROOT / 'csrc'}", *sources, "-pthread", "-o", tmp_path / "team_test")
     assert run(tmp_path / "team_test") == "team_test: passed\n"
+
+
+def test_a_program_uses_as_many_threads_as_are_fastest(tmp_path):
+    sources = (ROOT / "tests/native/thread_choice_test.cpp", ROOT / "csrc/core/thread_choice.cpp")
+    run(COMPILER, "-std=c++20", f"-I{ROOT / 'csrc'}", *sources, "-o", tmp_path / "thread_choice_test")
+    assert run(tmp_path / "thread_choice_test") == "thread_choice_test: passed\n"
 
 
 def test_the_program_of_the_nightly_sanitizers_compiles():

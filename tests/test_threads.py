@@ -1,6 +1,7 @@
 """Results never depend on the number of threads, on the batch size of predict, or on what other threads do."""
 
 import hashlib
+import itertools
 import os
 import sys
 import threading
@@ -10,7 +11,10 @@ import numpy as np
 import pytest
 
 import networks as measured
-from fastconv import layers, models, random
+from fastconv import _cpu, layers, models, ops, random
+from fastconv.ops import _devices
+from fastconv.testing.cases import cases
+from fastconv.testing.compare import backward, forward, random_inputs
 from fastconv.testing.networks import NETWORKS, build, inputs_for, targets_for
 
 
@@ -80,6 +84,24 @@ def test_small_networks_too(name, threads):
         threads(n)
         found.add(train(build(name), 4, "rmsprop"))
     assert len(found) == 1
+
+
+def test_a_workspace_for_more_threads_suffices_for_fewer(threads, monkeypatch):
+    """A program finds its memory once, for all threads, and may then run on fewer: core/thread_choice.h."""
+    calls = []
+    monkeypatch.setattr(_devices.HOST, "run", lambda kernel, spec, tensors: calls.append((kernel, spec)))
+    for case in cases():
+        inputs = random_inputs(case, np.random.default_rng(0), np.float32)
+        y = forward(ops, case, inputs)
+        backward(ops, case, np.zeros_like(y[0] if isinstance(y, tuple) else y), inputs)
+    sizes = {}
+    for n in (1, 2, 3, 8, 64):
+        threads(n)
+        sizes[n] = [_cpu.workspace_bytes(*call) for call in calls]
+    assert max(sizes[8]) > 0
+    for few, more in itertools.pairwise(sizes):
+        worse = [call[0] for call, a, b in zip(calls, sizes[few], sizes[more], strict=True) if a > b]
+        assert not worse, (few, more, set(worse))
 
 
 def test_training_twice_gives_the_same_bits():

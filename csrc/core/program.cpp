@@ -7,8 +7,19 @@
 #include <optional>
 
 namespace fc {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+}  // namespace
 
 void Program::find_workspaces(int threads) {
+  if (threads == workspace_threads_) return;
+  workspace_threads_ = 0;  // until all is well: memory may be refused
   size_t most = 0;
   workspaces_.resize(steps_.size());
   for (size_t i = 0; i < steps_.size(); ++i) {
@@ -22,10 +33,19 @@ void Program::find_workspaces(int threads) {
   for (void*& workspace : workspaces_) {
     if (!workspace) workspace = own;
   }
+  workspace_threads_ = threads;
 }
 
 bool Program::run(int threads, const Interrupt& interrupt) {
   find_workspaces(threads);
+  const int chosen = choice_.threads(threads);
+  const Clock::time_point start = Clock::now();
+  const bool finished = run_steps(chosen, interrupt);
+  if (finished) choice_.took(seconds_since(start));
+  return finished;
+}
+
+bool Program::run_steps(int threads, const Interrupt& interrupt) {
   const size_t last_stop = guards_.empty() ? steps_.size() : guards_.front().before_step;
   size_t next = 0;
   const auto run_until = [&](size_t end) {
@@ -49,7 +69,6 @@ bool Program::run(int threads, const Interrupt& interrupt) {
 }
 
 std::vector<double> Program::run_timed(int threads) {
-  using Clock = std::chrono::steady_clock;
   find_workspaces(threads);
   std::vector<double> seconds;
   seconds.reserve(steps_.size());
@@ -57,7 +76,7 @@ std::vector<double> Program::run_timed(int threads) {
     const Step& step = steps_[i];
     const Clock::time_point start = Clock::now();
     step.kernel.run(*step.spec, step.tensors.data(), {workspaces_[i], threads});
-    seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+    seconds.push_back(seconds_since(start));
   }
   return seconds;
 }

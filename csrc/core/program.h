@@ -12,6 +12,7 @@
 #include "core/interrupt.h"
 #include "core/kernel_table.h"
 #include "core/spec.h"
+#include "core/thread_choice.h"
 
 namespace fc {
 
@@ -29,10 +30,10 @@ class Program {
 
   // A place where run stops when the scalar is not finite, e.g. the loss before the optimizer's steps.
   void add_guard(DType dtype, const void* scalar) { guards_.push_back({steps_.size(), dtype, scalar}); }
-  void add(Step step) { steps_.push_back(std::move(step)); }
+  void add(Step step) { steps_.push_back(std::move(step)), workspace_threads_ = 0; }
   const std::vector<Step>& steps() const { return steps_; }
 
-  // False when a guard stopped it. The interrupt is asked between two steps and within interruptible ones,
+  // On at most so many threads. False when a guard stopped it. The interrupt is asked between two steps and within interruptible ones,
   // but not after the first guard: the steps behind it change the caller's state, all of them or none.
   bool run(int threads, const Interrupt& interrupt);
   // As run, and returns the seconds that each step took.
@@ -45,13 +46,16 @@ class Program {
     const void* scalar;
   };
 
+  bool run_steps(int threads, const Interrupt& interrupt);
   // Sets workspaces_: the plan's room, or a block of our own where that is too small for so many threads.
   void find_workspaces(int threads);
 
   std::vector<Step> steps_;
   std::vector<Guard> guards_;
   Buffer own_workspace_;
-  std::vector<void*> workspaces_;  // of each step, in the run under way
+  std::vector<void*> workspaces_;  // of each step
+  int workspace_threads_ = 0;      // that they suffice for; 0: none have been found
+  ThreadChoice choice_;
 };
 
 }  // namespace fc

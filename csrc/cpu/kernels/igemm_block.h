@@ -116,7 +116,7 @@ inline void multiply_block(const RowBlock<T>& r, const FilterBlock& d, const Fil
   const int64_t vectors = r.k.panels.vectors_of(d.panel).size(),
                 tiles = ceil_div(r.count, tile_rows(static_cast<int>(min_of(vectors, kTileVectors))));
   TileProduct<T> t{};
-  t.row_stride = r.k.block;
+  t.row_stride = r.k.block, t.zeros = r.workspace.zeros;
   t.taps = d.taps, t.offset = d.offset, t.depth = d.depth;
   const PanelBlock<T> block(r, d);
   t.b = block.b, t.b_stride = block.stride;

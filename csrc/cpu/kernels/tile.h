@@ -17,6 +17,7 @@ namespace fc::cpu::FC_ISA {
 template <class T>
 struct TileProduct {
   const T* const* rows;  // rows[tap * row_stride + i]
+  const T* zeros;        // a row outside of the image, or null: see all_rows_are
   int64_t row_stride;
   int64_t taps;
   int64_t offset, depth;  // elements [offset, offset + depth) of each row take part
@@ -27,6 +28,16 @@ struct TileProduct {
   bool accumulate;              // out holds the sum so far
   const Epilogue<T>* epilogue;  // on the last block of the sum, else null
 };
+
+// Whether rows[0 … M) all begin at `row`: where that one holds zeros, a tap is left out. It would add nothing to
+// the tile, and under the edges of a small image it is a good part of the work.
+template <int M, class T>
+FC_INLINE bool all_rows_are(const T* const* rows, const T* row) {
+  bool all = true;
+#pragma GCC unroll 16
+  for (int i = 0; i < M; ++i) all &= rows[i] == row;
+  return all;
+}
 
 template <class T, int M, int V>
 __attribute__((noinline)) void multiply_tile(const TileProduct<T>& t) {
@@ -47,6 +58,10 @@ __attribute__((noinline)) void multiply_tile(const TileProduct<T>& t) {
 
   const T* b = t.b;
   for (int64_t tap = 0; tap < t.taps; ++tap) {
+    if (all_rows_are<M>(t.rows + tap * t.row_stride, t.zeros)) {
+      b += t.depth * t.b_stride;
+      continue;
+    }
     const T* a[M];
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) a[i] = t.rows[tap * t.row_stride + i] + t.offset;

@@ -1,7 +1,7 @@
-"""Turns a results file into tables, a picture and the README's section on speed.
+"""Turns results files into tables, pictures and the README's section on speed.
 
     python bench/report.py            of the results that the README shows
-    python bench/report.py NAME       of bench/results/NAME.json, which the README shows from now on
+    python bench/report.py NAME ...   of bench/results/NAME.json, which the README shows from now on, side by side
 
 Writes bench/results/NAME.md (every row), bench/results/NAME.svg (needs matplotlib) and the part of README.md between
 the markers. A test compares the texts with the JSON file, so that no number can be changed by hand.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import results
@@ -18,29 +19,35 @@ import roofline
 import tables
 
 README = Path(__file__).parents[1] / "README.md"
-_SECTION = re.compile(r"(?<=<!-- bench: )(\w+)( -->\n).*?(?=<!-- /bench -->)", re.DOTALL)
+_SECTION = re.compile(r"(?<=<!-- bench: )([\w ]+)( -->\n).*?(?=<!-- /bench -->)", re.DOTALL)
 
 
-def shown() -> str:
-    """Name of the results that the README shows."""
+def shown() -> list[str]:
+    """Names of the results that the README shows."""
     found = _SECTION.search(README.read_text(encoding="utf-8"))
-    assert found, "README.md has lost its markers <!-- bench: NAME --> and <!-- /bench -->"
-    return found[1]
+    assert found, "README.md has lost its markers <!-- bench: NAME ... --> and <!-- /bench -->"
+    return found[1].split()
 
 
-def readme(name: str) -> str:
+def readme(names: Sequence[str]) -> str:
     """The README with its section on speed made anew."""
-    content = results.load(name)
+    contents = [results.load(name) for name in names]
+    machines = "\n".join(f"- {tables.machine(content)}" for content in contents)
+    pictures = "\n".join(f"![Rates under the machine's ceilings](bench/results/{name}.svg)" for name in names)
+    rows = "; ".join(
+        f"[bench/results/{name}.md](bench/results/{name}.md), from [bench/results/{name}.json](bench/results/{name}.json)"
+        for name in names
+    )
     section = f"""\
-{tables.machine(content)}
+{machines}
 
-{tables.promises(content)}
+{tables.comparison(contents)}
 
-![Rates under the machine's ceilings](bench/results/{name}.svg)
+{pictures}
 
-Every row: [bench/results/{name}.md](bench/results/{name}.md), from [bench/results/{name}.json](bench/results/{name}.json).
+Every row: {rows}.
 """
-    return _SECTION.sub(lambda found: f"{name}{found[2]}{section}", README.read_text(encoding="utf-8"))
+    return _SECTION.sub(lambda found: f"{' '.join(names)}{found[2]}{section}", README.read_text(encoding="utf-8"))
 
 
 def page(name: str) -> str:
@@ -57,12 +64,13 @@ Made by `python bench/report.py {name}` from {name}.json. {tables.machine(conten
 """
 
 
-def main(name: str) -> None:
-    README.write_text(readme(name), encoding="utf-8")
-    (results.RESULTS / f"{name}.md").write_text(page(name), encoding="utf-8")
-    roofline.draw(results.load(name), results.RESULTS / f"{name}.svg")
-    print(tables.promises(results.load(name)))
+def main(names: Sequence[str]) -> None:
+    README.write_text(readme(names), encoding="utf-8")
+    for name in names:
+        (results.RESULTS / f"{name}.md").write_text(page(name), encoding="utf-8")
+        roofline.draw(results.load(name), results.RESULTS / f"{name}.svg")
+        print(tables.promises(results.load(name)))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else shown())
+    main(sys.argv[1:] or shown())

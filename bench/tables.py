@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from results import Row, best_peer, disturbed, ours, ratio
-from targets import gflops, gigabytes, targets
+from targets import Target, gflops, gigabytes, targets
 
 GROUPS = {
     "convolution": "Convolutions",
@@ -25,14 +25,41 @@ def promises(content: dict[str, Any]) -> str:
         "| ratio to the best peer, unless a share | target | by minimum | by median | met | least at |",
         "|---|--:|--:|--:|:-:|---|",
     ]
-    rows = [row for row in content["rows"] if not disturbed(row)]
+    for target, reached in zip(targets(content["ceilings"]), _reached(content), strict=True):
+        where = target.least_row(_undisturbed(content))
+        lines.append(f"| {_promise(target)} | {' | '.join(reached)} | {where['name'] if where else ''} |")
+    return "\n".join(lines)
+
+
+def comparison(contents: Sequence[dict[str, Any]]) -> str:
+    """The same on several machines, side by side."""
+    kinds = [content["environment"]["config"]["isa"] for content in contents]
+    lines = [
+        f"| ratio to the best peer, unless a share | target | {' | '.join(f'{k}, by minimum | by median | met' for k in kinds)} |",
+        f"|---|--:|{'--:|--:|:-:|' * len(kinds)}",
+    ]
+    columns = [_reached(content) for content in contents]
+    for target, *cells in zip(targets(contents[0]["ceilings"]), *columns, strict=True):
+        lines.append(f"| {_promise(target)} | {' | '.join(c for machine in cells for c in machine)} |")
+    return "\n".join(lines)
+
+
+def _undisturbed(content: dict[str, Any]) -> list[Row]:
+    return [row for row in content["rows"] if not disturbed(row)]
+
+
+def _promise(target: Target) -> str:
+    return f"{target.text} | {_figure(target.least, target.percent)}"
+
+
+def _reached(content: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Of each target: by minimum, by median, whether it is met by minimum."""
+    rows, cells = _undisturbed(content), []
     for target in targets(content["ceilings"]):
         least, median = (target.reached(rows, statistic) for statistic in ("min", "median"))
-        figures = [_figure(value, target.percent) for value in (target.least, least, median)]
         met = "" if least is None else "yes" if least >= target.least else "no"
-        where = target.least_row(rows)
-        lines.append(f"| {target.text} | {' | '.join(figures)} | {met} | {where['name'] if where else ''} |")
-    return "\n".join(lines)
+        cells.append((_figure(least, target.percent), _figure(median, target.percent), met))
+    return cells
 
 
 def everything(content: dict[str, Any]) -> str:

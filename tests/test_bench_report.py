@@ -14,13 +14,14 @@ def test_the_readme_shows_what_was_measured():
     assert report.readme(report.shown()) == report.README.read_text(encoding="utf-8")
 
 
-def test_the_page_of_all_rows_shows_what_was_measured():
-    name = report.shown()
+@pytest.mark.parametrize("name", report.shown())
+def test_the_page_of_all_rows_shows_what_was_measured(name):
     assert report.page(name) == (results.RESULTS / f"{name}.md").read_text(encoding="utf-8")
 
 
-def test_every_ratio_is_a_positive_number():
-    for row in results.load(report.shown())["rows"]:
+@pytest.mark.parametrize("name", report.shown())
+def test_every_ratio_is_a_positive_number(name):
+    for row in results.load(name)["rows"]:
         for mine in results.ours(row):
             for statistic in ("min", "median"):
                 value = results.ratio(row, mine, statistic)

@@ -22,6 +22,7 @@ def _dense() -> list[Case]:
         ("empty_batch", (0, 4), 3, _HAZARD),
         *((f"n{n}", (n, n), n, _TAIL) for n in _LENGTHS),
         *((f"few_rows.{m}", (m, 37), 70, _TAIL) for m in (1, 3, 5, 8)),
+        ("one_row.few_units", (1, 300), 10, _TAIL),
     ]
     cases = [Case("dense", name, {"x": x, "w": (x[-1], u), "bias": (u,)}, {}, tag) for name, x, u, tag in sizes]
     cases.append(Case("dense", "no_bias", {"x": (4, 6), "w": (6, 5)}, {}, _TYPICAL))

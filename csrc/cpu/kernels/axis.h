@@ -35,6 +35,11 @@ struct Axis {
     return {begin, max_of(min_of(a.end, b.end), begin)};
   }
   bool has_edges() const { return inside_all().size() < positions; }
+  // The taps whose cell no position before this one reads.
+  Range newest() const {
+    const int64_t count = min_of(step, taps);
+    return tap_step > 0 ? Range{taps - count, taps} : Range{0, count};
+  }
 
  private:
   int64_t ceil_step(int64_t distance) const { return step == 1 ? distance : ceil_div(distance, step); }

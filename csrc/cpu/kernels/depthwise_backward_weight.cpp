@@ -121,7 +121,20 @@ struct Line {
   const T* dy;
   T* sums;
   bool with_bias;
-  bool nine;  // a 3x3 filter whose three lines lie inside the image
+  bool nine;     // a 3x3 filter whose three lines lie inside the image
+  Range newest;  // as in depthwise.h
+
+  // Asks for what the block of positions after q's reads first, as fetch_positions.
+  FC_INLINE void fetch(int64_t q) const {
+    constexpr int64_t kLine = 64 / sizeof(T);
+    const auto fetch_next = [](const T* from, int64_t run) {
+      for (int64_t i = 0; i < run; i += kLine) prefetch(from + i, run * sizeof(T));
+    };
+    for (int64_t r = newest.begin; r < newest.end; ++r) {
+      if (lines[r] != nullptr) fetch_next(lines[r] + w.cell(q, s.S - 1) * s.K, kLineBlock * w.step * s.K);
+    }
+    if (newest.size() > 0) fetch_next(dy + q * s.K, kLineBlock * s.K);
+  }
 
   template <int V, bool Whole>
   void add_channels(Range q, bool edge, int64_t c, int64_t tail) const {
@@ -160,14 +173,16 @@ struct Line {
 
 template <class T>
 void add_line(const Conv2dSpec& s, const Axis& w, const T* const* lines, const T* dy, bool with_bias,
-              T* sums) {
+              Range newest, T* sums) {
   bool nine = s.R == 3 && s.S == 3;
   for (int64_t r = 0; r < s.R; ++r) nine = nine && lines[r] != nullptr;
-  const Line<T> line{s, w, lines, dy, sums, with_bias, nine};
+  const Line<T> line{s, w, lines, dy, sums, with_bias, nine, newest};
   const Range in = w.inside_all();
   line.add({0, in.begin}, true);
-  for (int64_t q = in.begin; q < in.end; q += kLineBlock)
+  for (int64_t q = in.begin; q < in.end; q += kLineBlock) {
+    line.fetch(q);
     line.add({q, min_of(q + kLineBlock, in.end)}, false);
+  }
   line.add({in.end, w.positions}, true);
 }
 
@@ -184,6 +199,7 @@ void depthwise_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* 
   const Workspace<T> workspace(s, context.threads, context.workspace);
   const Axis axis_h = forward_axis_h(s), axis_w = forward_axis_w(s);
   const int64_t weights = s.R * s.S * s.K, sums_size = weights + s.K;
+  const Range newest = s.K == s.C ? newest_rows<T>(axis_h, s.N * s.H * s.W * s.C) : Range{0, 0};
 
   parallel_for_slots(context.threads, workspace.chunks, [&](int64_t chunk, int slot) {
     WorkspaceCutter cutter = workspace.slots.at(slot);
@@ -195,7 +211,7 @@ void depthwise_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* 
     for (int64_t line = begin; line < end; ++line) {
       point_lines(x + line / s.P * s.H * s.W * s.C, axis_h, line % s.P, s.W, s.C, s.K / s.C, scratch.repeated,
                   scratch.lines);
-      add_line(s, axis_w, scratch.lines, dy + line * s.Q * s.K, dbias != nullptr, sums);
+      add_line(s, axis_w, scratch.lines, dy + line * s.Q * s.K, dbias != nullptr, newest, sums);
     }
   });
   tree_sum(workspace.sums, workspace.chunks, sums_size, weights, dw, context.threads);

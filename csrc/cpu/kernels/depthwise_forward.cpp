@@ -41,6 +41,7 @@ void depthwise_forward(const Conv2dSpec& s, const T* x, const T* w, const Epilog
   Scratch<T>(s, one);
   const SlotWorkspace slots(WorkspaceCutter(context.workspace), one.bytes(), context.threads);
   const Axis axis_h = forward_axis_h(s), axis_w = forward_axis_w(s);
+  const Range newest = s.K == s.C ? newest_rows<T>(axis_h, s.N * s.H * s.W * s.C) : Range{0, 0};
 
   parallel_for_slots(context.threads, s.N * s.P, [&](int64_t task, int slot) {
     WorkspaceCutter cutter = slots.at(slot);
@@ -48,7 +49,7 @@ void depthwise_forward(const Conv2dSpec& s, const T* x, const T* w, const Epilog
     point_lines(x + task / s.P * s.H * s.W * s.C, axis_h, task % s.P, s.W, s.C, s.K / s.C, scratch.repeated,
                 scratch.lines);
     T* out = y + task * s.Q * s.K;
-    depthwise_line<T>({scratch.lines, s.R, axis_w, s.K, w, s.S * s.K, s.K, out, s.K, epilogue});
+    depthwise_line<T>({scratch.lines, s.R, axis_w, s.K, w, s.S * s.K, s.K, out, s.K, epilogue, newest});
     epilogue.finish(&out, 1, 0, s.Q * s.K);
   });
 }

@@ -42,8 +42,9 @@ void igemm(const Igemm<T>& p, const Context& context) {
     const int64_t first = task / k.column_runs / p.groups * k.block;
     WorkspaceCutter cutter = workspace.slots.at(slot);
     const IgemmScratch<T> scratch(p, k, cutter);
-    const RowBlock<T> rows(p, k, workspace, scratch, finite, group, first);
-    multiply_panels(rows, part_of(k.panels.count, k.column_runs, run));
+    const Range panels = part_of(k.panels.count, k.column_runs, run);
+    const RowBlock<T> rows(p, k, workspace, scratch, finite, group, first, panels.begin);
+    multiply_panels(rows, panels);
   });
 }
 

@@ -17,9 +17,10 @@ struct RowBlock {
   bool finite;  // B, known ahead
   int64_t group, first, count;
   Epilogue<T> epilogue;  // of the group
+  int64_t first_panel;   // of those that are walked
 
   RowBlock(const Igemm<T>& p, const IgemmBlocking<T>& k, const IgemmWorkspace<T>& workspace,
-           const IgemmScratch<T>& scratch, bool finite, int64_t group, int64_t first)
+           const IgemmScratch<T>& scratch, bool finite, int64_t group, int64_t first, int64_t first_panel)
       : p(p),
         k(k),
         workspace(workspace),
@@ -28,7 +29,8 @@ struct RowBlock {
         group(group),
         first(first),
         count(min_of(k.block, p.rows.positions() - first)),
-        epilogue(p.epilogue.from_column(group * p.columns)) {
+        epilogue(p.epilogue.from_column(group * p.columns)),
+        first_panel(first_panel) {
     p.rows.point(first, count, k.block, group * p.rows.channels, workspace.zeros, scratch.strip,
                  scratch.rows);
     point_out(p, first, count, group, scratch.out);
@@ -106,7 +108,7 @@ inline void multiply_block_exactly(const RowBlock<T>& r, int64_t vectors, const 
 
 // Asks for what the results of these rows under a panel come to meet.
 template <class T>
-inline void fetch_results(const RowBlock<T>& r, int64_t panel, Range rows) {
+FC_INLINE void fetch_results(const RowBlock<T>& r, int64_t panel, Range rows) {
   const int64_t column = r.k.panels.column_of(panel), columns = r.k.panels.columns_of(panel);
   for (int64_t i = rows.begin; i < rows.end; ++i) r.epilogue.fetch(r.scratch.out[i] + column, columns);
 }
@@ -124,11 +126,17 @@ inline void multiply_block(const RowBlock<T>& r, const FilterBlock& d, const Fil
   t.accumulate = !d.first;
   t.epilogue = d.last ? &r.epilogue : nullptr;
   if (!block.finite && r.p.rows.has_edges()) return multiply_block_exactly(r, vectors, d, t);
-  const bool fetches = d.last && r.epilogue.fetches() && outgrows_l2<T>(r.p.rows.images * r.p.out_image);
+  // What lies beyond L2 is fetched a few tiles ahead: rows under the first panel, what results meet under the last
+  // block of their sums.
+  const bool reads = d.first && d.panel == r.first_panel && r.p.rows.far();
+  const bool meets = d.last && r.epilogue.fetches() && outgrows_l2<T>(r.p.rows.images * r.p.out_image);
   for (int64_t i = 0; i < tiles; ++i) {
     if (next != nullptr) r.p.filter.prefetch(r.k.panels, r.group, *next, tiles, i);
-    if (fetches && i + kTilesAhead < tiles)
-      fetch_results(r, d.panel, part_of(r.count, tiles, i + kTilesAhead));
+    if ((reads || meets) && i + kTilesAhead < tiles) {
+      const Range ahead = part_of(r.count, tiles, i + kTilesAhead);
+      if (reads) r.p.rows.fetch(r.scratch.rows, r.k.block, ahead, {0, r.p.rows.depth()});
+      if (meets) fetch_results(r, d.panel, ahead);
+    }
     const Range run = part_of(r.count, tiles, i);
     t.rows = r.scratch.rows + d.tap * r.k.block + run.begin;
     t.out = r.scratch.out + run.begin;

@@ -71,8 +71,8 @@ struct Filter {
 
   // Asks for part `i` of `parts` of a block that is going to be packed: in pieces of 256 bytes the processor
   // does not see it coming.
-  void prefetch(const Panels<T>& panels, int64_t group_index, const FilterBlock& d, int64_t parts,
-                int64_t i) const {
+  FC_INLINE void prefetch(const Panels<T>& panels, int64_t group_index, const FilterBlock& d, int64_t parts,
+                          int64_t i) const {
     const int64_t column = panels.column_of(d.panel), columns = panels.columns_of(d.panel);
     constexpr int64_t kCacheLine = 64 / sizeof(T);
     const int64_t runs = transposed() ? columns : d.depth, length = transposed() ? d.depth : columns;

@@ -65,6 +65,10 @@ inline void multiply_block(const PixelBlock<T>& b) {
   const auto packed = [&](int64_t panel) {
     return b.scratch.dy + (panel - b.run.begin) * kPixelBlock * kTileVectors * kLanes<T>;
   };
+  b.p.rows.point(b.first, b.count, kPixelBlock, b.group * b.p.rows.channels, b.zeros, b.scratch.strip,
+                 b.scratch.rows);
+  if (b.p.rows.far())
+    b.p.rows.fetch(b.scratch.rows, kPixelBlock, {0, b.count}, b.rows);  // while dy is packed
   bool exactly = false;
   for (int64_t panel = b.run.begin; panel < b.run.end; ++panel) {
     const int64_t columns = b.panels.columns_of(panel), width = b.width(panel);
@@ -79,8 +83,6 @@ inline void multiply_block(const PixelBlock<T>& b) {
       multiply_panel_exactly(b, panel, packed(panel));
     return;
   }
-  b.p.rows.point(b.first, b.count, kPixelBlock, b.group * b.p.rows.channels, b.zeros, b.scratch.strip,
-                 b.scratch.rows);
   for (int64_t tap = 0; tap < b.p.rows.taps(); ++tap) {
     for (int64_t panel = b.run.begin; panel < b.run.end; ++panel) {
       multiply_tiles(

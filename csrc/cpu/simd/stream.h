@@ -43,7 +43,8 @@ FC_INLINE void stream(T* p, Vec<T> v) {
 #endif
 }
 
-// Asks for the line that is so much further on than p; beyond the array's end it asks for nothing.
+// Asks for the line that is so much further on than p; beyond the array's end it asks for nothing. What does nothing
+// but fetch has to be FC_INLINE: GCC takes another function like that for one without effect, and leaves out calls.
 // Long computations on every register hide loads that are this early, and none that are later: gelu and tanh
 // of large arrays took three and two times as long with the processor's own prefetching alone, Adam's update
 // 1.4 times. Arrays that are in L2 anyway are better left alone: there a small one took 1.2 times as long.

@@ -33,8 +33,9 @@ class Program {
   void add(Step step) { steps_.push_back(std::move(step)), workspace_threads_ = 0; }
   const std::vector<Step>& steps() const { return steps_; }
 
-  // On at most so many threads. False when a guard stopped it. The interrupt is asked between two steps and within interruptible ones,
-  // but not after the first guard: the steps behind it change the caller's state, all of them or none.
+  // On at most so many threads. False when a guard stopped it. The interrupt is asked between two steps and
+  // within interruptible ones, but not after the first guard: the steps behind it change the caller's state,
+  // all of them or none.
   bool run(int threads, const Interrupt& interrupt);
   // As run, and returns the seconds that each step took.
   std::vector<double> run_timed(int threads);

@@ -3,7 +3,7 @@
 // Math       out[i][j] (+)= Σ_tap Σ_c rows[tap][i][c] · b[tap·depth + c][j]     i < M, j < V·lanes
 // Blocking   M x V vectors of sums stay in registers over all taps; per step V loads of b, M broadcasts
 // Numerics   each output is one chain of fma, ascending in (tap, c): its bits do not depend on M, V or the
-//            tile it is in
+//            tile it is in, but for the sign of a sum that underflowed to zero, see all_rows_are
 // Edges      M and V are template parameters, so no row beyond M is read; b is zero-padded to whole
 //            vectors, and only `columns` lanes are stored
 // Source     rows by pointer: Dukhan, The Indirect Convolution Algorithm, https://arxiv.org/abs/1907.02129
@@ -29,8 +29,8 @@ struct TileProduct {
   const Epilogue<T>* epilogue;  // on the last block of the sum, else null
 };
 
-// Whether rows[0 … M) all begin at `row`: where that one holds zeros, a tap is left out. It would add nothing to
-// the tile, and under the edges of a small image it is a good part of the work.
+// Whether rows[0 … M) all begin at `row`: where that one holds zeros, a tap is left out. It would add nothing,
+// and at the edges of small images it is a good part of the work.
 template <int M, class T>
 FC_INLINE bool all_rows_are(const T* const* rows, const T* row) {
   bool all = true;

@@ -117,10 +117,13 @@ inline void repeat_channels(const T* from, int64_t n, int64_t multiplier, T* to)
   }
 }
 
-// The tap rows of `h` that a position reads first, of a tensor of `elements`.
+// The tap rows of `h` that a position reads first, of a tensor of `elements`. None where a cell that is new takes
+// part in a few products only: asking for it would cost as much as they do.
 template <class T>
-inline Range newest_rows(const Axis& h, int64_t elements) {
-  return outgrows_l2<T>(elements) ? h.newest() : Range{0, 0};
+inline Range newest_rows(const Axis& h, const Axis& w, int64_t elements) {
+  constexpr int64_t kLeastProducts = 8;
+  const bool pays = h.taps * w.taps >= kLeastProducts * h.step * w.step;
+  return pays && outgrows_l2<T>(elements) ? h.newest() : Range{0, 0};
 }
 
 // Sets lines[r] to the image line that tap row r reads at `position`, its channels repeated into `repeated`

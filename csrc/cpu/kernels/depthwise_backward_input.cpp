@@ -51,7 +51,7 @@ void backward_line(const Conv2dSpec& s, const Phase& phase, const T* w, const Sc
                         dx,
                         s.stride_w * s.C,
                         {},
-                        newest_rows<T>(h.axis, s.N * s.P * s.Q * s.K)};
+                        newest_rows<T>(h.axis, v.axis, s.N * s.P * s.Q * s.K)};
   if (multiplier > 1) line.out = scratch.sums, line.out_step = s.K;
   depthwise_line(line);
   if (multiplier > 1) {

@@ -73,7 +73,7 @@ def test_the_child_of_a_fork_finds_a_lock_open():
     lock, held, done = ProcessLock(), threading.Event(), threading.Event()
 
     def hold():
-        with lock:
+        with lock.lock:
             held.set()
             done.wait()
 
@@ -85,7 +85,7 @@ def test_the_child_of_a_fork_finds_a_lock_open():
         child = os.fork()
     if child == 0:
         signal.alarm(20)  # instead of waiting for ever
-        with lock:
+        with lock.lock:
             os._exit(17)
     done.set()
     holder.join()
@@ -93,5 +93,34 @@ def test_the_child_of_a_fork_finds_a_lock_open():
 
 
 def test_the_thread_that_holds_a_lock_may_enter_again():
-    with (lock := ProcessLock()), lock:
+    mine = ProcessLock()
+    with mine.lock, mine.lock:
         pass
+
+
+class Interrupted(Exception):
+    """What a signal's handler raises."""
+
+
+def test_an_interrupt_leaves_no_lock_behind():
+    """The handler raises wherever it comes: also between the taking of a lock and what is done while it is held."""
+    mine = ProcessLock()
+
+    def interrupt(number, frame):
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for i in range(2000):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 1e-6 * (i % 50 + 1))
+                while True:
+                    with mine.lock:
+                        pass
+            except Interrupted:
+                pass
+            free = in_threads(lambda barrier: mine.lock.acquire(blocking=False) and (mine.lock.release() or True), 1)
+            assert free == [True], i
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

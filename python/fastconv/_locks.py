@@ -9,8 +9,11 @@ __all__ = ["ProcessLock", "Serial"]
 
 
 class ProcessLock:
-    """A lock for the life of the process. The child of a fork finds it open, whoever held it; a signal's handler that comes
-    while it is held by the thread that it interrupts may enter, too.
+    """A lock for the life of the process, held by ``with the.lock:``. The child of a fork finds it open, whoever held it; a
+    signal's handler that comes while it is held by the thread that it interrupts may enter, too.
+
+    ``lock`` itself is what ``with`` enters: in a method ``__enter__`` of ours, an exception from a signal's handler (Ctrl-C)
+    could come after the lock was taken and before ``with`` knows of it, and nobody would ever give it back.
     """
 
     def __init__(self) -> None:
@@ -18,13 +21,7 @@ class ProcessLock:
         os.register_at_fork(after_in_child=self._renew)
 
     def _renew(self) -> None:
-        self._lock = threading.RLock()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *error: object) -> None:
-        self._lock.release()
+        self.lock = threading.RLock()
 
 
 class Serial:
@@ -38,7 +35,7 @@ class Serial:
         return self
 
     def __next__(self) -> int:
-        with self._lock:
+        with self._lock.lock:
             number = self._next
             self._next += 1
         return number

@@ -53,7 +53,7 @@ _measuring = ProcessLock()  # two at a time would measure each other
 
 def measured_machine(dtype: str) -> Machine:
     """This process's machine with its threads and instruction set as they are now; measured once for each, in 0.2 s."""
-    with _measuring:
+    with _measuring.lock:
         return _measure(dtype, _cpu.get_num_threads(), _cpu.current_isa())
 
 

@@ -48,13 +48,13 @@ def seed(n: int) -> None:
         True
     """
     first = _arguments.integer("random.seed", "n", n) & _MASK
-    with _drawing:
+    with _drawing.lock:
         _state[:] = [first, 0]
 
 
 def next_seed() -> int:
     """The next unsigned 64-bit seed of the global stream."""
-    with _drawing:
+    with _drawing.lock:
         _state[1] += 1
         first, counter = _state
     return _mix(_mix(first) ^ counter)
@@ -73,7 +73,7 @@ def generator(from_seed: int | None = None) -> np.random.Generator:
 
 def get_state() -> tuple[int, int]:
     """``(seed, counter)`` of the global stream, for a checkpoint."""
-    with _drawing:
+    with _drawing.lock:
         return _state[0], _state[1]
 
 
@@ -85,5 +85,5 @@ def set_state(state: tuple[int, int]) -> None:
             f"[set_state] state must be a pair: expected (seed, counter), got {len(parts)} parts. Pass what get_state returned."
         )
     first, counter = (_arguments.integer("set_state", f"state[{i}]", part) for i, part in enumerate(parts))
-    with _drawing:
+    with _drawing.lock:
         _state[:] = [first & _MASK, counter & _MASK]

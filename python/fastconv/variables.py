@@ -177,7 +177,7 @@ def gather(variables: Iterable[Variable]) -> None:
     To be called before the first plan points at them; those that have been gathered before stay where they are. Sizes
     that fill whole cache lines come first, so that most variables begin on one.
     """
-    with _gathering:
+    with _gathering.lock:
         by_dtype: dict[str, list[Variable]] = {}
         for variable in dict.fromkeys(variables):
             if variable.buffer is None and not isinstance(variable, SizeOnly):

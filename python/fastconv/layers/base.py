@@ -38,7 +38,7 @@ _naming = ProcessLock()
 def _automatic_name(kind: str) -> str:
     """As Keras: conv2d, conv2d_1, …"""
     base = snake_case(kind)
-    with _naming:
+    with _naming.lock:
         count = _name_counts[base]
         _name_counts[base] += 1
     return f"{base}_{count}" if count else base

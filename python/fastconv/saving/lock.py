@@ -26,7 +26,7 @@ class FolderLock:
 
     def __init__(self, folder: str) -> None:
         self._path = os.path.join(os.path.realpath(folder), _NAME)
-        with _asking:
+        with _asking.lock:
             self._take(folder)
 
     def _take(self, folder: str) -> None:

@@ -39,7 +39,7 @@ def cnn() -> list[Any]:
 
 def built(stack: Callable[[], list[Any]], policy: str, optimizer: Any = None, **compiling: Any) -> Sequential:
     """A compiled model of these layers under a dtype policy, always with the same weights."""
-    with SETTINGS:
+    with SETTINGS.lock:
         config.set_dtype_policy(policy)
         set_random_seed(5)
         model = Sequential([layers.Input((8, 8, 3)), *stack()])

@@ -266,7 +266,7 @@ def build(name: str, dtype: str = "float32", seed: int = 0) -> Any:
     """The network called ``name``, weights drawn from ``seed`` in Keras's way, then moved off their round values."""
     from fastconv import config, random
 
-    with SETTINGS:
+    with SETTINGS.lock:
         before = config.dtype_policy()
         config.set_dtype_policy(dtype)
         random.seed(seed)

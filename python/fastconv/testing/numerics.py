@@ -16,7 +16,7 @@ SETTINGS = ProcessLock()  # held while settings are others than before
 @contextmanager
 def numerics(precision: str = "fast", conv2d: str = "automatic") -> Iterator[None]:
     """Inside, operations are lowered with this precision; convolutions use ``conv2d`` wherever it can compute them."""
-    with SETTINGS:
+    with SETTINGS.lock:
         before = _cpu.numerics()
         try:
             _cpu.set_precision(precision)
@@ -30,7 +30,7 @@ def numerics(precision: str = "fast", conv2d: str = "automatic") -> Iterator[Non
 @contextmanager
 def instruction_set(isa: str) -> Iterator[None]:
     """Inside, kernels of this instruction set run."""
-    with SETTINGS:
+    with SETTINGS.lock:
         before = _cpu.current_isa()
         try:
             _cpu.select_isa(isa)

@@ -36,7 +36,7 @@ struct Winograd {
 };
 
 // What V and M of a block of tiles may take: they stay in L2 beside a plane of U.
-inline constexpr int64_t kWinogradBytes = FC_VECTOR_BYTES == 64 ? 1 << 19 : 384 << 10;
+inline constexpr int64_t kWinogradBytes = FC_VECTOR_BYTES == 64 ? 1 << 20 : 384 << 10;
 // Each task reads all of U, from L3 where it is large: fewer tiles would wait for it.
 inline constexpr int64_t kWinogradMinTiles = 32;
 inline constexpr int64_t kWinogradPlanes = kWinogradPoints * kWinogradPoints;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "cpu/kernels/gate.h"
+#include "cpu/simd/stream.h"
 
 namespace fc::cpu::FC_ISA {
 
@@ -113,11 +114,8 @@ struct Epilogue {
 
   // Asks for what n results at `to` come to meet.
   FC_INLINE void fetch(const T* to, int64_t n) const {
-    constexpr int64_t kLine = 64 / sizeof(T);
-    for (int64_t i = 0; i < n; i += kLine) {
-      if (addend.values != nullptr) __builtin_prefetch(addend.at(to) + i);
-      if (!gate.open()) __builtin_prefetch(gate.at(to) + i);
-    }
+    if (addend.values != nullptr) prefetch_run(addend.at(to), n);
+    if (!gate.open()) prefetch_run(gate.at(to), n);
   }
   bool fetches() const { return addend.values != nullptr || !gate.open(); }
 

@@ -11,11 +11,15 @@ namespace {
 template <class T>
 void multiply_panels(const RowBlock<T>& r, Range panels) {
   const int64_t blocks = panels.size() * r.k.depth_blocks();
-  FilterBlock d = filter_block(r.p, r.k, panels, 0);
-  for (int64_t i = 0; i < blocks; ++i) {
-    const FilterBlock next = filter_block(r.p, r.k, panels, min_of(i + 1, blocks - 1));
-    multiply_block(r, d, r.k.packed_ahead || r.k.streamed ? nullptr : &next);
-    d = next;
+  int64_t careful = -1;  // the last panel with numbers that are not finite
+  for (int64_t i = 0; i < blocks;) {
+    const FilterBlock d = filter_block(r.p, r.k, panels, i),
+                      next = filter_block(r.p, r.k, panels, min_of(i + 1, blocks - 1));
+    if (multiply_block(r, d, r.k.packed_ahead || r.k.streamed ? nullptr : &next, d.panel == careful)) {
+      ++i;
+    } else {
+      careful = d.panel, i -= i % r.k.depth_blocks();  // the panel's sums from the first on
+    }
   }
   const int64_t begin = r.k.panels.column_of(panels.begin);
   r.epilogue.finish(r.scratch.out, r.count, begin, r.k.panels.column_of(panels.end) - begin);

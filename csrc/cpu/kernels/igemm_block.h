@@ -35,6 +35,9 @@ struct RowBlock {
                  scratch.rows);
     point_out(p, first, count, group, scratch.out);
   }
+
+  // Whether the first tile that meets a block of B packs it for the others.
+  bool packs() const { return !k.packed_ahead && !k.streamed && !p.filter.transposed(); }
 };
 
 // The i-th of the blocks that the panels [begin, end) are walked in.
@@ -55,7 +58,7 @@ struct PanelBlock {
   int64_t stride;  // between its rows
   bool finite;
 
-  PanelBlock(const RowBlock<T>& r, const FilterBlock& d) {
+  PanelBlock(const RowBlock<T>& r, const FilterBlock& d, bool on_the_way) {
     const Panels<T>& panels = r.k.panels;
     stride = panels.width_of(d.panel);
     if (r.k.packed_ahead) {
@@ -67,10 +70,20 @@ struct PanelBlock {
       finite = true;  // no tap lies outside
     } else {
       b = r.scratch.panel;
-      finite = r.p.filter.pack(panels, r.group, d, r.scratch.panel);
+      if (!on_the_way) r.p.filter.pack(panels, r.group, d, r.scratch.panel);
+      finite = on_the_way || !r.p.rows.has_edges() || all_finite(b, d.taps * d.depth * stride);
     }
   }
 };
+
+// The first tile of a block, which packs B for the others. Returns whether all of it is finite.
+template <class T>
+inline bool multiply_and_pack(const RowBlock<T>& r, int64_t vectors, const FilterBlock& d,
+                              const TileProduct<T>& t) {
+  const auto from = [&](int64_t tap) { return r.p.filter.at(r.group, d.tap + tap, d.offset, t.column); };
+  multiply_and_pack(vectors, t, from, r.p.filter.row, r.scratch.panel);
+  return !r.p.rows.has_edges() || all_finite(r.scratch.panel, d.taps * d.depth * t.b_stride);
+}
 
 // As the tiles of multiply_block, but a tap outside the image is left out: 0 · w would be NaN for an infinite
 // w. Rows go one by one, so this is slow; the order of summation, hence every other bit, is the same.
@@ -113,39 +126,56 @@ FC_INLINE void fetch_results(const RowBlock<T>& r, int64_t panel, Range rows) {
   for (int64_t i = rows.begin; i < rows.end; ++i) r.epilogue.fetch(r.scratch.out[i] + column, columns);
 }
 
+// False, with results that must be computed again with `carefully`, where it met a number in B that is not finite.
 template <class T>
-inline void multiply_block(const RowBlock<T>& r, const FilterBlock& d, const FilterBlock* next) {
+inline bool multiply_block(const RowBlock<T>& r, const FilterBlock& d, const FilterBlock* next,
+                           bool carefully) {
   const int64_t vectors = r.k.panels.vectors_of(d.panel).size(),
-                tiles = ceil_div(r.count, tile_rows(static_cast<int>(min_of(vectors, kTileVectors))));
+                most = tile_rows(static_cast<int>(min_of(vectors, kTileVectors)));
+  const bool packs = !carefully && r.packs() && r.count >= most;
   TileProduct<T> t{};
   t.row_stride = r.k.block, t.zeros = r.workspace.zeros;
   t.taps = d.taps, t.offset = d.offset, t.depth = d.depth;
-  const PanelBlock<T> block(r, d);
+  const PanelBlock<T> block(r, d, packs);
   t.b = block.b, t.b_stride = block.stride;
   t.column = r.k.panels.column_of(d.panel), t.columns = r.k.panels.columns_of(d.panel);
   t.accumulate = !d.first;
   t.epilogue = d.last ? &r.epilogue : nullptr;
-  if (!block.finite && r.p.rows.has_edges()) return multiply_block_exactly(r, vectors, d, t);
+  if (!block.finite && r.p.rows.has_edges()) {
+    multiply_block_exactly(r, vectors, d, t);
+    return true;
+  }
   // What lies beyond L2 is fetched a few tiles ahead: rows under the first panel, what results meet under the last
   // block of their sums.
   const bool reads = d.first && d.panel == r.first_panel && r.p.rows.far();
   const bool meets = d.last && r.epilogue.fetches() && outgrows_l2<T>(r.p.rows.images * r.p.out_image);
+  const int64_t whole = packs ? most : 0,
+                rest = r.count - whole;  // rows of the tile that packs; of the others
+  const int64_t tiles = ceil_div(rest, most) + packs;
+  const auto rows_of = [&](int64_t i) {
+    if (i < packs) return Range{0, whole};
+    const Range run = part_of(rest, tiles - packs, i - packs);
+    return Range{whole + run.begin, whole + run.end};
+  };
   for (int64_t i = 0; i < tiles; ++i) {
     if (next != nullptr) r.p.filter.prefetch(r.k.panels, r.group, *next, tiles, i);
     if ((reads || meets) && i + kTilesAhead < tiles) {
-      const Range ahead = part_of(r.count, tiles, i + kTilesAhead);
+      const Range ahead = rows_of(i + kTilesAhead);
       if (reads) r.p.rows.fetch(r.scratch.rows, r.k.block, ahead, {0, r.p.rows.depth()});
       if (meets) fetch_results(r, d.panel, ahead);
     }
-    const Range run = part_of(r.count, tiles, i);
+    const Range run = rows_of(i);
     t.rows = r.scratch.rows + d.tap * r.k.block + run.begin;
     t.out = r.scratch.out + run.begin;
-    if (run.size() == 1) {
+    if (i < packs) {
+      if (!multiply_and_pack(r, vectors, d, t)) return false;
+    } else if (run.size() == 1) {
       multiply_one_row(vectors, t);
     } else {
       multiply_tile(run.size(), vectors, t);
     }
   }
+  return true;
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -8,6 +8,7 @@
 #include "cpu/kernels/pack.h"
 #include "cpu/kernels/workspace.h"
 #include "cpu/parallel.h"
+#include "cpu/simd/stream.h"
 
 namespace fc::cpu::FC_ISA {
 
@@ -52,11 +53,10 @@ struct Filter {
            column * across;
   }
 
-  // One block under one panel. Returns whether all of it is finite.
-  bool pack(const Panels<T>& panels, int64_t group_index, const FilterBlock& d, T* to) const {
+  // One block under one panel.
+  void pack(const Panels<T>& panels, int64_t group_index, const FilterBlock& d, T* to) const {
     const int64_t column = panels.column_of(d.panel), columns = panels.columns_of(d.panel),
                   width = panels.width_of(d.panel);
-    bool finite = true;
     for (int64_t tap = d.tap; tap < d.tap + d.taps; ++tap, to += d.depth * width) {
       const T* from = at(group_index, tap, d.offset, column);
       if (transposed()) {
@@ -64,9 +64,7 @@ struct Filter {
       } else {
         pack_rows(from, row, d.depth, columns, width, to);
       }
-      finite = finite && all_finite(to, d.depth * width);
     }
-    return finite;
   }
 
   // Asks for part `i` of `parts` of a block that is going to be packed: in pieces of 256 bytes the processor
@@ -74,13 +72,15 @@ struct Filter {
   FC_INLINE void prefetch(const Panels<T>& panels, int64_t group_index, const FilterBlock& d, int64_t parts,
                           int64_t i) const {
     const int64_t column = panels.column_of(d.panel), columns = panels.columns_of(d.panel);
-    constexpr int64_t kCacheLine = 64 / sizeof(T);
     const int64_t runs = transposed() ? columns : d.depth, length = transposed() ? d.depth : columns;
+    const int64_t step = transposed() ? across : row;
     const Range part = part_of(d.taps * runs, parts, i);
-    for (int64_t run = part.begin; run < part.end; ++run) {
-      const T* from =
-          at(group_index, d.tap + run / runs, d.offset, column) + run % runs * (transposed() ? across : row);
-      for (int64_t j = 0; j < length; j += kCacheLine) __builtin_prefetch(from + j, 0, 2);
+    for (int64_t begin = part.begin; begin < part.end;) {  // tap by tap: a division costs as much as a run
+      const int64_t tap = begin / runs, first = begin - tap * runs,
+                    last = min_of(runs, first + part.end - begin);
+      const T* const from = at(group_index, d.tap + tap, d.offset, column);
+      for (int64_t run = first; run < last; ++run) prefetch_run<0, 2>(from + run * step, length);
+      begin += last - first;
     }
   }
 };
@@ -114,8 +114,9 @@ struct PackedFilter {
           const int64_t panel = task / pieces / taps % panels.count,
                         group = task / pieces / taps / panels.count;
           const FilterBlock d{panel, tap, 1, offset, min_of(piece_depth, depth - offset), false, false};
-          piece_is_finite[task] =
-              filter.pack(panels, group, d, const_cast<T*>(at(panels, group, panel, tap, offset)));
+          T* const to = const_cast<T*>(at(panels, group, panel, tap, offset));
+          filter.pack(panels, group, d, to);
+          piece_is_finite[task] = all_finite(to, d.depth * panels.width_of(panel));
         });
     bool finite = true;
     for (int64_t i = 0; i < tasks; ++i) finite = finite && piece_is_finite[i];

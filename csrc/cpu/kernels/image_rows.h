@@ -78,14 +78,13 @@ struct ImageRows {
 
   // Asks for those of `elements` of each tap that these positions read and none before them does.
   FC_INLINE void fetch(const T* const* rows, int64_t block, Range positions, Range elements) const {
-    constexpr int64_t kLine = 64 / sizeof(T);
     const Range newest_h = h.newest(), newest_w = merged ? Range{0, 1} : w.newest();
     const int64_t first = max_of(elements.begin, merged ? w.newest().begin * channels : 0);
     for (int64_t r = newest_h.begin; r < newest_h.end; ++r) {
       for (int64_t s = newest_w.begin; s < newest_w.end; ++s) {
         const T* const* const row = rows + (r * (merged ? 1 : w.taps) + s) * block;
         for (int64_t i = positions.begin; i < positions.end; ++i)
-          for (int64_t c = first; c < elements.end; c += kLine) __builtin_prefetch(row[i] + c);
+          prefetch_run(row[i] + first, elements.end - first);
       }
     }
   }

@@ -39,8 +39,48 @@ FC_INLINE bool all_rows_are(const T* const* rows, const T* row) {
   return all;
 }
 
-template <class T, int M, int V>
-__attribute__((noinline)) void multiply_tile(const TileProduct<T>& t) {
+// b as it lies ready for a tile: in whole vectors.
+template <class T>
+struct ReadyColumns {
+  const T* b;
+  int64_t stride;
+  static constexpr bool kSkips = true;
+
+  FC_INLINE void turn_to(int64_t) {}
+  FC_INLINE void skip(int64_t depth) { b += depth * stride; }
+  template <int V>
+  FC_INLINE void next(int64_t, Vec<T> (&column)[V]) {
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) column[v] = load(b + v * kLanes<T>);
+    b += stride;
+  }
+};
+
+// b where nobody has packed it yet; what a tile has read lies at `to` then, ready for the others. Beside the tile's
+// products that costs little; a pass of its own is a good part of the work where few rows meet b.
+template <class T, class From>
+struct FreshColumns {
+  const From& from;  // from(tap): where the tap's first row begins
+  int64_t row;       // elements from one row to the next
+  T* to;
+  const T* b = nullptr;
+  static constexpr bool kSkips = false;
+
+  FC_INLINE void turn_to(int64_t tap) { b = from(tap); }
+  template <int V>
+  FC_INLINE void next(int64_t tail, Vec<T> (&column)[V]) {
+    constexpr int64_t L = kLanes<T>;
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) {
+      column[v] = load_up_to(b + v * L, v == V - 1 ? tail : L);
+      store(to + v * L, column[v]);
+    }
+    b += row, to += V * L;
+  }
+};
+
+template <class T, int M, int V, class Columns>
+FC_INLINE void multiply_tile(const TileProduct<T>& t, Columns columns) {
   constexpr int64_t L = kLanes<T>;
   Vec<T> sum[M][V];
   const int64_t tail = t.columns - (V - 1) * L;  // lanes of the last vector
@@ -56,19 +96,20 @@ __attribute__((noinline)) void multiply_tile(const TileProduct<T>& t) {
       for (int v = 0; v < V; ++v) sum[i][v] = load_up_to(t.out[i] + t.column + v * L, count(v));
   }
 
-  const T* b = t.b;
   for (int64_t tap = 0; tap < t.taps; ++tap) {
-    if (all_rows_are<M>(t.rows + tap * t.row_stride, t.zeros)) {
-      b += t.depth * t.b_stride;
-      continue;
+    if constexpr (Columns::kSkips) {
+      if (all_rows_are<M>(t.rows + tap * t.row_stride, t.zeros)) {
+        columns.skip(t.depth);
+        continue;
+      }
     }
+    columns.turn_to(tap);
     const T* a[M];
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) a[i] = t.rows[tap * t.row_stride + i] + t.offset;
-    for (int64_t c = 0; c < t.depth; ++c, b += t.b_stride) {
+    for (int64_t c = 0; c < t.depth; ++c) {
       Vec<T> column[V];
-#pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) column[v] = load(b + v * L);
+      columns.next(tail, column);
 #pragma GCC unroll 16
       for (int i = 0; i < M; ++i) {
         const Vec<T> value = broadcast(a[i][c]);
@@ -85,6 +126,21 @@ __attribute__((noinline)) void multiply_tile(const TileProduct<T>& t) {
   for (int i = 0; i < M; ++i)
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) store_up_to(t.out[i] + t.column + v * L, sum[i][v], count(v));
+}
+
+template <class T, int M, int V>
+__attribute__((noinline)) void multiply_tile(const TileProduct<T>& t) {
+  multiply_tile<T, M, V>(t, ReadyColumns<T>{t.b, t.b_stride});
+}
+
+// The same for tile_rows(vectors) rows and a b that is packed on the way.
+template <class T, class From, int V = kTileVectors>
+__attribute__((noinline)) void multiply_and_pack(int64_t vectors, const TileProduct<T>& t, const From& from,
+                                                 int64_t row, T* to) {
+  if constexpr (V > 1) {
+    if (vectors < V) return multiply_and_pack<T, From, V - 1>(vectors, t, from, row, to);
+  }
+  multiply_tile<T, tile_rows(V), V>(t, FreshColumns<T, From>{from, row, to});
 }
 
 // multiply_tile<T, rows, V> for run-time rows up to M.

@@ -165,11 +165,10 @@ FC_INLINE void transform_output(const T* m, int64_t plane, const Epilogue<T>& ep
 // Asks for the results of a tile, of the filters [first, first + columns), and for what they come to meet.
 template <class T, int M>
 FC_INLINE void fetch_results(const Winograd<T>& p, const WinogradTile& t, int64_t first, int64_t columns) {
-  constexpr int64_t kLine = 64 / sizeof(T);
   for (int64_t row = t.p; row < min_of(t.p + M, p.P); ++row) {
     const T* y = p.y + ((t.n * p.P + row) * p.Q + t.q) * p.K + first;
     for (int64_t j = 0; j < min_of(M, p.Q - t.q); ++j, y += p.K) {
-      for (int64_t c = 0; c < columns; c += kLine) __builtin_prefetch(y + c, 1);
+      prefetch_run<1>(y, columns);
       p.epilogue.fetch(y, columns);
     }
   }

@@ -6,6 +6,7 @@
 
 #include "cpu/kernels/blocking.h"
 #include "cpu/kernels/winograd_transform.h"
+#include "cpu/simd/stream.h"
 
 namespace fc::cpu::FC_ISA {
 
@@ -53,10 +54,9 @@ struct WinogradCells {
 
   // Asks for `channels` of the cells that no tile before this one, in steps of `step`, has.
   FC_INLINE void fetch(int step, int64_t channels) const {
-    constexpr int64_t kLine = 64 / sizeof(T);
     for (int i = edge - step; i < edge; ++i) {
       for (int64_t j = max_of(columns.begin, edge - step); j < columns.end; ++j) {
-        for (int64_t c = 0; c < channels; c += kLine) __builtin_prefetch(rows[i] + j * pixel + c);
+        prefetch_run(rows[i] + j * pixel, channels);
       }
     }
   }

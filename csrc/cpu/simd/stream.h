@@ -53,6 +53,13 @@ FC_INLINE void prefetch(const void* p, uintptr_t bytes = kPrefetchBytes) {
   __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(p) + bytes));
 }
 
+// Asks for n neighbours: for L1, or in `locality` 2 for L2; to read, or to write them.
+template <int write = 0, int locality = 3, class T>
+FC_INLINE void prefetch_run(const T* p, int64_t n) {
+  constexpr int64_t kLine = 64 / sizeof(T);
+  for (int64_t i = 0; i < n; i += kLine) __builtin_prefetch(p + i, write, locality);
+}
+
 // y[i] = f(i, count) for the registers of [0, n), as for_each_vector calls it. With `past_caches` the first,
 // shorter register ends where y is aligned, and what f reads of `inputs`, arrays like y, is fetched early.
 template <class T, class F, class... Inputs>

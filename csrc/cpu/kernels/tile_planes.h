@@ -4,7 +4,7 @@
 // Blocking   as tile.h, but rows lie at equal distances: no pointer to each has to be made, loaded and kept
 //            in a register, which allows for more rows and costs less where the depth is small
 // Numerics   each output is one chain of fma, ascending in c: its bits do not depend on M, V or the run
-// Edges      b, rows and out are padded to whole vectors
+// Edges      b, rows and out are padded to whole vectors. out may be rows: a run is read before it is written
 #pragma once
 
 #include "cpu/kernels/blocking.h"

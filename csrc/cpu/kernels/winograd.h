@@ -6,7 +6,7 @@
 //            stay in L2 between input transform, 36 matrix products (tile_planes.h) and output transform
 // Threads    over blocks of tiles; each output has one writer
 // Numerics   relative error (L2) about 6e-7 at C = 64 and 1.2e-6 at C = 256, 3 to 6 times that of direct sums
-// Workspace  U once; zeros; per thread V and M
+// Workspace  U once; zeros; per thread V and M, which is written in V's place where there is one panel
 // Edges      pixels outside the image are zeros; results outside the output are computed and dropped. An
 //            infinity makes NaNs of the whole 6×6 tile it is in; filters that are not finite are refused
 // Source     Lavin and Gray, https://arxiv.org/abs/1509.09308
@@ -47,18 +47,21 @@ struct WinogradBlocking {
   WinogradTiles tiles;
   int64_t block, blocks;  // tiles per task
   int64_t c_row, k_row;   // elements of a tile's row in V and in M
+  bool in_place;          // M takes the place of V, which no other panel needs
   int64_t v_plane, m_plane;
 
   explicit WinogradBlocking(const Winograd<T>& p)
       : panels(p.K),
         tiles(p.N, p.P, p.Q, M),
         c_row(round_up(p.C, kLanes<T>)),
-        k_row(min_of(panels.vectors, kTileVectors) * kLanes<T>) {
+        k_row(min_of(panels.vectors, kTileVectors) * kLanes<T>),
+        in_place(panels.count == 1 && k_row <= c_row) {
     const int64_t bytes_per_tile = kWinogradPlanes * (c_row + k_row) * static_cast<int64_t>(sizeof(T));
     const int64_t most = max_of(kWinogradBytes / bytes_per_tile, kWinogradMinTiles);
     // Equal shares for threads.
     blocks = round_up(ceil_div(tiles.count, most), tiles.count >= 8 * kWinogradMinTiles ? 8 : 2);
     block = ceil_div(tiles.count, max_of(blocks, 1));
+    if (in_place) k_row = c_row;
     // As winograd_u_stride.
     v_plane = block * c_row + kLanes<T>, m_plane = block * k_row + kLanes<T>;
   }
@@ -71,7 +74,8 @@ struct WinogradScratch {
 
   template <int M>
   WinogradScratch(const WinogradBlocking<T, M>& k, WorkspaceCutter& cutter)
-      : v(cutter.take<T>(kWinogradPlanes * k.v_plane)), m(cutter.take<T>(kWinogradPlanes * k.m_plane)) {}
+      : v(cutter.take<T>(kWinogradPlanes * k.v_plane)),
+        m(k.in_place ? v : cutter.take<T>(kWinogradPlanes * k.m_plane)) {}
 };
 
 template <class T>

@@ -126,6 +126,12 @@ inline Range newest_rows(const Axis& h, const Axis& w, int64_t elements) {
   return pays && outgrows_l2<T>(elements) ? h.newest() : Range{0, 0};
 }
 
+// The same of a convolution's x. Repeated channels lie in scratch memory, so nothing is asked for.
+template <class T>
+inline Range newest_rows_of_x(const Conv2dSpec& s, const Axis& h, const Axis& w) {
+  return s.K == s.C ? newest_rows<T>(h, w, s.N * s.H * s.W * s.C) : Range{0, 0};
+}
+
 // Sets lines[r] to the image line that tap row r reads at `position`, its channels repeated into `repeated`
 // if needed.
 template <class T>

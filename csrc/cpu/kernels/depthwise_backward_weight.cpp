@@ -199,7 +199,7 @@ void depthwise_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* 
   const Workspace<T> workspace(s, context.threads, context.workspace);
   const Axis axis_h = forward_axis_h(s), axis_w = forward_axis_w(s);
   const int64_t weights = s.R * s.S * s.K, sums_size = weights + s.K;
-  const Range newest = s.K == s.C ? newest_rows<T>(axis_h, axis_w, s.N * s.H * s.W * s.C) : Range{0, 0};
+  const Range newest = newest_rows_of_x<T>(s, axis_h, axis_w);
 
   parallel_for_slots(context.threads, workspace.chunks, [&](int64_t chunk, int slot) {
     WorkspaceCutter cutter = workspace.slots.at(slot);

@@ -41,7 +41,7 @@ void depthwise_forward(const Conv2dSpec& s, const T* x, const T* w, const Epilog
   Scratch<T>(s, one);
   const SlotWorkspace slots(WorkspaceCutter(context.workspace), one.bytes(), context.threads);
   const Axis axis_h = forward_axis_h(s), axis_w = forward_axis_w(s);
-  const Range newest = s.K == s.C ? newest_rows<T>(axis_h, axis_w, s.N * s.H * s.W * s.C) : Range{0, 0};
+  const Range newest = newest_rows_of_x<T>(s, axis_h, axis_w);
 
   parallel_for_slots(context.threads, s.N * s.P, [&](int64_t task, int slot) {
     WorkspaceCutter cutter = slots.at(slot);

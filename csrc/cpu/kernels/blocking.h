@@ -17,8 +17,7 @@ inline constexpr bool kHasAmx = false;
 
 // Register tile: rows x V sums, V <= kTileVectors, plus V vectors of B and one broadcast of A. Narrow tiles
 // get more rows: enough sums to hide the latency of fma, and few loads per fma. outer_rows is for neighbours
-// in memory; tile_rows for rows that need a pointer, hence a general register, each. kPanelBytes: one block
-// of B, [depth][kTileVectors vectors], that all row tiles pass over: it streams from L2.
+// in memory; tile_rows for rows that need a pointer, hence a general register, each.
 #if FC_VECTOR_BYTES == 64
 inline constexpr int kTileVectors = 4;  // 24 + 4 + 1 of 32 registers
 constexpr int tile_rows(int vectors) {
@@ -27,7 +26,6 @@ constexpr int tile_rows(int vectors) {
 constexpr int outer_rows(int vectors) {
   return vectors == 4 ? 6 : vectors == 3 ? 8 : 12;
 }
-inline constexpr int64_t kPanelBytes = 512 << 10;  // of 1 to 2 MiB on these CPUs
 #else
 inline constexpr int kTileVectors = 2;  // 12 + 2 + 1 of 16 registers
 constexpr int tile_rows(int vectors) {
@@ -36,11 +34,11 @@ constexpr int tile_rows(int vectors) {
 constexpr int outer_rows(int vectors) {
   return vectors == 2 ? 6 : 12;
 }
-inline constexpr int64_t kPanelBytes = FC_VECTOR_BYTES * 4096;  // of 256 KiB or more
 #endif
-inline constexpr int64_t kNarrowPanelBytes = FC_VECTOR_BYTES * 768;  // the same of one or two vectors: L1
-// The same where the first tile packs it: fetched while the block before it is multiplied, so L2 holds two.
-inline constexpr int64_t kFreshPanelBytes = FC_VECTOR_BYTES * 4096;
+
+// One block of B, [depth][kTileVectors vectors], that all row tiles pass over. It streams from L2, of which it takes
+// half at most: the next one is fetched meanwhile. Tried: a block that stays in L1, also where B is narrow: slower.
+inline constexpr int64_t kPanelBytes = FC_VECTOR_BYTES * 4096;
 
 // Rows of a block of B of `bytes`.
 constexpr int64_t panel_depth(int64_t bytes) {

@@ -2,7 +2,7 @@
 //
 // Math       out[i][j] = Σ_tap Σ_c rows[tap][i][c] · B[tap·depth + c][j], then the epilogue; per group
 // Blocking   a task owns a block of rows and a run of column panels. Row blocks share one packed B and walk
-//            it in blocks that stay in L2 (L1 for narrow panels); of a single row block the first tile
+//            it in blocks that stay in L2; of a single row block the first tile
 //            packs as it goes, the others fetch the next block meanwhile. With a handful of rows B is
 //            streamed in place instead, kStreamDepth of its rows side by side
 // Threads    over (row block, group, run of panels); each output has one writer, one order of summation

@@ -53,10 +53,7 @@ struct IgemmBlocking {
     const int64_t runs = max_of(ceil_div(kTasks, max_of(blocks * p.groups, 1)),
                                 ceil_div(block * p.filter_size() / p.groups, kMostTaskProducts));
     column_runs = min_of(panels.count, streamed ? kStreamRuns : runs);
-    const int64_t most = streamed              ? kStreamDepth
-                         : !packed_ahead       ? panel_depth(kFreshPanelBytes)
-                         : panels.vectors <= 2 ? panel_depth(kNarrowPanelBytes)
-                                               : panel_depth(kPanelBytes);
+    const int64_t most = streamed ? kStreamDepth : panel_depth(kPanelBytes);
     offsets = ceil_div(depth, most);
     depth_step = ceil_div(depth, offsets);
     taps = p.rows.taps();

@@ -38,9 +38,7 @@ def test_a_sample_alone_has_the_bits_that_it_has_in_a_batch(isa, prefer, problem
         assert ops.conv2d(x[i : i + 1], w, **geometry).tobytes() == together[i].tobytes()
 
 
-@pytest.mark.filterwarnings(
-    "ignore:invalid value:RuntimeWarning"
-)  # the reference multiplies 0 by infinity, as it should
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # the reference's 0 times infinity
 @given(problems(), st.sampled_from((np.inf, -np.inf, np.nan)), st.data())
 @PROPERTIES
 def test_a_number_that_is_not_finite_reaches_its_results_and_no_others(isa, prefer, problem, number, data):

@@ -1,8 +1,8 @@
 // igemm_filter.h — the matrix B of igemm.h: where a filter's elements lie, and how they are packed.
 //
 // Packed, B is [group][panel][tap][element][width]: a tile reads it from front to back, in whole, aligned
-// vectors. Several row blocks share one packed copy, made ahead by all threads; a single one packs each block
-// of B as it comes to it, in cache.
+// vectors. Several row blocks share one packed copy, made ahead by all threads; of a single one, the first
+// tile that reads a block of B packs it for the others (tile.h), or a pass does before it where B is transposed.
 #pragma once
 
 #include "cpu/kernels/pack.h"

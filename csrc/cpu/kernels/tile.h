@@ -5,7 +5,7 @@
 // Numerics   each output is one chain of fma, ascending in (tap, c): its bits do not depend on M, V or the
 //            tile it is in, but for the sign of a sum that underflowed to zero, see all_rows_are
 // Edges      M and V are template parameters, so no row beyond M is read; b is zero-padded to whole
-//            vectors, and only `columns` lanes are stored
+//            vectors, if need be by the tile that packs it, and only `columns` lanes are stored
 // Source     rows by pointer: Dukhan, The Indirect Convolution Algorithm, https://arxiv.org/abs/1907.02129
 #pragma once
 
@@ -44,7 +44,7 @@ template <class T>
 struct ReadyColumns {
   const T* b;
   int64_t stride;
-  static constexpr bool kSkips = true;
+  static constexpr bool kSkips = true;  // whether a tap may be left out
 
   FC_INLINE void turn_to(int64_t) {}
   FC_INLINE void skip(int64_t depth) { b += depth * stride; }
@@ -64,7 +64,7 @@ struct FreshColumns {
   int64_t row;       // elements from one row to the next
   T* to;
   const T* b = nullptr;
-  static constexpr bool kSkips = false;
+  static constexpr bool kSkips = false;  // the others want all of b
 
   FC_INLINE void turn_to(int64_t tap) { b = from(tap); }
   template <int V>

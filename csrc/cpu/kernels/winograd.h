@@ -35,7 +35,8 @@ struct Winograd {
   Epilogue<T> epilogue;
 };
 
-// What V and M of a block of tiles may take: they stay in L2 beside a plane of U.
+// What V and M of a block of tiles may take: they stay in L2 beside a plane of U. Where they are one, the number of
+// tiles is the same, and half of it is taken.
 inline constexpr int64_t kWinogradBytes = FC_VECTOR_BYTES == 64 ? 1 << 20 : 384 << 10;
 // Each task reads all of U, from L3 where it is large: fewer tiles would wait for it.
 inline constexpr int64_t kWinogradMinTiles = 32;

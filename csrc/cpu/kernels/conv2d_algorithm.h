@@ -63,16 +63,25 @@ inline bool can_use_winograd(const Conv2dSpec& s) {
          s.dilation_w == 1 && s.groups == 1;
 }
 
+// Whether U, the filters in the Winograd domain, is so large beside the tiles that every task that reads it had better
+// make its part anew (winograd_few.h) than all of them share one in memory (winograd.h). No bit depends on it.
+inline bool has_few_tiles(int64_t tiles, int64_t from, int64_t to) {
+  constexpr int64_t kMost = 128;  // V and M of all tiles stay in L3
+  constexpr int64_t kFiltersPerTile = FC_VECTOR_BYTES == 64 ? 512 : 128;
+  return tiles <= min_of(kMost, from * to / kFiltersPerTile);
+}
+
 inline double winograd_cycles(const Conv2dSpec& s, int64_t height, int64_t width, int64_t from, int64_t to) {
   using R = Conv2dRates;
   const int64_t step = 7 - s.R, tiles = s.N * ceil_div(height, step) * ceil_div(width, step);
   const double products = 36 * static_cast<double>(from) * vectors(to);
   const double tile =
       products / (R::fma * R::winograd) + vectors(from) * R::tile_in + vectors(to) * R::tile_out;
+  const double filters = static_cast<double>(from) * vectors(to) * R::filter;
   // U beyond L2 is written, and streams through a core for every block of tiles.
   const double u_bytes = products * 4 * R::lanes, passes = 2 + static_cast<double>(ceil_div(tiles, 32));
-  return static_cast<double>(tiles) * tile + static_cast<double>(from) * vectors(to) * R::filter +
-         (u_bytes > 1 << 20 ? passes * u_bytes / R::stream : 0);
+  const bool streams = u_bytes > 1 << 20 && !has_few_tiles(tiles, from, to);
+  return static_cast<double>(tiles) * tile + filters + (streams ? passes * u_bytes / R::stream : 0);
 }
 
 // Every part of dw, kWinogradEdge channels x as many filters, transforms x and dy anew.

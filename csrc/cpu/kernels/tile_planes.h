@@ -1,6 +1,6 @@
 // tile_planes.h — the register-tiled micro-kernel of minimal filtering: many small products of equal shape.
 //
-// Math       out[i][j] = Σ_c rows[i][c] · b[c][j]     i < M, j < V·lanes, for `runs` times M rows
+// Math       out[i][j] (+)= Σ_c rows[i][c] · b[c][j]     i < M, j < V·lanes, for `runs` times M rows
 // Blocking   as tile.h, but rows lie at equal distances: no pointer to each has to be made, loaded and kept
 //            in a register, which allows for more rows and costs less where the depth is small
 // Numerics   each output is one chain of fma, ascending in c: its bits do not depend on M, V or the run
@@ -18,6 +18,7 @@ struct TilePlanes {
   const T* b;          // [depth][V·lanes]
   T* out;
   int64_t out_row;
+  bool accumulate;  // out holds the sum of the channels before these
 };
 
 template <class T, int M, int V>
@@ -29,6 +30,12 @@ __attribute__((noinline)) void multiply_runs(TilePlanes<T> t, int64_t runs) {
     for (int i = 0; i < M; ++i)
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) sum[i][v] = Vec<T>{};
+    if (t.accumulate) {
+#pragma GCC unroll 16
+      for (int i = 0; i < M; ++i)
+#pragma GCC unroll 8
+        for (int v = 0; v < V; ++v) sum[i][v] = load(t.out + i * t.out_row + v * L);
+    }
 
     const T* thirds[(M + 2) / 3];  // every third row: the two after it are reached by an index
 #pragma GCC unroll 8

@@ -1,11 +1,14 @@
-// winograd_conv2d.cpp — a convolution's forward and backward-input as problems of winograd.h.
+// winograd_conv2d.cpp — a convolution's forward and backward-input as problems of winograd.h or,
+// of few tiles, of winograd_few.h.
 //
 // Math       forward: as conv2d_forward.cpp. Backward-input: the forward of dy with the filter turned by 180
 //            degrees, channels and filters swapped, and R − 1 − pad rows and columns of padding
 // Shapes     as conv2d_forward.cpp and conv2d_backward_input.cpp; 3×3 and 5×5, stride 1, no dilation, one
 //            group
 #include "cpu/kernels/conv2d.h"
+#include "cpu/kernels/conv2d_algorithm.h"
 #include "cpu/kernels/winograd.h"
+#include "cpu/kernels/winograd_few.h"
 
 namespace fc::cpu::FC_ISA {
 namespace {
@@ -21,12 +24,27 @@ Winograd<float> backward_problem(const Conv2dSpec& s, const float* dy, const flo
           {w, true}, epilogue};
 }
 
+template <int M>
+bool few(const Winograd<float>& p) {
+  return has_few_tiles(WinogradTiles(p.N, p.P, p.Q, M).count, p.C, p.K);
+}
+
+template <int M>
+size_t workspace(const Winograd<float>& p, int threads) {
+  return few<M>(p) ? winograd_few_workspace<float, M>(p, threads) : winograd_workspace<float, M>(p, threads);
+}
+
+template <int M>
+bool run(const Winograd<float>& p, const Context& context) {
+  return few<M>(p) ? winograd_few<float, M>(p, context) : winograd<float, M>(p, context);
+}
+
 size_t workspace(const Conv2dSpec& s, const Winograd<float>& p, int threads) {
-  return s.R == 3 ? winograd_workspace<float, 4>(p, threads) : winograd_workspace<float, 2>(p, threads);
+  return s.R == 3 ? workspace<4>(p, threads) : workspace<2>(p, threads);
 }
 
 bool run(const Conv2dSpec& s, const Winograd<float>& p, const Context& context) {
-  return s.R == 3 ? winograd<float, 4>(p, context) : winograd<float, 2>(p, context);
+  return s.R == 3 ? run<4>(p, context) : run<2>(p, context);
 }
 
 }  // namespace

@@ -48,24 +48,68 @@ FC_INLINE void transform_filter(const Vec<T> (&g)[R][R], int64_t point_stride, T
   }
 }
 
-// taps[r][s][i]: filters k … of channel c + i, i < channels.
+// turned[r][s][i]: filters k … of channel c + i, i < channels, of rotated filters.
 template <class T, int R>
-FC_INLINE void load_filter(const WinogradFilter<T>& filter, int64_t C, int64_t K, int64_t c, int64_t channels,
-                           int64_t k, int64_t filters, Vec<T> (&taps)[R][R][kLanes<T>]) {
+FC_INLINE void load_rotated(const WinogradFilter<T>& filter, int64_t C, int64_t K, int64_t c,
+                            int64_t channels, int64_t k, int64_t filters, Vec<T> (&turned)[R][R][kLanes<T>]) {
+  for (int r = 0; r < R; ++r) {
+    for (int s = 0; s < R; ++s) {
+      const T* from = filter.w + (((R - 1 - r) * R + R - 1 - s) * K + k) * C + c;
+      for (int64_t i = 0; i < kLanes<T>; ++i) {
+        turned[r][s][i] = i < filters ? load_up_to(from + i * C, channels) : Vec<T>{};
+      }
+      transpose<T>(turned[r][s]);
+    }
+  }
+}
+
+// Asks for what transform_piece reads.
+template <class T, int R>
+FC_INLINE void fetch_filter(const WinogradFilter<T>& filter, int64_t C, int64_t K, int64_t c,
+                            int64_t channels, int64_t k, int64_t filters) {
   for (int r = 0; r < R; ++r) {
     for (int s = 0; s < R; ++s) {
       if (!filter.rotated) {
         const T* from = filter.w + ((r * R + s) * C + c) * K + k;
-        for (int64_t i = 0; i < channels; ++i) taps[r][s][i] = load_up_to(from + i * K, filters);
-        continue;
+        for (int64_t i = 0; i < channels; ++i) __builtin_prefetch(from + i * K);
+      } else {
+        const T* from = filter.w + ((r * R + s) * K + k) * C + c;
+        for (int64_t i = 0; i < filters; ++i) __builtin_prefetch(from + i * C);
       }
-      const T* from = filter.w + (((R - 1 - r) * R + R - 1 - s) * K + k) * C + c;
-      for (int64_t i = 0; i < kLanes<T>; ++i) {
-        taps[r][s][i] = i < filters ? load_up_to(from + i * C, channels) : Vec<T>{};
-      }
-      transpose<T>(taps[r][s]);
     }
   }
+}
+
+// U of up to a vector of channels and of filters; those of one channel to u, of the next one `row` behind.
+// Returns 0, or NaN where a filter is infinite or NaN: the zeros of the padding would make NaNs of it.
+template <class T, int R>
+inline T transform_piece(const WinogradFilter<T>& filter, int64_t C, int64_t K, int64_t c, int64_t k,
+                         int64_t point_stride, T* u, int64_t row) {
+  constexpr int64_t L = kLanes<T>;
+  const int64_t channels = min_of(L, C - c), filters = min_of(L, K - k);
+  FiniteWatch<T> watch;
+  const auto transform = [&](int64_t i, const auto& tap) {
+    Vec<T> g[R][R];
+#pragma GCC unroll 5
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 5
+      for (int s = 0; s < R; ++s) {
+        g[r][s] = tap(r, s);
+        watch.see(g[r][s]);
+      }
+    transform_filter<T, R>(g, point_stride, u + i * row);
+  };
+  if (filter.rotated) {
+    Vec<T> turned[R][R][L];
+    load_rotated<T, R>(filter, C, K, c, channels, k, filters, turned);
+    for (int64_t i = 0; i < channels; ++i) transform(i, [&](int r, int s) { return turned[r][s][i]; });
+  } else {
+    const T* from = filter.w + c * K + k;
+    for (int64_t i = 0; i < channels; ++i, from += K) {
+      transform(i, [&](int r, int s) { return load_up_to(from + (r * R + s) * C * K, filters); });
+    }
+  }
+  return watch.total();
 }
 
 // How many pieces transform_filters works in.
@@ -74,8 +118,7 @@ inline int64_t winograd_filter_pieces(int64_t C, const Panels<T>& panels) {
   return panels.vectors * ceil_div(C, kLanes<T>);
 }
 
-// False where a filter is infinite or NaN: the zeros of the padding would make NaNs of it. `sums` has an
-// element per piece.
+// False where a filter is not finite. `sums` has an element per piece.
 template <class T, int R>
 bool transform_filters(const WinogradFilter<T>& filter, int64_t C, int64_t K, T* u, T* sums, int threads) {
   constexpr int64_t L = kLanes<T>;
@@ -83,26 +126,13 @@ bool transform_filters(const WinogradFilter<T>& filter, int64_t C, int64_t K, T*
   const int64_t channel_blocks = ceil_div(C, L), point_stride = winograd_u_stride(C, panels);
   const int64_t pieces = winograd_filter_pieces(C, panels);
   parallel_for(threads, pieces, [&](int64_t task) {
-    const int64_t vector = task / channel_blocks, c = task % channel_blocks * L, channels = min_of(L, C - c);
+    const int64_t vector = task / channel_blocks, c = task % channel_blocks * L;
     int64_t panel = 0;
     while (panels.vectors_of(panel).end <= vector) ++panel;
     const Range vectors = panels.vectors_of(panel);
-    Vec<T> taps[R][R][L];
-    FiniteWatch<T> watch;
-    load_filter<T, R>(filter, C, K, c, channels, vector * L, min_of(L, K - vector * L), taps);
-    T* to = u + vectors.begin * L * C + (vector - vectors.begin) * L;
-    for (int64_t i = 0; i < channels; ++i) {
-      Vec<T> g[R][R];
-#pragma GCC unroll 5
-      for (int r = 0; r < R; ++r)
-#pragma GCC unroll 5
-        for (int s = 0; s < R; ++s) {
-          g[r][s] = taps[r][s][i];
-          watch.see(g[r][s]);
-        }
-      transform_filter<T, R>(g, point_stride, to + (c + i) * vectors.size() * L);
-    }
-    sums[task] = watch.total();
+    const int64_t row = vectors.size() * L;
+    T* to = u + vectors.begin * L * C + c * row + (vector - vectors.begin) * L;
+    sums[task] = transform_piece<T, R>(filter, C, K, c, vector * L, point_stride, to, row);
   });
   T total = 0;
   for (int64_t i = 0; i < pieces; ++i) total += sums[i];

@@ -71,11 +71,21 @@ def test_infinities_and_nan_go_where_direct_sums_put_them(isa, prefer):
         np.testing.assert_array_equal(actual, wanted)
 
 
-def test_bits_do_not_depend_on_the_threads(isa, prefer, threads):
-    problem = _problem((8, 30, 30, 40, 72, 3, 1), _normal)
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (8, 30, 30, 40, 72, 3, 1),
+        (1, 9, 9, 70, 40, 3, 1),  # one task for one thread, of fewer channels for several
+        (2, 8, 8, 150, 140, 3, 1),  # few tiles of many channels, transformed once for all
+        (9, 14, 14, 130, 90, 5, 2),
+    ],
+    ids=str,
+)
+def test_bits_do_not_depend_on_the_threads(shape, isa, prefer, threads):
+    problem = _problem(shape, _normal)
     prefer("winograd")
     results = []
-    for count in (1, 2, 3, 5):
+    for count in (1, 2, 3, 5, 16):
         threads(count)
         results.append(b"".join(g.tobytes() for g in _gradients(problem)))
     assert len(set(results)) == 1

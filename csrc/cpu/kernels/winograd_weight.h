@@ -25,7 +25,7 @@ namespace fc::cpu::FC_ISA {
 // False if some sum is not finite.
 template <class T, int taps>
 bool winograd_weight(const WinogradWeight<T>& p, const Context& context) {
-  const WinogradWeightBlocking<T> k(p);
+  const WinogradWeightBlocking<T> k(p, context.threads);
   const WinogradWeightWorkspace<T> workspace(p, k, context.threads, context.workspace);
   for (int64_t i = 0; i < workspace.zeros_size(p, k); ++i) workspace.zeros[i] = T(0);
 
@@ -65,7 +65,8 @@ bool winograd_weight(const WinogradWeight<T>& p, const Context& context) {
 
 template <class T>
 size_t winograd_weight_workspace(const WinogradWeight<T>& p, int threads) {
-  return WinogradWeightWorkspace<T>(p, WinogradWeightBlocking<T>(p), threads, nullptr).slots.total_bytes;
+  return WinogradWeightWorkspace<T>(p, WinogradWeightBlocking<T>(p, threads), threads, nullptr)
+      .slots.total_bytes;
 }
 
 }  // namespace fc::cpu::FC_ISA

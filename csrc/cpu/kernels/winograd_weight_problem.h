@@ -23,13 +23,15 @@ struct WinogradWeight {
 };
 
 // A task sums a chunk of tiles, a block at a time, for a part of dw: a run of vectors of channels x a run of
-// column panels. Its 36 planes of sums, and of a block's transforms, stay in L2.
+// column panels. Its 36 planes of sums, and of a block's transforms, stay in L2. Chunks depend on the shape alone; no
+// bit depends on the parts: a single task becomes several, of fewer channels, where there are threads for them.
 template <class T>
 struct WinogradWeightBlocking {
   Panels<T> panels;
   int64_t vectors, channel_runs, column_runs, chunks;
+  int64_t most_channels;  // of a part for one thread: a workspace for many of them has to do for fewer
 
-  explicit WinogradWeightBlocking(const WinogradWeight<T>& p)
+  WinogradWeightBlocking(const WinogradWeight<T>& p, int threads)
       : panels(p.s.K), vectors(ceil_div(p.s.C, kLanes<T>)) {
     const int64_t edge = kWinogradEdge / kLanes<T>, panel = min_of(kTileVectors, panels.vectors);
     const int64_t channel_run = min_of(vectors, max_of(edge, edge * edge / panels.vectors));
@@ -38,6 +40,8 @@ struct WinogradWeightBlocking {
     const int64_t most = min_of(kTasks / parts(), p.tiles().count / kMinChunkTiles);
     chunks = 1;  // a power of two: equal shares for most numbers of threads
     while (2 * chunks <= most) chunks *= 2;
+    most_channels = ceil_div(vectors, channel_runs) * kLanes<T>;
+    while (tasks() < threads && channel_runs < vectors) channel_runs = min_of(2 * channel_runs, vectors);
   }
 
   int64_t parts() const { return channel_runs * column_runs; }
@@ -46,7 +50,6 @@ struct WinogradWeightBlocking {
     const Range v = part_of(vectors, channel_runs, run);
     return {v.begin * kLanes<T>, min_of(v.end * kLanes<T>, channels)};
   }
-  int64_t most_channels() const { return ceil_div(vectors, channel_runs) * kLanes<T>; }
   int64_t most_columns() const {
     return min_of(ceil_div(panels.count, column_runs) * kTileVectors, panels.vectors) * kLanes<T>;
   }
@@ -68,9 +71,9 @@ struct WinogradWeightScratch {
 
   WinogradWeightScratch(const WinogradWeightBlocking<T>& k, WorkspaceCutter& cutter)
       : rows(cutter.take<const T*>(kTileBlock)),
-        x(cutter.take<T>(kWinogradPlanes * plane_size<T>(kTileBlock, k.most_channels()))),
+        x(cutter.take<T>(kWinogradPlanes * plane_size<T>(kTileBlock, k.most_channels))),
         dy(cutter.take<T>(kWinogradPlanes * plane_size<T>(kTileBlock, k.most_columns()))),
-        sum(cutter.take<T>(kWinogradPlanes * plane_size<T>(k.most_channels(), k.most_columns()))) {}
+        sum(cutter.take<T>(kWinogradPlanes * plane_size<T>(k.most_channels, k.most_columns()))) {}
 };
 
 template <class T>
@@ -95,7 +98,7 @@ struct WinogradWeightWorkspace {
 
   // What a row of cells outside of the image reads.
   static int64_t zeros_size(const WinogradWeight<T>& p, const WinogradWeightBlocking<T>& k) {
-    return max_of(5 * p.s.C + k.most_channels(), (p.edge() - 1) * p.s.K + k.most_columns());
+    return max_of(5 * p.s.C + k.most_channels, (p.edge() - 1) * p.s.K + k.most_columns());
   }
 };
 

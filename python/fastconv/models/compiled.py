@@ -76,7 +76,9 @@ class Compiled(Layer):
         self._plans |= {"train": PlanCache(), "evaluate": PlanCache(), "predict": PlanCache()}
         self._known_output_shapes: list[tuple[int, ...]] | None = None
         self._id_limits: dict[int, int] | None = None
-        self._accepted: Any = None  # (shape, dtype) of the last x and y that passed every check
+        # (shape, dtype) of the last x, and of the last x and y, that passed every check; none where values have to, too.
+        self._accepted_x: Any = None
+        self._accepted: Any = None
 
     # Hooks of Model.
 
@@ -190,6 +192,9 @@ class Compiled(Layer):
 
     def _prepare_inputs(self, where: str, x: Any, may_be_stored: bool = False) -> list[Any]:
         """x as one array per input, on the host; on a GPU only where it ``may_be_stored``."""
+        layout = (x.shape, x.dtype) if type(x) is np.ndarray else None
+        if layout is not None and layout == self._accepted_x:
+            return [x]
         shapes = self.input_shapes() or self._data_shapes
         arrays = as_inputs(where, x, shapes, self.dtype if may_be_stored else None)
         if shapes is None:
@@ -203,6 +208,7 @@ class Compiled(Layer):
         for i, rows in self._id_limits.items():
             if not is_on_gpu(arrays[i]):  # looking at those would wait for the device; wrong ones give NaN
                 check_ids(arrays[i], rows, where)
+        self._accepted_x = None if self._id_limits else layout
         return arrays
 
     def _sample_shapes(self) -> list[tuple[int, ...]]:
@@ -296,7 +302,7 @@ class Compiled(Layer):
         weights = load_sample_weight(where, sample_weight)
         check_lengths(where, arrays, targets, weights)
         check_not_empty(where, arrays)
-        if len(arrays) == len(targets) == 1:
+        if len(arrays) == len(targets) == 1 and not self._id_limits:
             self._accepted = layout
         if class_weight is not None:
             weights = class_factors(where, targets[0], class_weight) * (1.0 if weights is None else weights)

@@ -350,3 +350,19 @@ def test_keywords_are_checked():
         model.fit(X, LABELS[:-1])
     with pytest.raises(ValueError, match=r"\(N, 4\)"):
         model.predict(X[:, :3])
+
+
+def test_what_one_batch_passed_says_nothing_about_the_next():
+    """predict_on_batch does not check again what has the shape and dtype of the array before; all else it does."""
+    model = classifier()
+    wanted = model.predict_on_batch(X)
+    np.testing.assert_array_equal(model.predict_on_batch(X), wanted)
+    for same in (X.astype(np.float64), X.tolist(), np.asfortranarray(X), X[::-1].copy()[::-1]):
+        np.testing.assert_array_equal(model.predict_on_batch(same), wanted)
+        model.predict_on_batch(X)
+    assert model.predict_on_batch(X[:2]).shape[0] == 2
+    assert model.predict_on_batch(X[:0]).shape[0] == 0
+    for wrong, error in ((X[..., :-1], ValueError), (X[0], ValueError), (X.astype(str), TypeError), (None, TypeError)):
+        model.predict_on_batch(X)
+        with pytest.raises(error, match=r"\[predict_on_batch\] x"):
+            model.predict_on_batch(wrong)

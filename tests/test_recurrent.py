@@ -144,6 +144,22 @@ def test_an_id_beyond_the_table_is_refused_now_and_stops_a_step_in_a_model():
     assert (model.get_weights()[0][1] == before[0][1]).all() and (model.get_weights()[0][2] != before[0][2]).any()
 
 
+@pytest.mark.parametrize("name", ["train_on_batch", "test_on_batch", "predict_on_batch", "predict"])
+def test_ids_are_looked_at_in_every_batch_of_a_shape_that_has_passed(name):
+    model = models.Sequential([layers.Input((2,)), layers.Embedding(3, 2), layers.Flatten(), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    targets = () if name.startswith("predict") else (np.ones((4, 1)),)
+    call, good = getattr(model, name), np.array([[0, 2]] * 4)
+    for _ in range(2):
+        call(good, *targets)
+    bad = good.copy()
+    bad[3, 1] = 3
+    with pytest.raises(
+        ValueError, match=rf"{name}\] ids must be rows of the table: expected values in \[0, 3\), got 3"
+    ):
+        call(bad, *targets)
+
+
 def everything():
     """Every layer of sequences, states handed on, regularized."""
     fastconv.random.seed(3)

@@ -6,6 +6,7 @@
 // Threads    over tiles, over panels, over tiles; each output has one writer
 // Numerics   as winograd.h, bit for bit
 // Workspace  V, M, zeros; per thread a block of U
+// Tried      the same for more tiles, in runs of as many as this takes at once: slower than winograd.h
 // Edges      as winograd.h: results are written when all filters have turned out to be finite
 #pragma once
 

@@ -124,6 +124,7 @@ void add_convolutions(std::vector<Call>& calls) {
   for (const char* algorithm : {"direct", "winograd", "amx"}) {
     prefer_conv2d(algorithm);
     add(calls, make(DType::f32, {3, 17, 19, 16}, {3, 3, 16, 24}, 1, 1), all);
+    add(calls, make(DType::f32, {1, 7, 7, 80}, {3, 3, 80, 64}, 1, 1), all);  // few tiles of many channels
   }
   prefer_conv2d("automatic");
   add(calls, make(DType::f64, {2, 17, 19, 9}, {3, 3, 9, 17}, 2, 1), all);

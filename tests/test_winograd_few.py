@@ -11,10 +11,6 @@ PROPERTIES = settings(max_examples=30, deadline=None, suppress_health_check=[Hea
 MOST_TILES, LEAST_FILTERS = 128, 128  # of few, and for each: has_few_tiles in csrc/cpu/kernels/conv2d_algorithm.h
 
 
-def _tiles(images, size, window):
-    return images * (-(-size // (7 - window))) ** 2
-
-
 @st.composite
 def problems(draw):
     """An image of few tiles, and as many of them as are not few together; up to three blocks of channels."""
@@ -22,7 +18,8 @@ def problems(draw):
     channels = draw(st.sampled_from((40, 64, 65, 100, 150)))
     filters = draw(st.sampled_from((64, 100, 129)))
     few = min(MOST_TILES, channels * filters // LEAST_FILTERS)
-    images = few // _tiles(1, size, window) + 1
+    tiles = (-(-size // (7 - window))) ** 2
+    images = few // tiles + 1
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     x = rng.standard_normal((images, size, size, channels)).astype(np.float32)
     w = (rng.standard_normal((window, window, channels, filters)) / window).astype(np.float32)

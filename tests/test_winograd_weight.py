@@ -76,7 +76,7 @@ def test_infinities_and_nan_go_where_direct_sums_put_them(isa, prefer):
     [
         (8, 30, 30, 40, 72, 3, 1),
         (1, 9, 9, 70, 40, 3, 1),  # one task for one thread, of fewer channels for several
-        (2, 8, 8, 150, 140, 3, 1),  # few tiles of many channels, transformed once for all
+        (2, 8, 8, 150, 140, 3, 1),  # parts enough for several threads as it is
         (9, 14, 14, 130, 90, 5, 2),
     ],
     ids=str,

@@ -15,7 +15,6 @@
 #include <algorithm>
 
 #include "core/context.h"
-#include "cpu/kernels/tile_planes.h"
 #include "cpu/kernels/winograd_planes.h"
 #include "cpu/kernels/workspace.h"
 
@@ -81,17 +80,14 @@ struct WinogradWorkspace {
   }
 };
 
-// M[point] = V[point] · U[point] for one panel of filters
+// M = V U for one panel of filters, in every plane
 template <class T, int M>
-inline void multiply_points(const Winograd<T>& p, const WinogradBlocking<T, M>& k, int64_t panel,
-                            int64_t tiles, const T* u, const WinogradScratch<T>& scratch) {
+inline void multiply_panel(const Winograd<T>& p, const WinogradBlocking<T, M>& k, int64_t panel,
+                           int64_t tiles, const T* u, const WinogradScratch<T>& scratch) {
+  const auto& [v, m] = scratch;
   const Range vectors = k.panels.vectors_of(panel);
-  TilePlanes<T> t{scratch.v.data, scratch.v.row, p.C,  u + vectors.begin * kLanes<T> * p.C,
-                  scratch.m.data, scratch.m.row, false};
-  for (int64_t point = 0; point < kWinogradPlanes; ++point) {
-    multiply_planes(tiles, vectors.size(), t);
-    t.rows += scratch.v.plane, t.b += winograd_u_stride(p.C, k.panels), t.out += scratch.m.plane;
-  }
+  const TilePlanes<T> first{v.data, v.row, p.C, u + vectors.begin * kLanes<T> * p.C, m.data, m.row, false};
+  multiply_points(tiles, vectors.size(), first, v, winograd_u_stride(p.C, k.panels), m);
 }
 
 template <class T, int M>
@@ -114,7 +110,7 @@ bool winograd(const Winograd<T>& p, const Context& context) {
     const WinogradScratch<T> scratch(k, cutter);
     transform_inputs<T, M>(p, k.tiles, tiles, workspace.zeros, scratch.v, 0);
     for (int64_t panel = 0; panel < k.panels.count; ++panel) {
-      multiply_points(p, k, panel, tiles.size(), workspace.u, scratch);
+      multiply_panel(p, k, panel, tiles.size(), workspace.u, scratch);
       transform_outputs<T, M>(p, k.tiles, tiles, k.panels.column_of(panel), k.panels.columns_of(panel),
                               scratch.m, 0);
     }

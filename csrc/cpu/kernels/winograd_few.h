@@ -13,7 +13,6 @@
 #include <algorithm>
 
 #include "core/context.h"
-#include "cpu/kernels/tile_planes.h"
 #include "cpu/kernels/winograd_planes.h"
 #include "cpu/kernels/workspace.h"
 
@@ -40,7 +39,7 @@ struct FewTilesBlocking {
     return width;
   }
   // The same for any number of threads: a workspace for many of them has to do for fewer.
-  int64_t u_plane() const { return depth * kTileVectors * kLanes<T> + kLanes<T>; }
+  int64_t u_plane() const { return plane_size<T>(depth, kTileVectors * kLanes<T>); }
 };
 
 template <class T>
@@ -92,13 +91,10 @@ inline T transform_panel(const Winograd<T>& p, const FewTilesBlocking<T, M>& k, 
 template <class T, int M>
 inline void multiply_panel(const FewTilesBlocking<T, M>& k, int64_t panel, Range channels,
                            const WinogradPlanes<T>& v, const T* u, const WinogradPlanes<T>& m) {
-  TilePlanes<T> t{
+  const TilePlanes<T> first{
       v.data + channels.begin, v.row, channels.size(), u, m.data + k.panels.column_of(panel), m.row,
       channels.begin > 0};
-  for (int64_t point = 0; point < kWinogradPlanes; ++point) {
-    multiply_planes(k.tiles.count, k.panels.vectors_of(panel).size(), t);
-    t.rows += v.plane, t.b += k.u_plane(), t.out += m.plane;
-  }
+  multiply_points(k.tiles.count, k.panels.vectors_of(panel).size(), first, v, k.u_plane(), m);
 }
 
 template <class T, int M>

@@ -20,10 +20,10 @@ struct WinogradFilter {
   bool rotated;
 };
 
-// A cache line more than a plane takes: planes of a power of two would fall into the same cache sets.
+// From one point of u to the next.
 template <class T>
 inline int64_t winograd_u_stride(int64_t C, const Panels<T>& panels) {
-  return panels.vectors * kLanes<T> * C + kLanes<T>;
+  return plane_size<T>(panels.vectors * kLanes<T>, C);
 }
 
 // U of one channel and one vector of filters.

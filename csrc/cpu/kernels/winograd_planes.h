@@ -7,6 +7,7 @@
 #pragma once
 
 #include "cpu/kernels/epilogue.h"
+#include "cpu/kernels/tile_planes.h"
 #include "cpu/kernels/winograd_cells.h"
 #include "cpu/kernels/winograd_filter.h"
 #include "cpu/simd/stream.h"
@@ -26,17 +27,14 @@ struct Winograd {
   int64_t zeros_size() const { return 6 * C; }  // what a row of pixels outside of the image reads
 };
 
-inline constexpr int64_t kWinogradPlanes = kWinogradPoints * kWinogradPoints;
-
 // Transformed pixels or results of a run of tiles: [point][tile][channel].
 template <class T>
 struct WinogradPlanes {
   T* data;
   int64_t row, plane;  // elements from one tile to the next, from one point to the next
 
-  // A cache line more than a plane takes: planes of a power of two would fall into the same cache sets.
   WinogradPlanes(int64_t tiles, int64_t channels)
-      : data(nullptr), row(channels), plane(tiles * row + kLanes<T>) {}
+      : data(nullptr), row(channels), plane(plane_size<T>(tiles, row)) {}
   int64_t size() const { return kWinogradPlanes * plane; }
 };
 
@@ -58,6 +56,16 @@ inline void transform_inputs(const Winograd<T>& p, const WinogradTiles& tiles, R
     if (far && i + kTilesAhead < tiles.count) winograd_cells(p, tiles, i + kTilesAhead, zeros).fetch(M, p.C);
     const WinogradCells<T, 6> cells = winograd_cells(p, tiles, i, zeros);
     for_each_vector<T>(p.C, [&](int64_t c, int64_t n) { transform_x<T>(cells, c, n, to + c, v.plane); });
+  }
+}
+
+// m[point] (+)= v[point] · u[point]: `tiles` rows of v, `vectors` of columns. `t` is the product of the first point.
+template <class T>
+inline void multiply_points(int64_t tiles, int64_t vectors, TilePlanes<T> t, const WinogradPlanes<T>& v,
+                            int64_t u_plane, const WinogradPlanes<T>& m) {
+  for (int64_t point = 0; point < kWinogradPlanes; ++point) {
+    multiply_planes(tiles, vectors, t);
+    t.rows += v.plane, t.b += u_plane, t.out += m.plane;
   }
 }
 

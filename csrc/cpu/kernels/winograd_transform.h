@@ -17,6 +17,13 @@
 namespace fc::cpu::FC_ISA {
 
 inline constexpr int kWinogradPoints = 6;
+inline constexpr int64_t kWinogradPlanes = kWinogradPoints * kWinogradPoints;
+
+// Elements of one plane of a x b. One line more than that keeps planes out of each other's sets in L1 and L2.
+template <class T>
+constexpr int64_t plane_size(int64_t a, int64_t b) {
+  return a * b + 64 / static_cast<int64_t>(sizeof(T));
+}
 
 template <class T>
 struct WinogradPoint {

@@ -3,9 +3,9 @@
 
 #include "core/conv2d_spec.h"
 #include "cpu/kernels/igemm_problem.h"
-#include "cpu/kernels/winograd.h"
 #include "cpu/kernels/winograd_adjoint.h"
 #include "cpu/kernels/winograd_cells.h"
+#include "cpu/kernels/workspace.h"
 
 namespace fc::cpu::FC_ISA {
 
@@ -54,12 +54,6 @@ struct WinogradWeightBlocking {
     return min_of(ceil_div(panels.count, column_runs) * kTileVectors, panels.vectors) * kLanes<T>;
   }
 };
-
-// Elements of one plane of a x b. One line more than that keeps planes out of each other's sets in L1 and L2.
-template <class T>
-constexpr int64_t plane_size(int64_t a, int64_t b) {
-  return a * b + 64 / static_cast<int64_t>(sizeof(T));
-}
 
 // One thread's private memory.
 template <class T>

@@ -43,7 +43,9 @@ def same(first, second):
     np.testing.assert_array_equal(first.view(np.uint8), second.view(np.uint8))
 
 
-@pytest.mark.parametrize("algorithm, dtype", [("direct", "float32"), ("direct", "float64"), ("winograd", "float32")])
+@pytest.mark.parametrize(
+    "algorithm, dtype", [("direct", "float32"), ("direct", "float64"), ("winograd", "float32"), ("col2im", "float32")]
+)
 @pytest.mark.parametrize("kind", GATES, ids=lambda kind: kind[0])
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_a_gated_convolution_with_an_addend_equals_separate_kernels(

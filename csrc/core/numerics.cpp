@@ -12,7 +12,8 @@ std::atomic<Precision> precision_in_force{Precision::fast};
 std::atomic<Conv2dAlgorithm> conv2d_in_force{Conv2dAlgorithm::automatic};
 
 constexpr const char* kPrecisions[] = {"fast", "strict"};
-constexpr const char* kConv2dAlgorithms[] = {"automatic", "direct", "depthwise", "lines", "winograd", "amx"};
+constexpr const char* kConv2dAlgorithms[] = {"automatic", "direct",   "depthwise", "col2im",
+                                             "lines",     "winograd", "amx"};
 
 template <class Enum, size_t n>
 Enum from_name(const char* what, const std::string& name, const char* const (&names)[n]) {

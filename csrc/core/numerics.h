@@ -16,6 +16,7 @@ enum class Conv2dAlgorithm : uint8_t {
   automatic,  // by cost, see conv2d_algorithm.h
   direct,     // implicit GEMM, igemm.h
   depthwise,  // one filter per channel, depthwise.h
+  col2im,     // all taps of a filter row at once, conv2d_col2im.cpp: few input channels
   lines,      // a line of results at a time, lines.h: few input channels
   winograd,   // minimal filtering, winograd.h
   amx,        // implicit GEMM on matrix tiles of split bfloat16

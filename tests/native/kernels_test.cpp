@@ -121,7 +121,7 @@ void add_convolutions(std::vector<Call>& calls) {
   const auto make = [](DType dtype, const Shape& x, const Shape& w, int64_t stride, int64_t groups) {
     return Conv2dSpec::make(dtype, x, w, {stride, stride}, {PaddingMode::same_upper}, {1, 1}, groups, {});
   };
-  for (const char* algorithm : {"direct", "winograd", "amx"}) {
+  for (const char* algorithm : {"direct", "col2im", "winograd", "amx"}) {
     prefer_conv2d(algorithm);
     add(calls, make(DType::f32, {3, 17, 19, 16}, {3, 3, 16, 24}, 1, 1), all);
     add(calls, make(DType::f32, {1, 7, 7, 80}, {3, 3, 80, 64}, 1, 1), all);  // few tiles of many channels

@@ -60,9 +60,16 @@ inline constexpr int64_t kStreamRows = 6;  // rows of A, at most
 inline constexpr int64_t kStreamRuns = 8;  // runs of columns: long ones stream better
 inline constexpr int kStreamVectors = 8;   // of a single row: enough sums to hide the latency of fma
 
-// So few columns that lanes run along the channels instead.
+// So few columns that lanes run along the channels instead. From a quarter of a vector on, sums along lanes have to
+// be rare, and the lanes full.
 template <class T>
 inline constexpr int kDotColumns = kLanes<T> / 2;
+
+template <class T>
+constexpr bool suits_dot(int64_t taps, int64_t channels, int64_t columns) {
+  if (columns > kDotColumns<T> || channels < kLanes<T>) return false;
+  return 4 * columns <= kLanes<T> || (taps * channels / kLanes<T> >= 16 && channels % kLanes<T> == 0);
+}
 
 // Weight gradients.
 inline constexpr int64_t kPixelBlock = 128;  // pixels summed in registers before a tile is stored, at most
@@ -82,6 +89,8 @@ inline constexpr int64_t kMinChunkTiles = 128;  // tiles per partial sum: the in
 inline constexpr int64_t kTilesAhead = 3;
 
 inline constexpr int64_t kMostFolded = 128;  // numbers of a cell of a folded image, see amx_folded.h
+
+inline constexpr int64_t kColumnsBytes = 16 << 10;  // columns of a band, see conv2d_col2im.cpp
 
 inline constexpr int64_t kTasks = 32;  // independent pieces wanted, so that any number of threads balances
 

@@ -72,6 +72,11 @@ bool lines_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* dw, 
 template <class T>
 size_t lines_backward_weight_workspace(const Conv2dSpec& s, int threads);
 
+// Where conv2d_algorithm says col2im.
+void col2im_backward_input(const Conv2dSpec& s, const float* dy, const float* w,
+                           const Epilogue<float>& epilogue, float* dx, const Context& context);
+size_t col2im_backward_input_workspace(const Conv2dSpec& s, int threads);
+
 // Where conv2d_algorithm says winograd; false as above.
 bool winograd_forward(const Conv2dSpec& s, const float* x, const float* w, const Epilogue<float>& epilogue,
                       float* y, const Context& context);

@@ -24,6 +24,8 @@ struct Conv2dRates {
   static constexpr double lanes = FC_VECTOR_BYTES / 4;
   static constexpr double fma = FC_VECTOR_BYTES == 16 ? 0.5 : 2;  // vectors per cycle
   static constexpr double direct = 0.8, winograd = 0.75;  // share of these that a matrix product reaches
+  static constexpr double dot = 0.5, lane_sums = 25;      // the same along channels; cycles per pixel
+  static constexpr double column_sums = 1.5;              // cycles per pixel and tap, of col2im
   static constexpr double tile_in =
       FC_VECTOR_BYTES == 64 ? 110 : 160;  // cycles per tile and vector of channels
   static constexpr double tile_out = FC_VECTOR_BYTES == 64 ? 90 : 140;
@@ -46,6 +48,13 @@ inline double direct_cycles(const Conv2dSpec& s, int64_t pixels, int64_t from, i
   return static_cast<double>(pixels * s.R * s.S * from) * vectors(to) / (R::fma * R::direct);
 }
 
+// The same where lanes run along `from` (igemm_dot.h): every result ends in a sum along them.
+inline double dot_cycles(const Conv2dSpec& s, int64_t pixels, int64_t from, int64_t to, int64_t results) {
+  using R = Conv2dRates;
+  return static_cast<double>(pixels * s.R * s.S * to) * vectors(from) / (R::fma * R::dot) +
+         static_cast<double>(results) * R::lane_sums;
+}
+
 // Few terms, so that the whole filter stays in L1 beside the strip of a line, and enough filters for a tile. In
 // strict precision also where that is not quite so: six products of parts on matrix tiles that are half empty
 // are slower (r18_1 and lenet2 of bench/test_conv.py: 0.97 and 0.85 of the time).
@@ -56,6 +65,20 @@ inline bool suits_lines(const Conv2dSpec& s, Conv2dPass pass) {
   if (s.C <= 4 && terms <= 64 && vectors(s.K) >= 2) return true;
   return s.numerics.precision == Precision::strict && pass == Conv2dPass::forward && s.C <= 8 &&
          terms <= 160 && s.R * (s.W + s.pad_left + s.pad_right) * s.C <= kStrip;
+}
+
+// Where a line of columns stays in L2.
+inline bool can_use_col2im(const Conv2dSpec& s) {
+  constexpr int64_t kLongest = 1 << 16;  // numbers of a line
+  return s.groups == 1 && s.S * s.C * s.Q <= kLongest;
+}
+
+inline double col2im_cycles(const Conv2dSpec& s) {
+  using R = Conv2dRates;
+  const double columns = static_cast<double>(s.N * s.P * s.Q * s.R) * vectors(s.S * s.C);
+  const double taps = ceil_div(s.S, s.stride_w);
+  return columns * (static_cast<double>(s.K) / (R::fma * R::direct) + 1) +
+         static_cast<double>(s.N * s.H * s.W) * vectors(s.C) * (8 + taps * R::column_sums);
 }
 
 inline bool can_use_winograd(const Conv2dSpec& s) {
@@ -158,6 +181,8 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   if (!std::is_same_v<T, float> || preferred == A::direct) return A::direct;
   const bool winograd = can_use_winograd(s) && !strict;
   if (preferred == A::amx) return amx ? A::amx : A::direct;
+  if (preferred == A::col2im)
+    return pass == Conv2dPass::backward_input && can_use_col2im(s) ? A::col2im : A::direct;
   if (preferred == A::winograd) return winograd ? A::winograd : A::direct;
 
   const bool backward = pass == Conv2dPass::backward_input, weight = pass == Conv2dPass::backward_weight;
@@ -166,7 +191,10 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   const int64_t to = backward ? s.group_channels() : s.group_filters();
   A best = A::direct;
   const int64_t pixels = s.N * s.P * s.Q * s.groups;
-  double cycles = (strict ? 1 : 0.8) * direct_cycles(s, pixels, from, to) +
+  const double handicap = strict ? 1 : 0.8;  // what is less exact than direct sums has to win by a fifth
+  const bool dot = backward && suits_dot<T>(s.R * s.S, from, to);
+  double cycles = handicap * (dot ? dot_cycles(s, pixels, from, to, s.N * height * width * s.groups)
+                                  : direct_cycles(s, pixels, from, to)) +
                   static_cast<double>(pixels * (from + to)) * Conv2dRates::split_cells;
   const auto consider = [&](A algorithm, double cost) {
     if (cost < cycles) best = algorithm, cycles = cost;
@@ -176,8 +204,9 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
     if (winograd) consider(A::winograd, winograd_weight_cycles(s));
   } else if (amx && s.R * s.S * from >= 16 && to >= 4) {
     consider(A::amx, amx_cycles(s, from, to));  // faster than minimal filtering wherever that is possible
-  } else if (winograd) {
-    consider(A::winograd, winograd_cycles(s, height, width, from, to));
+  } else {
+    if (backward && can_use_col2im(s)) consider(A::col2im, handicap * col2im_cycles(s));
+    if (winograd) consider(A::winograd, winograd_cycles(s, height, width, from, to));
   }
   return best;
 }

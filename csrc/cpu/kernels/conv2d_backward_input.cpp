@@ -43,6 +43,7 @@ template <class T>
 size_t conv2d_backward_input_workspace(const Conv2dSpec& s, int threads) {
   const Conv2dAlgorithm algorithm = conv2d_algorithm<T>(s, Conv2dPass::backward_input);
   if (algorithm == Conv2dAlgorithm::depthwise) return depthwise_backward_input_workspace<T>(s, threads);
+  if (algorithm == Conv2dAlgorithm::col2im) return col2im_backward_input_workspace(s, threads);
   size_t bytes = 0;
   for_each_phase(s, [&](const Phase& phase) {
     const size_t need = igemm_workspace(problem<T>(s, phase, nullptr, nullptr, {}, nullptr), threads);
@@ -65,6 +66,7 @@ void conv2d_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const T
   if (algorithm == Conv2dAlgorithm::depthwise)
     return depthwise_backward_input(s, dy, w, epilogue, dx, context);
   if constexpr (std::is_same_v<T, float>) {
+    if (algorithm == Conv2dAlgorithm::col2im) return col2im_backward_input(s, dy, w, epilogue, dx, context);
     if (algorithm == Conv2dAlgorithm::winograd && winograd_backward_input(s, dy, w, epilogue, dx, context))
       return;
   }

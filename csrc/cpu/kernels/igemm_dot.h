@@ -11,10 +11,7 @@ namespace fc::cpu::FC_ISA {
 
 template <class T>
 inline bool suits_dot(const Igemm<T>& p) {
-  const int64_t vectors = p.rows.one_by_one().taps() * p.rows.channels / kLanes<T>;
-  if (p.columns > kDotColumns<T> || p.rows.channels < kLanes<T>) return false;
-  // From a quarter of a vector on, sums along lanes have to be rare, and the lanes full.
-  return 4 * p.columns <= kLanes<T> || (vectors >= 16 && p.rows.channels % kLanes<T> == 0);
+  return suits_dot<T>(p.rows.one_by_one().taps(), p.rows.channels, p.columns);
 }
 
 template <class T>

@@ -95,7 +95,7 @@ void apply_activation(const Activation& activation, T* data, int64_t n) {
   with_activation<T>(activation, [&](const auto& f) { run_activation<T>(f, data, data, n, false); });
 }
 template void apply_activation<float>(const Activation&, float*, int64_t);
-template void apply_activation<double>(const Activation&, double*, int64_t);
+FC_F64(template void apply_activation<double>(const Activation&, double*, int64_t);)
 
 void add_activation(KernelTable& table) {
   FC_ADD(table, activation_forward);

@@ -14,7 +14,7 @@ const char* algorithm(const Spec& spec) {
 template <Conv2dPass pass>
 void name_algorithms(KernelTable& table, std::string_view kernel) {
   table.at(kernel, DType::f32).algorithm = &algorithm<float, pass>;
-  table.at(kernel, DType::f64).algorithm = &algorithm<double, pass>;
+  FC_F64(table.at(kernel, DType::f64).algorithm = &algorithm<double, pass>;)
 }
 
 }  // namespace

@@ -83,7 +83,7 @@ void conv2d_backward_input(const Conv2dSpec& s, const T* dy, const T* w, const T
   template void conv2d_backward_input<T>(const Conv2dSpec&, const T*, const T*, const T*, const T*, T*, \
                                          const Context&);
 FC_INSTANTIATE(float)
-FC_INSTANTIATE(double)
+FC_F64(FC_INSTANTIATE(double))
 #undef FC_INSTANTIATE
 
 }  // namespace fc::cpu::FC_ISA

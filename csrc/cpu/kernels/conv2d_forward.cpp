@@ -72,7 +72,7 @@ void conv2d_forward(const Conv2dSpec& s, const T* x, const T* w, const T* bias, 
   template void conv2d_forward<T>(const Conv2dSpec&, const T*, const T*, const T*, const T*, const T*, \
                                   const T*, const T*, T*, const Context&);
 FC_INSTANTIATE(float)
-FC_INSTANTIATE(double)
+FC_F64(FC_INSTANTIATE(double))
 #undef FC_INSTANTIATE
 
 }  // namespace fc::cpu::FC_ISA

@@ -110,7 +110,7 @@ void conv2d_backward_input_sums(const Conv2dSpec& s, const T* dy, const T* w, co
   template void conv2d_backward_input_sums<T>(const Conv2dSpec&, const T*, const T*, const T*, const T*, \
                                               const T*, const T*, T*, double*, const Context&);
 FC_INSTANTIATE(float)
-FC_INSTANTIATE(double)
+FC_F64(FC_INSTANTIATE(double))
 #undef FC_INSTANTIATE
 
 }  // namespace fc::cpu::FC_ISA

@@ -16,7 +16,7 @@ const char* algorithm(const Spec& spec) {
 template <GemmPass pass>
 void name_algorithms(KernelTable& table, std::string_view kernel) {
   table.at(kernel, DType::f32).algorithm = &algorithm<float, pass>;
-  table.at(kernel, DType::f64).algorithm = &algorithm<double, pass>;
+  FC_F64(table.at(kernel, DType::f64).algorithm = &algorithm<double, pass>;)
 }
 
 }  // namespace

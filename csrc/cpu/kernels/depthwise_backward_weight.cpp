@@ -222,7 +222,7 @@ void depthwise_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* 
   template size_t depthwise_backward_weight_workspace<T>(const Conv2dSpec&, int); \
   template void depthwise_backward_weight<T>(const Conv2dSpec&, const T*, const T*, T*, T*, const Context&);
 FC_INSTANTIATE(float)
-FC_INSTANTIATE(double)
+FC_F64(FC_INSTANTIATE(double))
 #undef FC_INSTANTIATE
 
 }  // namespace fc::cpu::FC_ISA

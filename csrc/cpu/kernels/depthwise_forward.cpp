@@ -59,7 +59,7 @@ void depthwise_forward(const Conv2dSpec& s, const T* x, const T* w, const Epilog
   template void depthwise_forward<T>(const Conv2dSpec&, const T*, const T*, const Epilogue<T>&, T*, \
                                      const Context&);
 FC_INSTANTIATE(float)
-FC_INSTANTIATE(double)
+FC_F64(FC_INSTANTIATE(double))
 #undef FC_INSTANTIATE
 
 }  // namespace fc::cpu::FC_ISA

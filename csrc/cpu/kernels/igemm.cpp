@@ -56,7 +56,7 @@ void igemm(const Igemm<T>& p, const Context& context) {
   template size_t igemm_workspace<T>(const Igemm<T>&, int); \
   template void igemm<T>(const Igemm<T>&, const Context&);
 FC_INSTANTIATE(float)
-FC_INSTANTIATE(double)
+FC_F64(FC_INSTANTIATE(double))
 #undef FC_INSTANTIATE
 
 }  // namespace fc::cpu::FC_ISA

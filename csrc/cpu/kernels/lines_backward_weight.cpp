@@ -189,7 +189,7 @@ bool lines_backward_weight(const Conv2dSpec& s, const T* x, const T* dy, T* dw, 
   template size_t lines_backward_weight_workspace<T>(const Conv2dSpec&, int); \
   template bool lines_backward_weight<T>(const Conv2dSpec&, const T*, const T*, T*, T*, const Context&);
 FC_INSTANTIATE(float)
-FC_INSTANTIATE(double)
+FC_F64(FC_INSTANTIATE(double))
 #undef FC_INSTANTIATE
 
 }  // namespace fc::cpu::FC_ISA

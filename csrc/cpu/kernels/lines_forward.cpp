@@ -146,7 +146,7 @@ bool lines_forward(const Conv2dSpec& s, const T* x, const T* w, const Epilogue<T
   template bool lines_forward<T>(const Conv2dSpec&, const T*, const T*, const Epilogue<T>&, T*, \
                                  const Context&);
 FC_INSTANTIATE(float)
-FC_INSTANTIATE(double)
+FC_F64(FC_INSTANTIATE(double))
 #undef FC_INSTANTIATE
 
 }  // namespace fc::cpu::FC_ISA

@@ -5,6 +5,7 @@
 
 #include "core/kernel_table.h"
 #include "core/spec.h"
+#include "cpu/simd/vec.h"
 
 namespace fc::cpu::FC_ISA {
 
@@ -14,9 +15,9 @@ namespace fc::cpu::FC_ISA {
 // T).
 #define FC_ADD(table, name)                               \
   (table).at(#name, DType::f32) = kernel<&name<float>>(); \
-  (table).at(#name, DType::f64) = kernel<&name<double>>()
+  FC_F64((table).at(#name, DType::f64) = kernel<&name<double>>())
 #define FC_ADD_WITH_WORKSPACE(table, name)                                          \
   (table).at(#name, DType::f32) = kernel<&name<float>, &name##_workspace<float>>(); \
-  (table).at(#name, DType::f64) = kernel<&name<double>, &name##_workspace<double>>()
+  FC_F64((table).at(#name, DType::f64) = kernel<&name<double>, &name##_workspace<double>>())
 
 }  // namespace fc::cpu::FC_ISA

@@ -18,6 +18,14 @@ namespace fc::cpu::FC_ISA {
 
 #define FC_INLINE inline __attribute__((always_inline))
 
+// FC_F64(code): what float64 needs of a file, but for AMX, whose tiles multiply float32 alone: there, AVX-512's kernels
+// of float64 stay in the table.
+#if defined(FC_AMX)
+#define FC_F64(...)
+#else
+#define FC_F64(...) __VA_ARGS__
+#endif
+
 template <class T>
 struct VecOf {
   typedef T type __attribute__((vector_size(FC_VECTOR_BYTES)));

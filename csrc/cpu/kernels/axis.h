@@ -34,6 +34,11 @@ struct Axis {
     const int64_t begin = max_of(a.begin, b.begin);
     return {begin, max_of(min_of(a.end, b.end), begin)};
   }
+  // The same window, its taps in the order of the cells they read.
+  Axis ascending() const {
+    return tap_step > 0 ? *this
+                        : Axis{cells, positions, taps, step, first + (taps - 1) * tap_step, -tap_step};
+  }
   bool has_edges() const { return inside_all().size() < positions; }
   // The taps whose cell no position before this one reads.
   Range newest() const {

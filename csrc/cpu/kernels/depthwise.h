@@ -2,7 +2,7 @@
 //
 // Math       out[j][c] = Σ_{r,s} lines[r][cell(j, s)][c] · w[r][s][c]
 // Blocking   kLinePositions x V sums in registers; a filter vector is loaded once for kLinePositions
-//            positions
+//            positions. Common windows in depthwise_sums.h
 // Numerics   one chain of fma per output, ascending in (r,s)
 // Edges      taps outside the image are left out: positions whose window crosses an edge go one by one; the
 //            last channels are partial vectors
@@ -10,28 +10,10 @@
 // Tried      channels outermost, positions within: 20 % slower, the hardware prefetches the line less well
 #pragma once
 
-#include "cpu/kernels/axis.h"
-#include "cpu/kernels/epilogue.h"
+#include "cpu/kernels/depthwise_sums.h"
 #include "cpu/simd/stream.h"
 
 namespace fc::cpu::FC_ISA {
-
-inline constexpr int kLinePositions = 4;
-inline constexpr int kLineVectors = 2;
-
-template <class T>
-struct DepthwiseLine {
-  const T* const* lines;  // per tap row: cell 0 of its line, or null outside the image
-  int64_t taps_h;
-  Axis w;
-  int64_t channels;  // also the elements from one cell, and one filter tap, to the next
-  const T* filter;   // filter + r * filter_h + s * filter_w: the channels' weights
-  int64_t filter_h, filter_w;
-  T* out;
-  int64_t out_step;  // elements from one position to the next
-  Epilogue<T> epilogue;
-  Range newest{0, 0};  // the tap rows that no line before this one has read; none where all is in L2
-};
 
 // Asks for what the positions some blocks after j read first. Blocks are walked channel by channel, which
 // processors do not foresee. Beyond the end of a line the next one follows.
@@ -47,65 +29,44 @@ FC_INLINE void fetch_positions(const DepthwiseLine<T>& line, int64_t j) {
   }
 }
 
-// Positions j … j + M of channels c … c + V vectors. Edge: taps may lie outside. Whole: all lanes are
-// channels; else V is 1 and `tail` lanes are.
-template <class T, int M, int V, bool Whole, bool Edge>
-FC_INLINE void depthwise_tile(const DepthwiseLine<T>& line, int64_t j, int64_t c, int64_t tail) {
-  constexpr int64_t L = kLanes<T>;
-  const int64_t count = Whole ? L : tail;
-  Vec<T> sum[M][V];
-#pragma GCC unroll 4
-  for (int m = 0; m < M; ++m)
-#pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) sum[m][v] = Vec<T>{};
-  for (int64_t r = 0; r < line.taps_h; ++r) {
-    if (line.lines[r] == nullptr) continue;
-    for (int64_t s = 0; s < line.w.taps; ++s) {
-      const int64_t cell = line.w.cell(j, s);
-      if (Edge && !line.w.contains(cell)) continue;
-      const T* x = line.lines[r] + cell * line.channels + c;
-      const T* f = line.filter + r * line.filter_h + s * line.filter_w + c;
-#pragma GCC unroll 2
-      for (int v = 0; v < V; ++v) {
-        const Vec<T> weight = load_up_to(f + v * L, count);
-#pragma GCC unroll 4
-        for (int m = 0; m < M; ++m) {
-          const Vec<T> value = load_up_to(x + m * line.w.step * line.channels + v * L, count);
-          sum[m][v] = fma<T>(value, weight, sum[m][v]);
-        }
-      }
-    }
+// An epilogue that fetches, over the sums of these positions, which are still in L1.
+template <class T>
+__attribute__((noinline)) void finish_positions(const DepthwiseLine<T>& line, Range positions) {
+  constexpr int M = kLinePositions;
+  if (!line.epilogue.fetches()) return;
+  for (int64_t j = positions.begin; j < positions.end; j += M) {
+    const int64_t rows = min_of(positions.end - j, M);
+    for_each_vector<T>(line.channels, [&](int64_t c, int64_t n) {
+      const auto out = [&](int m) { return m < rows ? line.out + (j + m) * line.out_step + c : nullptr; };
+      Vec<T> sum[M][1];
+#pragma GCC unroll 8
+      for (int m = 0; m < M; ++m) sum[m][0] = m < rows ? load_up_to(out(m), n) : Vec<T>{};
+      line.epilogue.apply(sum, c, n, out);
+#pragma GCC unroll 8
+      for (int m = 0; m < M; ++m)
+        if (m < rows) store_up_to(out(m), sum[m][0], n);
+    });
   }
-  line.epilogue.apply(sum, c, count, [&](int m) { return line.out + (j + m) * line.out_step + c; });
-#pragma GCC unroll 4
-  for (int m = 0; m < M; ++m)
-#pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) store_up_to(line.out + (j + m) * line.out_step + c + v * L, sum[m][v], count);
 }
 
-// All channels of positions j … j + M.
-template <class T, int M, bool Edge>
-__attribute__((noinline)) void depthwise_positions(const DepthwiseLine<T>& line, int64_t j) {
-  constexpr int64_t L = kLanes<T>;
-  int64_t c = 0;
-  for (; c + kLineVectors * L <= line.channels; c += kLineVectors * L) {
-    depthwise_tile<T, M, kLineVectors, true, Edge>(line, j, c, L);
-  }
-  for (; c + L <= line.channels; c += L) depthwise_tile<T, M, 1, true, Edge>(line, j, c, L);
-  if (c < line.channels) depthwise_tile<T, M, 1, false, Edge>(line, j, c, line.channels - c);
-}
-
+// The last block of positions whose windows lie inside overlaps the one before it, if need be.
 template <class T>
 inline void depthwise_line(const DepthwiseLine<T>& line) {
-  const Range in = line.w.inside_all();
-  int64_t j = 0;
-  for (; j < in.begin; ++j) depthwise_positions<T, 1, true>(line, j);
-  for (; j + kLinePositions <= in.end; j += kLinePositions) {
+  const Range inside = line.w.inside_all();
+  const DepthwiseBlock<T> block(line.w, inside.size());
+  const auto one_by_one = [&](Range positions) {
+    for (int64_t j = positions.begin; j < positions.end; ++j) sum_any_positions<T, 1>(line, j, 0);
+    finish_positions(line, positions);
+  };
+  if (inside.size() < block.positions) return one_by_one({0, line.w.positions});
+  one_by_one({0, inside.begin});
+  for (int64_t j = inside.begin; j < inside.end; j += block.positions) {
     fetch_positions(line, j);
-    depthwise_positions<T, kLinePositions, false>(line, j);
+    j = min_of(j, inside.end - block.positions);
+    block.sum(line, j);
+    finish_positions(line, {j, j + block.positions});
   }
-  for (; j < in.end; ++j) depthwise_positions<T, 1, false>(line, j);
-  for (; j < line.w.positions; ++j) depthwise_positions<T, 1, true>(line, j);
+  one_by_one({inside.end, line.w.positions});
 }
 
 // to[i·multiplier + m] = from[i]: what `multiplier` filters per channel read, laid out as one channel per

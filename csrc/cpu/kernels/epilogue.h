@@ -70,26 +70,7 @@ struct Epilogue {
   FC_INLINE void apply(Vec<T> (&tile)[M][V], int64_t column, int64_t tail, const Out& out) const {
     constexpr int64_t L = kLanes<T>;
     const auto count = [tail](int v) { return v == V - 1 ? tail : L; };
-    if (bias != nullptr) {
-#pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) {
-        const Vec<T> b = load_up_to(bias + column + v * L, count(v));
-#pragma GCC unroll 16
-        for (int i = 0; i < M; ++i) tile[i][v] += b;
-      }
-    }
-    if (normalization.scale != nullptr) {
-#pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) {
-        const int64_t at = column + v * L;
-        const Vec<T> mean = load_up_to(normalization.mean + at, count(v));
-        const Vec<T> scale = load_up_to(normalization.scale + at, count(v));
-        const Vec<T> shift =
-            normalization.shift == nullptr ? Vec<T>{} : load_up_to(normalization.shift + at, count(v));
-#pragma GCC unroll 16
-        for (int i = 0; i < M; ++i) tile[i][v] = fma<T>(tile[i][v] - mean, scale, shift);
-      }
-    }
+    normalize(tile, column, tail);
     if (addend.values != nullptr) {
 #pragma GCC unroll 16
       for (int i = 0; i < M; ++i) {
@@ -110,6 +91,13 @@ struct Epilogue {
         for (int v = 0; v < V; ++v) tile[i][v] = f(tile[i][v], load_up_to(gate.at(to) + v * L, count(v)));
       }
     });
+  }
+
+  // The same where results meet nothing in memory.
+  template <int M, int V>
+  FC_INLINE void apply_columns(Vec<T> (&tile)[M][V], int64_t column, int64_t tail) const {
+    normalize(tile, column, tail);
+    activate(tile);
   }
 
   // Asks for what n results at `to` come to meet.
@@ -143,6 +131,32 @@ struct Epilogue {
   }
 
  private:
+  template <int M, int V>
+  FC_INLINE void normalize(Vec<T> (&tile)[M][V], int64_t column, int64_t tail) const {
+    constexpr int64_t L = kLanes<T>;
+    const auto count = [tail](int v) { return v == V - 1 ? tail : L; };
+    if (bias != nullptr) {
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) {
+        const Vec<T> b = load_up_to(bias + column + v * L, count(v));
+#pragma GCC unroll 16
+        for (int i = 0; i < M; ++i) tile[i][v] += b;
+      }
+    }
+    if (normalization.scale != nullptr) {
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) {
+        const int64_t at = column + v * L;
+        const Vec<T> mean = load_up_to(normalization.mean + at, count(v));
+        const Vec<T> scale = load_up_to(normalization.scale + at, count(v));
+        const Vec<T> shift =
+            normalization.shift == nullptr ? Vec<T>{} : load_up_to(normalization.shift + at, count(v));
+#pragma GCC unroll 16
+        for (int i = 0; i < M; ++i) tile[i][v] = fma<T>(tile[i][v] - mean, scale, shift);
+      }
+    }
+  }
+
   template <int M, int V>
   FC_INLINE void activate(Vec<T> (&tile)[M][V]) const {
     switch (activation.kind) {

@@ -103,7 +103,7 @@ FC_INLINE void transform_output(const T* m, int64_t plane, const Epilogue<T>& ep
   }
 }
 
-// Asks for the results of a tile, of the filters [first, first + columns), and for what they come to meet.
+// Asks for the memory of a tile's results, of the filters [first, first + columns), and for what they come to meet.
 template <class T, int M>
 FC_INLINE void fetch_results(const Winograd<T>& p, const WinogradTile& t, int64_t first, int64_t columns) {
   for (int64_t row = t.p; row < min_of(t.p + M, p.P); ++row) {
@@ -119,7 +119,7 @@ FC_INLINE void fetch_results(const Winograd<T>& p, const WinogradTile& t, int64_
 template <class T, int M>
 inline void transform_outputs(const Winograd<T>& p, const WinogradTiles& tiles, Range run, int64_t first,
                               int64_t columns, const WinogradPlanes<T>& m, int64_t row) {
-  const bool far = p.epilogue.fetches() && outgrows_l2<T>(p.N * p.P * p.Q * p.K);
+  const bool far = outgrows_l2<T>(p.N * p.P * p.Q * p.K);
   const T* from = m.data + row * m.row;
   for (int64_t i = run.begin; i < run.end; ++i, from += m.row) {
     if (far && i + kTilesAhead < run.end) fetch_results<T, M>(p, tiles.at(i + kTilesAhead), first, columns);

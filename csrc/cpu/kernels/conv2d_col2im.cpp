@@ -38,8 +38,8 @@ struct Col2im {
 
   explicit Col2im(const Conv2dSpec& s)
       : s(s), panels(s.S * s.C), width(panels.vectors * kLanes<float>), line(s.Q * width) {
-    const int64_t lines = ceil_div(s.H, s.stride_h), fit = max_of(kColumnsBytes / 4 / max_of(line, 1), 1);
-    bands = ceil_div(lines, fit);
+    const int64_t lines = ceil_div(s.H, s.stride_h), bytes = line * static_cast<int64_t>(sizeof(float));
+    bands = ceil_div(lines, max_of(kColumnsBytes / max_of(bytes, 1), 1));
   }
 
   int64_t phases() const { return min_of(s.stride_h, s.H); }

@@ -23,19 +23,19 @@ def problems(draw):
     extents = zip((height, width), window, pairs["dilation"], pads, strict=True)
     if any(n + sum(pad) <= (r - 1) * d for n, r, d, pad in extents):
         pairs["dilation"] = (1, 1)
-    given = {**pairs, "padding": pads}
+    options = {**pairs, "padding": pads}
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     x = np.zeros((images, height, width, channels), np.float32)
     w = rng.integers(-4, 5, (*window, channels, filters)).astype(np.float32)
-    dy = rng.integers(-4, 5, ops.conv2d(x, w, **given).shape).astype(np.float32)
-    return dy, x, w, given
+    dy = rng.integers(-4, 5, ops.conv2d(x, w, **options).shape).astype(np.float32)
+    return dy, x, w, options
 
 
-def both(prefer, dy, x, w, given):
+def both(prefer, dy, x, w, options):
     results = []
     for algorithm in ("col2im", "direct"):
         prefer(algorithm)
-        results.append(ops.conv2d_backward(dy, x, w, **given)[0])
+        results.append(ops.conv2d_backward(dy, x, w, **options)[0])
     return results
 
 
@@ -51,23 +51,23 @@ def test_it_gives_what_direct_sums_give(isa, prefer, threads, guarded_results, p
 @given(problem=problems(), data=st.data())
 @PROPERTIES
 def test_what_is_not_finite_reaches_the_same_pixels(isa, prefer, guarded_results, number, problem, data):
-    dy, x, w, given = problem
+    dy, x, w, options = problem
     for array in (dy, w):
         array[tuple(data.draw(st.integers(0, n - 1)) for n in array.shape)] = number
-    actual, expected = both(prefer, dy, x, w, given)
+    actual, expected = both(prefer, dy, x, w, options)
     np.testing.assert_array_equal(actual, expected)
 
 
 @given(problems())
 @PROPERTIES
 def test_bits_do_not_depend_on_threads_or_on_the_batch(isa, prefer, threads, guarded_results, problem):
-    dy, x, w, given = problem
+    dy, x, w, options = problem
     w /= 3  # sums are rounded
     prefer("col2im")
     threads(1)
-    alone = np.concatenate([ops.conv2d_backward(dy[i : i + 1], x[i : i + 1], w, **given)[0] for i in range(len(x))])
+    alone = np.concatenate([ops.conv2d_backward(dy[i : i + 1], x[i : i + 1], w, **options)[0] for i in range(len(x))])
     threads(5)
-    assert ops.conv2d_backward(dy, x, w, **given)[0].tobytes() == alone.tobytes()
+    assert ops.conv2d_backward(dy, x, w, **options)[0].tobytes() == alone.tobytes()
 
 
 def test_long_lines_are_left_to_direct_sums(isa, prefer):

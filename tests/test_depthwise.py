@@ -22,22 +22,22 @@ def problems(draw):
     channels, multiplier = draw(st.sampled_from((1, 5, 8, 16, 17, 32, 33, 48, 70))), draw(st.sampled_from((1, 1, 2)))
     reach = (window - 1) * dilation
     pads = tuple((max(0, reach + 1 - n), draw(st.integers(0, reach))) for n in (height, width))
-    given = {"stride": stride, "dilation": dilation, "padding": pads, "groups": channels}
+    options = {"stride": stride, "dilation": dilation, "padding": pads, "groups": channels}
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     dtype = draw(st.sampled_from((np.float32, np.float32, np.float64)))
     x = rng.integers(-4, 5, (draw(st.integers(1, 2)), height, width, channels)).astype(dtype)
     w = rng.integers(-4, 5, (window, window, 1, channels * multiplier)).astype(dtype)
-    dy = rng.integers(-4, 5, ref.conv2d(x, w, **given).shape).astype(dtype)
-    return x, w, dy, given
+    dy = rng.integers(-4, 5, ref.conv2d(x, w, **options).shape).astype(dtype)
+    return x, w, dy, options
 
 
 @given(problems())
 @PROPERTIES
 def test_integers_give_the_reference_exactly(isa, guarded_results, problem):
-    x, w, dy, given = problem
-    np.testing.assert_array_equal(ops.conv2d(x, w, **given), ref.conv2d(x, w, **given))
+    x, w, dy, options = problem
+    np.testing.assert_array_equal(ops.conv2d(x, w, **options), ref.conv2d(x, w, **options))
     for actual, expected in zip(
-        ops.conv2d_backward(dy, x, w, **given)[:2], ref.conv2d_backward(dy, x, w, **given)[:2], strict=True
+        ops.conv2d_backward(dy, x, w, **options)[:2], ref.conv2d_backward(dy, x, w, **options)[:2], strict=True
     ):
         np.testing.assert_array_equal(actual, expected)
 
@@ -45,12 +45,12 @@ def test_integers_give_the_reference_exactly(isa, guarded_results, problem):
 @given(problems(), st.sampled_from(("relu", "relu6", "tanh")), st.booleans())
 @PROPERTIES
 def test_what_follows_in_the_same_kernel_follows_every_sum_once(isa, guarded_results, problem, kind, added):
-    x, w, _, given = problem
-    y = ops.conv2d(x, w, **given)
+    x, w, _, options = problem
+    y = ops.conv2d(x, w, **options)
     rng = np.random.default_rng(0)
     bias, mean, scale, shift = (rng.normal(size=y.shape[3]).astype(x.dtype) for _ in range(4))
     residual = rng.normal(size=y.shape).astype(x.dtype) if added else None
-    geometry = conv._geometry("conv2d", **given)
+    geometry = conv._geometry("conv2d", **options)
     kind = (kind, 1.0, 0.0)
     actual = apply(conv.NORMALIZED, x, w, bias, mean, scale, shift, residual, activation=kind, **geometry)
     alone = apply(

@@ -54,6 +54,11 @@ def test_it_is_chosen_where_it_pays_and_never_in_strict_precision(isa):
             assert _algorithm(kernel, *large) == ("amx" if amx else "direct")
 
 
+def test_it_is_not_chosen_where_few_results_of_a_pixel_are_sums_along_its_channels(isa):
+    assert _algorithm("conv2d_forward", (16, 32, 32, 64), (3, 3, 64, 1)) != "winograd"
+    assert _algorithm("conv2d_backward_input", (16, 32, 32, 1), (3, 3, 1, 64)) != "winograd"
+
+
 def test_strict_precision_gives_the_direct_results(prefer, isa):
     if isa == "amx":
         pytest.skip("tests/test_amx.py: strict products on AMX tiles have bits of their own")

@@ -192,7 +192,7 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   A best = A::direct;
   const int64_t pixels = s.N * s.P * s.Q * s.groups;
   const double handicap = strict ? 1 : 0.8;  // what is less exact than direct sums has to win by a fifth
-  const bool dot = backward && suits_dot<T>(s.R * s.S, from, to);
+  const bool dot = !weight && suits_dot<T>(s.R * s.S, from, to);
   double cycles = handicap * (dot ? dot_cycles(s, pixels, from, to, s.N * height * width * s.groups)
                                   : direct_cycles(s, pixels, from, to)) +
                   static_cast<double>(pixels * (from + to)) * Conv2dRates::split_cells;

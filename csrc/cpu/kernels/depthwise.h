@@ -1,8 +1,8 @@
 // depthwise.h — one line of a depthwise product, for forward and backward input alike.
 //
 // Math       out[j][c] = Σ_{r,s} lines[r][cell(j, s)][c] · w[r][s][c]
-// Blocking   kLinePositions x V sums in registers; a filter vector is loaded once for kLinePositions
-//            positions. Common windows in depthwise_sums.h
+// Blocking   a few neighbouring positions at a time, all channels of each (depthwise_sums.h); what their windows
+//            come to read is asked for ahead
 // Numerics   one chain of fma per output, ascending in (r,s)
 // Edges      taps outside the image are left out: positions whose window crosses an edge go one by one; the
 //            last channels are partial vectors
@@ -21,10 +21,9 @@ template <class T>
 FC_INLINE void fetch_positions(const DepthwiseLine<T>& line, int64_t j) {
   constexpr int64_t kBlocksAhead = 2, kLine = 64 / sizeof(T);
   const int64_t run = kLinePositions * line.w.step * line.channels;
-  const int64_t tap = line.w.tap_step > 0 ? line.w.taps - 1 : 0;
   for (int64_t r = line.newest.begin; r < line.newest.end; ++r) {
     if (line.lines[r] == nullptr) continue;
-    const T* const from = line.lines[r] + line.w.cell(j, tap) * line.channels;
+    const T* const from = line.lines[r] + line.w.cell(j, line.w.taps - 1) * line.channels;
     for (int64_t i = 0; i < run; i += kLine) prefetch(from + i, kBlocksAhead * run * sizeof(T));
   }
 }

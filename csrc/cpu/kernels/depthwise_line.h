@@ -13,7 +13,7 @@ template <class T>
 struct DepthwiseLine {
   const T* const* lines;  // per tap row: cell 0 of its line, or null outside the image
   int64_t taps_h;
-  Axis w;
+  Axis w;            // its taps ascending
   int64_t channels;  // also the elements from one cell, and one filter tap, to the next
   const T* filter;   // filter + r * filter_h + s * filter_w: the channels' weights
   int64_t filter_h, filter_w;

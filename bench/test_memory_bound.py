@@ -94,6 +94,28 @@ def test_batch_norm(measure: Callable[..., None], torch_memory: Any, direction: 
 
 
 @places
+@directions
+@pytest.mark.parametrize("name", ("layer_norm", "group_norm"))
+def test_normalization(measure: Callable[..., None], torch_memory: Any, name: str, direction: str, place: str) -> None:
+    """Rows are as long as an image has channels; groups have two passes over x, and two over dy and x."""
+    x = random(*IMAGES[place])
+    c = x.shape[-1]
+    groups = () if name == "layer_norm" else (8,)
+    if name == "layer_norm":
+        x = x.reshape(-1, c)
+    gamma, beta = random(c), random(c, seed=1)
+    dy = None if direction == "forward" else random(*x.shape, seed=2)
+    normalize = getattr(ops, name)
+    contestant = mine(
+        lambda x, gamma, beta: normalize(x, gamma, beta, *groups, epsilon=EPSILON), x, dy, gamma=gamma, beta=beta
+    )
+    contestants = {"fastconv": contestant, **getattr(torch_memory, name)(x, *groups, gamma, beta, dy, EPSILON)}
+    forward, backward = (2, 3) if name == "layer_norm" else (3, 5)
+    passes = forward if dy is None else forward + backward
+    measure("memory", f"{name} {direction}, {place}", contestants, bytes=passes * x.nbytes, place=place)
+
+
+@places
 def test_softmax_crossentropy(measure: Callable[..., None], torch_memory: Any, place: str) -> None:
     logits = random(*LOGITS[place])
     labels = np.random.default_rng(1).integers(0, logits.shape[1], len(logits))

@@ -102,3 +102,63 @@ def test_results_too_large_for_the_caches(channels, isa):
     rstd = 1 / np.sqrt(batch_var + np.float32(1e-3))
     along_x = (x - batch_mean) * (rstd * dgamma / rows)
     np.testing.assert_allclose(dx, gamma * rstd * (dy - dbeta / rows - along_x), rtol=1e-4, atol=1e-5)
+
+
+# One row alone, groups of short rows with and without a last short one, and rows too long for a group.
+ROWS, WIDTHS = 37, (1, 3, 16, 30, 64, 255, 256, 257, 513, 1030)
+
+
+def _layer_norm(x, dy, gamma, beta):
+    """y and dx"""
+    attrs = {"epsilon": 1e-3}
+    y, mean, rstd = apply(norm.LAYER_NORM, x, gamma, beta, **attrs)
+    return y, apply(norm.LAYER_NORM_BACKWARD, dy, x, gamma, mean, rstd, **attrs)[0]
+
+
+@pytest.mark.parametrize("dtype", (np.float32, np.float64))
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_bit_of_a_row_depends_on_the_others(width, dtype, isa):
+    x, gamma, beta, *_, dy = _operands((ROWS, width), dtype)
+    whole = _layer_norm(x, dy, gamma, beta)
+    for first, last in ((0, 1), (5, 6), (3, 20), (16, 37)):
+        for part, expected in zip(_layer_norm(x[first:last], dy[first:last], gamma, beta), whole, strict=True):
+            np.testing.assert_array_equal(part, expected[first:last])
+    x[7] = np.inf
+    x[20, 0] = np.nan
+    for found, expected in zip(_layer_norm(x, dy, gamma, beta), whole, strict=True):
+        others = np.delete(found, (7, 20), axis=0)
+        np.testing.assert_array_equal(others, np.delete(expected, (7, 20), axis=0))
+        assert not np.isfinite(found[[7, 20]]).any()
+
+
+def _far_from_zero(shape, dtype):
+    """One mean of 1000, and one element in 1000 far from every other one."""
+    rng = np.random.default_rng(sum(shape))
+    outlier = rng.standard_normal(shape)
+    outlier.reshape(-1)[::1000] = 1000
+    return [x.astype(dtype) for x in (1000 + rng.standard_normal(shape), outlier)]
+
+
+def _normal(x, axes):
+    exact = x.astype(np.longdouble)
+    mean, std = exact.mean(axes, keepdims=True), exact.std(axes, keepdims=True)
+    return (exact - mean) / np.sqrt(std**2 + np.longdouble(1e-3)), np.abs(mean) / std
+
+
+@pytest.mark.parametrize("dtype", (np.float32, np.float64))
+@pytest.mark.parametrize("width", WIDTHS[2:])
+def test_statistics_of_rows_do_not_cancel(width, dtype, isa):
+    for x in _far_from_zero((ROWS, width), dtype):
+        expected, distance = _normal(x, (1,))
+        error = np.abs(ops.layer_norm(x, None, None) - expected)
+        assert (error <= 64 * np.finfo(dtype).eps * (np.abs(expected) + 1) + np.finfo(dtype).eps * distance).all()
+
+
+@pytest.mark.parametrize("dtype", (np.float32, np.float64))
+@pytest.mark.parametrize("shape", ((2, 5, 7, 6), (3, 31, 33, 20), (2, 40, 41, 96)))
+def test_statistics_of_groups_do_not_cancel(shape, dtype, isa):
+    for x in _far_from_zero(shape, dtype):
+        grouped = x.reshape(*shape[:3], 2, -1)
+        expected, distance = _normal(grouped, (1, 2, 4))
+        error = np.abs(ops.group_norm(x, None, None, 2).reshape(grouped.shape) - expected)
+        assert (error <= 64 * np.finfo(dtype).eps * (np.abs(expected) + 1) + np.finfo(dtype).eps * distance).all()

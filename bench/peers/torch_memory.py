@@ -117,6 +117,34 @@ def batch_norm(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, dy: np.ndarra
     return made
 
 
+def layer_norm(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, dy: np.ndarray | None, epsilon: float) -> Modes:
+    tx, g, b = (torch.from_numpy(a) for a in (x, gamma, beta))
+    tdy = None if dy is None else torch.from_numpy(dy)
+
+    def run() -> Any:
+        y, m, s = aten.native_layer_norm(tx, g.shape, g, b, epsilon)
+        return y if tdy is None else (y, *aten.native_layer_norm_backward(tdy, tx, g.shape, m, s, g, b, [True] * 3))
+
+    return {"PyTorch": contestant(run)}
+
+
+def group_norm(
+    x: np.ndarray, groups: int, gamma: np.ndarray, beta: np.ndarray, dy: np.ndarray | None, epsilon: float
+) -> Modes:
+    made: Modes = {}
+    g, b = torch.from_numpy(gamma), torch.from_numpy(beta)
+    n, *pixels, c = x.shape
+    size = (n, c, int(np.prod(pixels)), groups)
+    for mode, (tx, *tdy) in in_each_format([x] if dy is None else [x, dy]):
+
+        def run(tx: Any = tx, tdy: Any = tdy) -> Any:
+            y, m, s = aten.native_group_norm(tx, g, b, *size, epsilon)
+            return (y, *aten.native_group_norm_backward(tdy[0], tx, m, s, g, *size, [True] * 3)) if tdy else y
+
+        made[mode] = contestant(run)
+    return made
+
+
 def softmax_crossentropy(logits: np.ndarray, labels: np.ndarray, dy: np.ndarray) -> Modes:
     """Loss of each sample and the gradient for the logits."""
     tx, ty, tdy = torch.from_numpy(logits), torch.from_numpy(labels), torch.from_numpy(dy)

@@ -66,39 +66,6 @@ inline void merge_moments(int64_t width, double* to, int64_t n, const double* fr
   }
 }
 
-// The workspace of a part: its moments, those of a block, and the origin (width T in the place of as many
-// doubles).
-constexpr int64_t kPartDoubles = 5;  // per folded column
-
-// Afterwards `moments` begins with the moments of all folded rows.
-template <class T>
-inline void folded_moments(const T* x, const Folded& f, double* moments, int threads) {
-  const RowParts cut(f.rows);
-  const int64_t width = f.width;
-  parallel_for(threads, cut.parts, [&](int64_t part) {
-    double *own = moments + part * kPartDoubles * width, *block = own + 2 * width;
-    T* origin = reinterpret_cast<T*>(block + 2 * width);
-    int64_t n = 0;
-    cut.for_each_block(part, [&](int64_t first, int64_t count) {
-      const T* rows = x + first * width;
-      if (n == 0) {
-        first_origin(rows, count, width, origin);
-        block_moments(rows, origin, count, width, own);
-      } else {
-        for (int64_t c = 0; c < width; ++c) origin[c] = finite_or_zero<T>(own[c]);
-        block_moments(rows, origin, count, width, block);
-        merge_moments(width, own, n, block, count);
-      }
-      n += count;
-    });
-  });
-  int64_t n = 0;
-  for (int64_t part = 0; part < cut.parts; n += cut.part_rows(part), ++part) {
-    const double* other = moments + part * kPartDoubles * width;
-    if (part > 0) merge_moments(width, moments, n, other, cut.part_rows(part));
-  }
-}
-
 struct Moments {
   double mean = 0, squares = 0;
 
@@ -124,22 +91,73 @@ inline Moments unfold(const Folded& f, int64_t width, const double* moments, con
   return m;
 }
 
+// Moments of all columns: first those of every part, in any order, then their merger.
+template <class T>
+class ColumnMoments {
+ public:
+  // `workspace`: column_moments_size doubles.
+  ColumnMoments(int64_t rows, int64_t width, const T* x, double* workspace)
+      : folded_(folded<T>(rows, width)), parts_(folded_.rows), width_(width), x_(x), workspace_(workspace) {}
+
+  int64_t parts() const { return parts_.parts; }
+  int64_t workspace_size() const { return parts_.parts * kPartDoubles * folded_.width; }
+
+  void take(int64_t part) const {
+    const int64_t width = folded_.width;
+    double *own = of_part(part), *block = own + 2 * width;
+    T* origin = reinterpret_cast<T*>(block + 2 * width);
+    int64_t n = 0;
+    parts_.for_each_block(part, [&](int64_t first, int64_t count) {
+      const T* rows = x_ + first * width;
+      if (n == 0) {
+        first_origin(rows, count, width, origin);
+        block_moments(rows, origin, count, width, own);
+      } else {
+        for (int64_t c = 0; c < width; ++c) origin[c] = finite_or_zero<T>(own[c]);
+        block_moments(rows, origin, count, width, block);
+        merge_moments(width, own, n, block, count);
+      }
+      n += count;
+    });
+  }
+
+  // moments[c] is the mean of column c, moments[width + c] its sum of squared deviations.
+  void finish(double* moments) const {
+    int64_t n = 0;
+    for (int64_t part = 0; part < parts_.parts; n += parts_.part_rows(part), ++part) {
+      if (part > 0) merge_moments(folded_.width, workspace_, n, of_part(part), parts_.part_rows(part));
+    }
+    for (int64_t c = 0; c < width_; ++c) {
+      const Moments m = unfold(folded_, width_, workspace_, x_, c);
+      moments[c] = m.mean, moments[width_ + c] = m.squares;
+    }
+  }
+
+ private:
+  // A part has its moments, those of a block, and the origin (width T in the place of as many doubles).
+  static constexpr int64_t kPartDoubles = 5;  // per folded column
+
+  double* of_part(int64_t part) const { return workspace_ + part * kPartDoubles * folded_.width; }
+
+  Folded folded_;
+  RowParts parts_;
+  int64_t width_;
+  const T* x_;
+  double* workspace_;
+};
+
 template <class T>
 inline int64_t column_moments_size(int64_t rows, int64_t width) {
-  const Folded f = folded<T>(rows, width);
-  return RowParts(f.rows).parts * kPartDoubles * f.width;
+  return ColumnMoments<T>(rows, width, nullptr, nullptr).workspace_size();
 }
 
-// moments[c] is the mean of column c, moments[width + c] its sum of squared deviations.
 template <class T>
 inline void column_moments(int64_t rows, int64_t width, const T* x, double* workspace, double* moments,
                            int threads) {
-  const Folded f = folded<T>(rows, width);
-  folded_moments(x, f, workspace, threads_for(rows * width, threads));
-  for (int64_t c = 0; c < width; ++c) {
-    const Moments m = unfold(f, width, workspace, x, c);
-    moments[c] = m.mean, moments[width + c] = m.squares;
-  }
+  const ColumnMoments<T> columns(rows, width, x, workspace);
+  parallel_for(threads_for(rows * width, threads), columns.parts(),
+               [&](int64_t part) { columns.take(part); });
+  columns.finish(moments);
 }
 
 }  // namespace fc::cpu::FC_ISA

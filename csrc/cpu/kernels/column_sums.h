@@ -116,13 +116,16 @@ inline void sum_folded_columns(int64_t rows, int64_t width, int threads, double*
   }
 }
 
-// Calls f(at, column, count) for every register of a folded matrix.
+// Calls f(at, column, count) for every register of a folded matrix. f holds what it needs by value: each block has
+// a copy, which no store can reach, so that it stays in registers.
 template <class T, class F>
 inline void for_each_folded(int64_t rows, int64_t width, int threads, const F& f) {
   const Folded m = folded<T>(rows, width);
   parallel_blocks(threads, m.rows, rows_per_block(m.width), [&](int64_t first, int64_t last) {
+    const F own = f;
+    const int64_t columns = m.width;
     for (int64_t row = first; row < last; ++row) {
-      for_each_vector<T>(m.width, [&](int64_t c, int64_t count) { f(row * m.width + c, c, count); });
+      for_each_vector<T>(columns, [&](int64_t c, int64_t count) { own(row * columns + c, c, count); });
     }
   });
   for_each_vector<T>(m.rest, [&](int64_t c, int64_t count) { f(m.rows * m.width + c, c, count); });
@@ -136,11 +139,11 @@ inline void write_folded(int64_t rows, int64_t width, int threads, T* y, const F
   const bool past_caches = outgrows_caches<T>(rows * width) && is_aligned(y) &&
                            folded<T>(rows, width).width % kLanes<T> == 0 && ((y != inputs) && ...);
   if (!past_caches) {
-    return for_each_folded<T>(rows, width, threads, [&](int64_t at, int64_t c, int64_t count) {
+    return for_each_folded<T>(rows, width, threads, [=](int64_t at, int64_t c, int64_t count) {
       store_up_to(y + at, f(at, c, count), count);
     });
   }
-  for_each_folded<T>(rows, width, threads, [&](int64_t at, int64_t c, int64_t count) {
+  for_each_folded<T>(rows, width, threads, [=](int64_t at, int64_t c, int64_t count) {
     (prefetch(inputs + at), ...);
     const Vec<T> v = f(at, c, count);
     count == kLanes<T> ? stream(y + at, v) : store_partial(y + at, v, count);

@@ -35,16 +35,21 @@ void sum_samples(const GroupNormSpec& s, int threads, double* sums, const Add& a
   add_up_blocks(cut.parts, s.samples * size, sums, threads);
 }
 
-// Calls f(sample, at, channel, count) for every register of x, `at` counting through all of it.
+// Calls f(sample, at, channel, count) for every register of x, `at` counting through all of it. f holds what it needs
+// by value, see for_each_folded.
 template <class T, class F>
 void for_each_in_samples(const GroupNormSpec& s, int threads, const F& f) {
-  parallel_blocks(threads_for(s.samples * s.rows * s.channels, threads), s.samples * s.rows,
-                  rows_per_block(s.channels), [&](int64_t begin, int64_t end) {
-                    for (int64_t row = begin; row < end; ++row) {
-                      const int64_t n = row / s.rows;
-                      for_each_vector<T>(s.channels, [&](int64_t c, int64_t count) {
-                        f(n, row * s.channels + c, c, count);
-                      });
+  const int64_t rows = s.rows, channels = s.channels;
+  parallel_blocks(threads_for(s.samples * rows * channels, threads), s.samples * rows,
+                  rows_per_block(channels), [=](int64_t begin, int64_t end) {
+                    const F own = f;
+                    for (int64_t row = begin; row < end;) {
+                      const int64_t n = row / rows;
+                      for (const int64_t last = min_of(end, (n + 1) * rows); row < last; ++row) {
+                        for_each_vector<T>(channels, [&](int64_t c, int64_t count) {
+                          own(n, row * channels + c, c, count);
+                        });
+                      }
                     }
                   });
 }

@@ -68,7 +68,7 @@ void group_norm_backward(const GroupNormSpec& s, const T* dy, const T* x, const 
       offset[n * C + c] = static_cast<T>(-rstd * p * share);
     }
   }
-  for_each_in_samples<T>(s, context.threads, [&](int64_t n, int64_t at, int64_t c, int64_t count) {
+  for_each_in_samples<T>(s, context.threads, [=](int64_t n, int64_t at, int64_t c, int64_t count) {
     const int64_t cell = n * C + c;
     const Vec<T> d = load_up_to(x + at, count) - load_up_to(centre + cell, count);
     const Vec<T> rest = fma<T>(d, load_up_to(along_x + cell, count), load_up_to(offset + cell, count));

@@ -3,44 +3,68 @@
 // Math       x̂ = (x − mean)·rstd      g = dy·gamma      dbeta = Σ_r dy      dgamma = Σ_r dy·x̂
 //            dx = rstd·(g − (1/n) Σ_c g − x̂·(1/n) Σ_c g·x̂)      not centred: without the first sum
 // Shapes     dy, x, dx (rows,width)   gamma (null means 1), dgamma, dbeta (width)   row_mean, row_rstd (rows)
-// Blocking   128 rows: their column sums, then dx row by row from the same rows, still in cache
+// Blocking   128 rows: their column sums, then dx from the same rows, still in cache. Short rows go side by side
+//            (row_sums.h)
 // Threads    over parts of the rows; column sums are combined in ascending order
-// Numerics   row sums in blocks of 4096 in T, blocks in double; column sums 128 rows in T, blocks in double
+// Numerics   row sums in blocks of 4096 at most in T, blocks in double; column sums 128 rows in T, blocks in double
 // Workspace  two doubles per part and column
 // Edges      rows = 0: dgamma and dbeta are 0
 // Source     Ba, Kiros, Hinton, "Layer Normalization", 2016
 #include "core/norm_spec.h"
 #include "cpu/kernels/column_sums.h"
 #include "cpu/kernels/norm.h"
-#include "cpu/kernels/reduce.h"
+#include "cpu/kernels/row_sums.h"
 
 namespace fc::cpu::FC_ISA {
 namespace {
 
+// A row's terms.
 template <class T>
-void row_gradient(const T* dy, const T* x, const T* gamma, T mean_value, T rstd_value, bool centred, T* dx,
-                  int64_t n) {
-  const Vec<T> mean = broadcast(mean_value), rstd = broadcast(rstd_value);
-  const auto scaled_dy = [&](int64_t c, int64_t count) {
+struct RowTerms {
+  const T *dy, *x, *gamma;
+  Vec<T> mean, rstd;
+
+  FC_INLINE Vec<T> scaled_dy(int64_t c, int64_t count) const {
     const Vec<T> g = load_up_to(dy + c, count);
     return gamma ? g * load_up_to(gamma + c, count) : g;
-  };
-  const auto normal = [&](int64_t c, int64_t count) { return (load_up_to(x + c, count) - mean) * rstd; };
-  double sums[2];
-  sum_vectors<T, 2>(
-      n,
-      [&](int64_t c, int64_t count, Vec<T>* sum) {
-        const Vec<T> g = scaled_dy(c, count);
-        sum[0] += g;
-        sum[1] = fma<T>(g, normal(c, count), sum[1]);
-      },
-      sums);
-  const Vec<T> mean_g = broadcast(static_cast<T>(centred ? sums[0] / static_cast<double>(n) : 0));
-  const Vec<T> slope = broadcast(static_cast<T>(-sums[1] / static_cast<double>(n)));
-  for_each_vector<T>(n, [&](int64_t c, int64_t count) {
-    const Vec<T> centred = scaled_dy(c, count) - mean_g;
-    store_up_to(dx + c, fma<T>(normal(c, count), slope, centred) * rstd, count);
-  });
+  }
+  FC_INLINE Vec<T> normal(int64_t c, int64_t count) const { return (load_up_to(x + c, count) - mean) * rstd; }
+
+  // Σ g and Σ g·x̂
+  FC_INLINE void add(int64_t c, int64_t count, Vec<T>* sums) const {
+    const Vec<T> g = scaled_dy(c, count);
+    sums[0] += g;
+    sums[1] = fma<T>(g, normal(c, count), sums[1]);
+  }
+
+  FC_INLINE void write(T mean_g, T slope_value, T* dx, int64_t n) const {
+    const Vec<T> middle = broadcast(mean_g), slope = broadcast(slope_value);
+    for_each_vector<T>(n, [&](int64_t c, int64_t count) {
+      const Vec<T> centred = scaled_dy(c, count) - middle;
+      store_up_to(dx + c, fma<T>(normal(c, count), slope, centred) * rstd, count);
+    });
+  }
+};
+
+// Σ g and Σ g·x̂ of every row of a group; terms(i) are row i's. Rows that are not short come one by one.
+template <class T, class Terms>
+void sum_group(int64_t rows, int64_t width, const Terms& terms, double (&sums)[2][kLanes<T>]) {
+  constexpr int64_t L = kLanes<T>;
+  if (width > kShortRow<T>) {
+    double own[2];
+    sum_vectors<T, 2>(width, [&](int64_t c, int64_t count, Vec<T>* to) { terms(0).add(c, count, to); }, own);
+    sums[0][0] = own[0], sums[1][0] = own[1];
+    return;
+  }
+  Vec<T> totals[2];
+  sum_rows<T, 2>(
+      rows, width, [&](int64_t row, int64_t c, int64_t count, Vec<T>* to) { terms(row).add(c, count, to); },
+      totals);
+  for (int k = 0; k < 2; ++k) {
+    T lanes[L];
+    store(lanes, totals[k]);
+    for (int64_t i = 0; i < L; ++i) sums[k][i] = static_cast<double>(lanes[i]);
+  }
 }
 
 template <class T>
@@ -60,13 +84,26 @@ void layer_norm_backward(const NormSpec& spec, const T* dy, const T* x, const T*
     sum[0] += g;
     sum[1] = fma<T>(g, centred * broadcast(row_rstd[row]), sum[1]);
   };
+  const auto terms_of = [=](int64_t row) -> RowTerms<T> {
+    return {dy + row * width, x + row * width, gamma, broadcast(row_mean[row]), broadcast(row_rstd[row])};
+  };
+  const int64_t group = width <= kShortRow<T> ? kLanes<T> : 1;
+  const auto write_rows = [=, &spec](int64_t first, int64_t count) {
+    const auto terms = [=](int64_t i) { return terms_of(first + i); };
+    double totals[2][kLanes<T>];
+    sum_group<T>(count, width, terms, totals);
+    const auto n = static_cast<double>(width);
+    for (int64_t i = 0; i < count; ++i) {
+      terms(i).write(static_cast<T>(spec.centred ? totals[0][i] / n : 0), static_cast<T>(-totals[1][i] / n),
+                     dx + (first + i) * width, width);
+    }
+  };
   for (int64_t i = 0; i < max_of(1, cut.parts) * 2 * width; ++i) sums[i] = 0;
   parallel_for(threads_for(rows * width, context.threads), cut.parts, [&](int64_t part) {
     cut.for_each_block(part, [&](int64_t begin, int64_t count) {
       sum_columns<T, 2>(begin, begin + count, width, add, sums + 2 * part * width);
-      for (int64_t row = begin; row < begin + count; ++row) {
-        row_gradient(dy + row * width, x + row * width, gamma, row_mean[row], row_rstd[row], spec.centred,
-                     dx + row * width, width);
+      for (int64_t row = begin; row < begin + count; row += group) {
+        write_rows(row, min_of(group, begin + count - row));
       }
     });
   });

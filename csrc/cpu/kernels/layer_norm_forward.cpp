@@ -4,9 +4,10 @@
 //            epsilon) y = (x − mean)·rstd·gamma + beta
 //            Not centred (root mean square): with mean 0 throughout
 // Shapes     x, y (rows,width)   gamma, beta (width), null mean 1, 0   row_mean, row_rstd (rows)
-// Blocking   a row is read three times, from memory once: it stays in L1 or L2
+// Blocking   a row is read three times, from memory once: it stays in L1 or L2. Short rows go side by side
+//            (row_sums.h)
 // Threads    over blocks of rows, one writer per element
-// Numerics   sums in blocks of 4096 in T, blocks in double; the second pass corrects the first pass's mean,
+// Numerics   sums in blocks of 4096 at most in T, blocks in double; the second pass corrects the first pass's mean,
 //            so a large mean does not cancel. What rounding mean to T loses is put back in y.
 // Workspace  none
 // Source     Ba, Kiros, Hinton, "Layer Normalization", 2016; Zhang, Sennrich, "Root Mean Square Layer
@@ -15,7 +16,7 @@
 
 #include "core/norm_spec.h"
 #include "cpu/kernels/norm.h"
-#include "cpu/kernels/reduce.h"
+#include "cpu/kernels/row_sums.h"
 #include "cpu/parallel.h"
 
 namespace fc::cpu::FC_ISA {
@@ -25,10 +26,19 @@ struct Moments {
   double mean, variance;
 };
 
+// Out of Σ d and Σ d², d = x − centre, `share` of each.
+template <class T>
+FC_INLINE Moments moments_around(T centre, double sum, double squares, double share, bool centred) {
+  if (!centred) return {0, squares * share};
+  const double offset = sum * share, variance = (squares - sum * offset) * share;
+  const double mean = centre - centre == 0 ? centre + offset : static_cast<double>(centre);
+  return {mean, variance < 0 ? 0 : variance};
+}
+
 template <class T>
 Moments row_moments(const T* x, int64_t n, bool centred) {
-  const double count_inverse = 1 / static_cast<double>(n);
-  const Vec<T> weight = broadcast(static_cast<T>(count_inverse));
+  const double share = 1 / static_cast<double>(n);
+  const Vec<T> weight = broadcast(static_cast<T>(share));
   double centre[1] = {0};
   if (centred) {  // Weighted before it is added: no overflow where the mean itself is representable.
     sum_vectors<T, 1>(
@@ -48,11 +58,52 @@ Moments row_moments(const T* x, int64_t n, bool centred) {
         sum[1] = fma<T>(d, d, sum[1]);
       },
       sums);
-  if (!centred) return {0, sums[1] * count_inverse};
-  const double offset = sums[0] * count_inverse;
-  const double variance = (sums[1] - sums[0] * offset) * count_inverse;
-  const double mean = rounded - rounded == 0 ? rounded + offset : static_cast<double>(rounded);
-  return {mean, variance < 0 ? 0 : variance};
+  return moments_around(rounded, sums[0], sums[1], share, centred);
+}
+
+// What a group of rows is scaled by: normal = (x − mean)·rstd + rest.
+template <class T>
+struct RowScales {
+  T mean[kLanes<T>], rstd[kLanes<T>], rest[kLanes<T>];
+
+  FC_INLINE void set(int64_t i, const Moments& moments, double epsilon) {
+    const double exact = 1 / sqrt(moments.variance + epsilon);
+    mean[i] = static_cast<T>(moments.mean);
+    rstd[i] = static_cast<T>(exact);
+    rest[i] = static_cast<T>((mean[i] - moments.mean) * exact);
+  }
+};
+
+// Of short rows. As row_moments, but for the order of additions.
+template <class T>
+void scale_group(const NormSpec& s, const T* x, int64_t rows, RowScales<T>& scales) {
+  constexpr int64_t L = kLanes<T>;
+  const int64_t width = s.width;
+  const double share = 1 / static_cast<double>(width);
+  const Vec<T> weight = broadcast(static_cast<T>(share));
+  Vec<T> centre[1] = {}, sums[2];
+  if (s.centred) {
+    sum_rows<T, 1>(
+        rows, width,
+        [=](int64_t row, int64_t c, int64_t count, Vec<T>* sum) {
+          sum[0] = fma<T>(load_up_to(x + row * width + c, count), weight, sum[0]);
+        },
+        centre);
+  }
+  T centres[L], offsets[L], squares[L];
+  store(centres, centre[0]);
+  sum_rows<T, 2>(
+      rows, width,
+      [=, &centres](int64_t row, int64_t c, int64_t count, Vec<T>* sum) {
+        const Vec<T> d = load_up_to(x + row * width + c, count) - broadcast(centres[row]);
+        sum[0] += d;
+        sum[1] = fma<T>(d, d, sum[1]);
+      },
+      sums);
+  store(offsets, sums[0]), store(squares, sums[1]);
+  for (int64_t i = 0; i < L; ++i) {
+    scales.set(i, moments_around(centres[i], offsets[i], squares[i], share, s.centred), s.epsilon);
+  }
 }
 
 template <class T>
@@ -60,25 +111,34 @@ void layer_norm_forward(const NormSpec& spec, const T* x, const T* gamma, const 
                         T* row_rstd, const Context& context) {
   const int64_t rows = spec.rows, width = spec.width;
   const Vec<T> one = broadcast(static_cast<T>(1));
-  const auto normalise_row = [&](int64_t row) {
-    const T* x_row = x + row * width;
-    T* y_row = y + row * width;
-    const Moments moments = row_moments(x_row, width, spec.centred);
-    const double rstd_exact = 1 / sqrt(moments.variance + spec.epsilon);
-    row_mean[row] = static_cast<T>(moments.mean);
-    row_rstd[row] = static_cast<T>(rstd_exact);
-    const Vec<T> mean = broadcast(row_mean[row]), rstd = broadcast(row_rstd[row]);
-    const Vec<T> rest = broadcast(static_cast<T>((row_mean[row] - moments.mean) * rstd_exact));
+  const auto write_row = [=](const T* from, Vec<T> mean, Vec<T> rstd, Vec<T> rest, T* to) {
     for_each_vector<T>(width, [&](int64_t c, int64_t count) {
-      const Vec<T> normal = fma<T>(load_up_to(x_row + c, count) - mean, rstd, rest);
+      const Vec<T> normal = fma<T>(load_up_to(from + c, count) - mean, rstd, rest);
       const Vec<T> scale = gamma ? load_up_to(gamma + c, count) : one;
       const Vec<T> shift = beta ? load_up_to(beta + c, count) : zero<T>();
-      store_up_to(y_row + c, fma<T>(normal, scale, shift), count);
+      store_up_to(to + c, fma<T>(normal, scale, shift), count);
     });
+  };
+  const int64_t group = width <= kShortRow<T> ? kLanes<T> : 1;
+  const auto normalise_rows = [=, &spec](int64_t first, int64_t count) {
+    const T* from = x + first * width;
+    RowScales<T> scales;
+    if (group > 1) {
+      scale_group(spec, from, count, scales);
+    } else {
+      scales.set(0, row_moments(from, width, spec.centred), spec.epsilon);
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      row_mean[first + i] = scales.mean[i], row_rstd[first + i] = scales.rstd[i];
+      write_row(from + i * width, broadcast(scales.mean[i]), broadcast(scales.rstd[i]),
+                broadcast(scales.rest[i]), y + (first + i) * width);
+    }
   };
   parallel_blocks(threads_for(rows * width, context.threads), rows, rows_per_block(width),
                   [&](int64_t begin, int64_t end) {
-                    for (int64_t row = begin; row < end; ++row) normalise_row(row);
+                    for (int64_t row = begin; row < end; row += group) {
+                      normalise_rows(row, min_of(group, end - row));
+                    }
                   });
 }
 

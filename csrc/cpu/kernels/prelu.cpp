@@ -21,7 +21,7 @@ void prelu_forward(const PreluSpec& s, const T* x, const T* alpha, T* y, const C
   T storage[kMaxFoldedWidth<T>];
   const T* slopes = folded_columns(alpha, s.inner, folded<T>(s.outer, s.inner), storage);
   const Crew threads = threads_for(s.outer * s.inner, context.threads);
-  for_each_folded<T>(s.outer, s.inner, threads, [&](int64_t at, int64_t c, int64_t count) {
+  for_each_folded<T>(s.outer, s.inner, threads, [=](int64_t at, int64_t c, int64_t count) {
     const Vec<T> v = load_up_to(x + at, count);
     store_up_to(y + at, v > zero<T>() ? v : load_up_to(slopes + c, count) * v, count);
   });

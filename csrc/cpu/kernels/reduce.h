@@ -23,6 +23,14 @@ FC_INLINE double sum_of(int64_t n, const F& f) {
   return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
 }
 
+// v without its lanes from `count` on, which hold terms of nothing.
+template <class T>
+FC_INLINE Vec<T> first_of(Vec<T> v, int64_t count) {
+  T lanes[kLanes<T>];
+  store(lanes, v);
+  return load_partial(lanes, count);
+}
+
 // K sums at once over [0, n): add(i, count, sums) adds the terms of `count` elements at i to the vectors
 // sums[0..K). A block of kSumBlock terms is added in T, blocks are added in double.
 template <class T, int K, class Add>
@@ -41,11 +49,7 @@ FC_INLINE void sum_vectors(int64_t n, const Add& add, double (&totals)[K]) {
     if (i < end) {
       Vec<T> tail[K] = {};
       add(i, end - i, tail);
-      for (int k = 0; k < K; ++k) {  // lanes beyond the end hold terms of nothing: drop them
-        T lanes[L];
-        store(lanes, tail[k]);
-        sums[0][k] += load_partial(lanes, end - i);
-      }
+      for (int k = 0; k < K; ++k) sums[0][k] += first_of<T>(tail[k], end - i);
     }
     for (int k = 0; k < K; ++k) {
       totals[k] += sum<T>((sums[0][k] + sums[2][k]) + (sums[1][k] + sums[3][k]));

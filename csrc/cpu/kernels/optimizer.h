@@ -31,12 +31,18 @@ template <class T, int N, class F>
 void for_vectors(const VectorSpec& spec, const Context& context, const Reads<T, N>& reads, const F& f) {
   const Crew threads = threads_for(spec.n, context.threads, kUpdateNs);
   const bool long_way = outgrows_l2<T>(N * spec.n);
-  parallel_blocks(threads, spec.n, kBlockElements, [=](int64_t begin, int64_t end) {
-    for_each_vector<T>(end - begin, [&](int64_t i, int64_t count) {
-      if (long_way) {
-        for (const T* array : reads.array) prefetch(array + begin + i);
-      }
-      f(begin + i, count);
+  parallel_blocks(threads, spec.n, kBlockElements, [&](int64_t begin, int64_t end) {
+    const F own = f;
+    const Reads<T, N> ahead = reads;
+    const auto run = [&](const auto& before) {
+      for_each_vector<T>(end - begin, [&](int64_t i, int64_t count) {
+        before(begin + i);
+        own(begin + i, count);
+      });
+    };
+    if (!long_way) return run([](int64_t) {});
+    run([ahead](int64_t at) {
+      for (const T* array : ahead.array) prefetch(array + at);
     });
   });
 }

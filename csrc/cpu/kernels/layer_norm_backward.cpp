@@ -18,7 +18,7 @@
 namespace fc::cpu::FC_ISA {
 namespace {
 
-// A row's terms.
+// What a row adds to its sums, and what becomes of them.
 template <class T>
 struct RowTerms {
   const T *dy, *x, *gamma;
@@ -57,7 +57,7 @@ void sum_group(int64_t rows, int64_t width, const Terms& terms, double (&sums)[2
     return;
   }
   Vec<T> totals[2];
-  sum_rows<T, 2>(
+  sum_short_rows<T, 2>(
       rows, width, [&](int64_t row, int64_t c, int64_t count, Vec<T>* to) { terms(row).add(c, count, to); },
       totals);
   for (int k = 0; k < 2; ++k) {

@@ -83,7 +83,7 @@ void scale_group(const NormSpec& s, const T* x, int64_t rows, RowScales<T>& scal
   const Vec<T> weight = broadcast(static_cast<T>(share));
   Vec<T> centre[1] = {}, sums[2];
   if (s.centred) {
-    sum_rows<T, 1>(
+    sum_short_rows<T, 1>(
         rows, width,
         [=](int64_t row, int64_t c, int64_t count, Vec<T>* sum) {
           sum[0] = fma<T>(load_up_to(x + row * width + c, count), weight, sum[0]);
@@ -92,7 +92,7 @@ void scale_group(const NormSpec& s, const T* x, int64_t rows, RowScales<T>& scal
   }
   T centres[L], offsets[L], squares[L];
   store(centres, centre[0]);
-  sum_rows<T, 2>(
+  sum_short_rows<T, 2>(
       rows, width,
       [=, &centres](int64_t row, int64_t c, int64_t count, Vec<T>* sum) {
         const Vec<T> d = load_up_to(x + row * width + c, count) - broadcast(centres[row]);

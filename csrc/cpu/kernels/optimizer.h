@@ -26,7 +26,8 @@ struct Reads {
 template <class T, class... More>
 Reads(const T*, More...) -> Reads<T, 1 + sizeof...(More)>;
 
-// Calls f(at, count) for every register of [0, n). What it reads is fetched early where it is much.
+// Calls f(at, count) for every register of [0, n). What it reads is fetched early where it is much. f holds its
+// coefficients by value: a block's copy of them stays in registers, where no store can reach it.
 template <class T, int N, class F>
 void for_vectors(const VectorSpec& spec, const Context& context, const Reads<T, N>& reads, const F& f) {
   const Crew threads = threads_for(spec.n, context.threads, kUpdateNs);

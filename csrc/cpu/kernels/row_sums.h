@@ -16,7 +16,7 @@ inline constexpr int64_t kShortRow = int64_t{16384} / FC_VECTOR_BYTES;
 // Lane i of totals[k]: the k-th terms of row i < rows <= lanes; of further rows, nothing.
 // add(row, column, count, sums) adds the terms of `count` neighbours to the vectors sums[0..K).
 template <class T, int K, class Add>
-FC_INLINE void sum_rows(int64_t rows, int64_t width, const Add& add, Vec<T> (&totals)[K]) {
+FC_INLINE void sum_short_rows(int64_t rows, int64_t width, const Add& add, Vec<T> (&totals)[K]) {
   Vec<T> sums[K][kLanes<T>];
   for (int64_t row = rows; row < kLanes<T>; ++row) {
     for (int k = 0; k < K; ++k) sums[k][row] = Vec<T>{};

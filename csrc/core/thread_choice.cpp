@@ -17,7 +17,8 @@ void ThreadChoice::took(double seconds) {
   if (runs_ == 1 || (runs_ - 1) % kWatched != 0) return;
   const double least = std::exchange(least_, std::numeric_limits<double>::infinity());
   if (tried_ > 0) {
-    const bool better = least < kBetter * usual_seconds_;
+    const bool better = least < kBetter * usual_seconds_, worse = usual_seconds_ < kBetter * least;
+    if (tried_ > usual_ && !better && !worse && runs_ < kPatience) return;
     if (better) usual_ = tried_, usual_seconds_ = least;
     wait_ = better ? kSoon : std::min(2 * wait_, kSeldom);
     fewer_ = fewer_ == better;  // on the same way if that was a good one

@@ -12,7 +12,9 @@
 namespace fc {
 
 // Half and twice as many threads as usual are tried in turns, a few runs long: soon after something has
-// changed, ever more seldom while nothing does.
+// changed, ever more seldom while nothing does. Threads that were not used are asleep, and short loops wake
+// them only when they have missed them for a while (cpu/team.cpp): that more of them make no difference is
+// believed late.
 class ThreadChoice {
  public:
   // Of the next run, at most `most`.
@@ -22,6 +24,7 @@ class ThreadChoice {
 
  private:
   static constexpr int kWatched = 3;                // runs, of which the shortest counts
+  static constexpr int kPatience = 48;              // runs of a trial of more threads without a difference
   static constexpr int kSoon = 16, kSeldom = 1024;  // runs from one trial to the next
   static constexpr double kLong = 5e-3;    // seconds: in such runs threads help, and a trial would cost more
   static constexpr double kBetter = 0.95;  // of the usual time, or all stays as it is

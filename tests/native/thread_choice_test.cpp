@@ -44,6 +44,27 @@ void follows_what_changes() {
   expect(again[2] > 1500, "once they help again, it comes back");
 }
 
+// Threads that are asleep when a trial begins, and come after `missed` runs: then a run takes `awake` of its time.
+Seconds late(int missed, double awake) {
+  return [missed, awake, alone = 0](int threads) mutable {
+    alone = threads == 1 ? 0 : alone + 1;
+    return alone <= missed ? 1e-4 : 1e-4 * awake;
+  };
+}
+
+void waits_for_sleepers() {
+  fc::ThreadChoice choice;
+  uses(choice, 2, 100, fastest_on(1));
+  std::map<int, int> counts = uses(choice, 2, 3000, late(32, 0.5));
+  expect(counts[2] > 2500, "threads that come late are waited for, and stay");
+  fc::ThreadChoice burden;
+  uses(burden, 2, 100, fastest_on(1));
+  counts = uses(burden, 2, 5000, late(32, 2));
+  expect(counts[1] > 4500, "a trial ends when they have come and are a burden");
+  counts = uses(burden, 2, 5000, late(0, 2));
+  expect(counts[1] > 4950, "at once where they were awake");
+}
+
 void is_not_misled() {
   fc::ThreadChoice choice;
   int run = 0;
@@ -67,6 +88,7 @@ void leaves_long_runs_alone() {
 int main() {
   settles();
   follows_what_changes();
+  waits_for_sleepers();
   is_not_misled();
   leaves_long_runs_alone();
   if (failures == 0) std::puts("thread_choice_test: passed");

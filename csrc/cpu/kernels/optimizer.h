@@ -35,15 +35,12 @@ void for_vectors(const VectorSpec& spec, const Context& context, const Reads<T, 
   parallel_blocks(threads, spec.n, kBlockElements, [&](int64_t begin, int64_t end) {
     const F own = f;
     const Reads<T, N> ahead = reads;
-    const auto run = [&](const auto& before) {
-      for_each_vector<T>(end - begin, [&](int64_t i, int64_t count) {
-        before(begin + i);
-        own(begin + i, count);
-      });
-    };
-    if (!long_way) return run([](int64_t) {});
-    run([ahead](int64_t at) {
-      for (const T* array : ahead.array) prefetch(array + at);
+    const bool fetches = long_way;
+    for_each_vector<T>(end - begin, [&](int64_t i, int64_t count) {
+      if (fetches) {
+        for (const T* array : ahead.array) prefetch(array + begin + i);
+      }
+      own(begin + i, count);
     });
   });
 }

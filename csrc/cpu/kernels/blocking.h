@@ -24,7 +24,7 @@ constexpr int tile_rows(int vectors) {
   return vectors == 4 ? 6 : 8;
 }
 constexpr int outer_rows(int vectors) {
-  return vectors == 4 ? 6 : vectors == 3 ? 8 : 12;
+  return vectors == 4 ? 6 : vectors == 3 ? 8 : vectors == 2 ? 12 : 16;
 }
 #else
 inline constexpr int kTileVectors = 2;  // 12 + 2 + 1 of 16 registers

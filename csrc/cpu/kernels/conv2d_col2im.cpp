@@ -95,8 +95,8 @@ void multiply_lines(const Col2im& k, const PackedFilter<float>& packed, const Ph
     for (int64_t panel = 0; panel < k.panels.count; ++panel) {
       const float* const b = packed.at(k.panels, 0, panel, h.first_tap + tap * h.tap_stride, 0);
       float* const out = columns + (begin - lines.begin) * k.line + k.panels.column_of(panel);
-      multiply_planes<float>((end - begin) * s.Q, k.panels.vectors_of(panel).size(),
-                             {rows, s.K, s.K, b, out, k.width, true});
+      const TilePlanes<float> t{rows, s.K, s.K, b, out, k.width, true};
+      multiply_planes((end - begin) * s.Q, k.panels.vectors_of(panel).size(), t);
     }
   }
 }

@@ -41,6 +41,7 @@ __attribute__((noinline)) void multiply_outer(const TileOuter<T>& t) {
   const T* b = t.b;
   for (int64_t m = 0; m < t.count; ++m, b += V * L) {
     const T* a = t.rows[m] + t.offset;
+    asm("" : "+r"(a));  // without, GCC counts in a + i for every i, and has no registers left for them
     Vec<T> column[V];
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) column[v] = load(b + v * L);

@@ -5,6 +5,8 @@
 //            in a register, which allows for more rows and costs less where the depth is small
 // Numerics   each output is one chain of fma, ascending in c: its bits do not depend on M, V or the run
 // Edges      b, rows and out are padded to whole vectors. out may be rows: a run is read before it is written
+// Others     multiply_planes cuts the work of any such kernel into runs: a Tile has most_rows(V), advance(rows)
+//            and multiply<M, V>(tile, runs), see tile_planes_outer.h
 #pragma once
 
 #include "cpu/kernels/blocking.h"
@@ -19,12 +21,18 @@ struct TilePlanes {
   T* out;
   int64_t out_row;
   bool accumulate;  // out holds the sum of the channels before these
+
+  static constexpr int most_rows(int vectors) { return min_of(outer_rows(vectors), 12); }  // 16: 1 % slower
+  void advance(int64_t count) { rows += count * row, out += count * out_row; }
+  template <int M, int V>
+  static void multiply(TilePlanes t, int64_t runs);
 };
 
-template <class T, int M, int V>
-__attribute__((noinline)) void multiply_runs(TilePlanes<T> t, int64_t runs) {
+template <class T>
+template <int M, int V>
+__attribute__((noinline)) void TilePlanes<T>::multiply(TilePlanes t, int64_t runs) {
   constexpr int64_t L = kLanes<T>;
-  for (; runs > 0; --runs, t.rows += M * t.row, t.out += M * t.out_row) {
+  for (; runs > 0; --runs, t.advance(M)) {
     Vec<T> sum[M][V];
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i)
@@ -60,25 +68,27 @@ __attribute__((noinline)) void multiply_runs(TilePlanes<T> t, int64_t runs) {
   }
 }
 
-template <class T, int M, int V>
-FC_INLINE void multiply_runs_up_to(int64_t rows, const TilePlanes<T>& t, int64_t runs) {
+// `runs` times `rows` rows, up to M.
+template <int M, int V, class Tile>
+FC_INLINE void multiply_runs(int64_t rows, const Tile& t, int64_t runs) {
   if constexpr (M > 1) {
-    if (rows < M) return multiply_runs_up_to<T, M - 1, V>(rows, t, runs);
+    if (rows < M) return multiply_runs<M - 1, V>(rows, t, runs);
   }
-  multiply_runs<T, M, V>(t, runs);
+  Tile::template multiply<M, V>(t, runs);
 }
 
 // `count` rows of up to kTileVectors vectors, in runs that differ by one row at most.
-template <class T, int V = kTileVectors>
-inline void multiply_planes(int64_t count, int64_t vectors, TilePlanes<T> t) {
+template <int V = kTileVectors, class Tile>
+inline void multiply_planes(int64_t count, int64_t vectors, Tile t) {
   if constexpr (V > 1) {
-    if (vectors < V) return multiply_planes<T, V - 1>(count, vectors, t);
+    if (vectors < V) return multiply_planes<V - 1>(count, vectors, t);
   }
   if (count == 0) return;
-  const int64_t runs = ceil_div(count, outer_rows(V)), rows = count / runs, longer = count % runs;
-  if (longer > 0) multiply_runs_up_to<T, outer_rows(V), V>(rows + 1, t, longer);
-  t.rows += longer * (rows + 1) * t.row, t.out += longer * (rows + 1) * t.out_row;
-  multiply_runs_up_to<T, outer_rows(V), V>(rows, t, runs - longer);
+  constexpr int most = Tile::most_rows(V);
+  const int64_t runs = ceil_div(count, most), rows = count / runs, longer = count % runs;
+  if (longer > 0) multiply_runs<most, V>(rows + 1, t, longer);
+  t.advance(longer * (rows + 1));
+  multiply_runs<most, V>(rows, t, runs - longer);
 }
 
 }  // namespace fc::cpu::FC_ISA

@@ -40,7 +40,6 @@ bool winograd_weight(const WinogradWeight<T>& p, const Context& context) {
                                workspace.zeros,
                                k.channels_of(channel_run, p.s.C),
                                part_of(k.panels.count, k.column_runs, column_run)};
-    for (int64_t t = 0; t < kTileBlock; ++t) scratch.rows[t] = scratch.x + t * part.width();
     T* dbias = p.dbias != nullptr && channel_run == 0 ? workspace.dbias + chunk * p.s.K : nullptr;
     for (int64_t i = 0; dbias != nullptr && i < part.columns(); ++i) dbias[part.first_column() + i] = T(0);
 
@@ -48,7 +47,8 @@ bool winograd_weight(const WinogradWeight<T>& p, const Context& context) {
     const int64_t blocks = max_of(ceil_div(tiles.size(), kTileBlock), 1);
     for (int64_t i = 0; i < blocks; ++i) {
       const Range block = part_of(tiles.size(), blocks, i);
-      transform_block<T, 7 - taps>(part, tiles.begin + block.begin, block.size(), dbias);
+      transform_x_block<T, 7 - taps>(part, tiles.begin + block.begin, block.size());
+      transform_dy_block<T, 7 - taps>(part, tiles.begin + block.begin, block.size(), dbias);
       multiply_block(part, block.size(), i > 0);
     }
     workspace.check[task] = inverse_transform<T, taps>(part, workspace.dw + chunk * p.weights());

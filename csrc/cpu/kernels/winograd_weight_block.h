@@ -1,7 +1,7 @@
 // winograd_weight_block.h — one block of tiles: transformed, and multiplied into the sums of a part of dw.
 #pragma once
 
-#include "cpu/kernels/tile_outer.h"
+#include "cpu/kernels/tile_planes_outer.h"
 #include "cpu/kernels/winograd_cells.h"
 #include "cpu/kernels/winograd_weight_problem.h"
 
@@ -71,33 +71,44 @@ inline WinogradCells<T, edge> dy_cells(const WinogradPart<T>& b, const WinogradT
   return {b.p.dy + t.n * s.P * s.Q * s.K + column, s.P, s.Q, s.K, t.p, t.q, b.zeros};
 }
 
-// Tiles first … first + count into scratch.x and scratch.dy; dbias, unless null, += the sums of dy.
+// Tiles first … first + count of x into scratch.x.
 template <class T, int edge>
-inline void transform_block(const WinogradPart<T>& b, int64_t first, int64_t count, T* dbias) {
+inline void transform_x_block(const WinogradPart<T>& b, int64_t first, int64_t count) {
   const Conv2dSpec& s = b.p.s;
-  const bool far_x = outgrows_l2<T>(s.N * s.H * s.W * s.C), far_dy = outgrows_l2<T>(s.N * s.P * s.Q * s.K);
+  const bool far = outgrows_l2<T>(s.N * s.H * s.W * s.C);
   const WinogradTiles tiles = b.p.tiles();
+  const int64_t plane = b.x_plane();
+  T* to = b.scratch.x;
+  for (int64_t i = first; i < first + count; ++i, to += b.width()) {
+    if (far && i + kTilesAhead < tiles.count) {
+      x_cells(b, tiles.at(i + kTilesAhead)).fetch(edge, b.channels.size());
+    }
+    const WinogradCells<T, 6> x = x_cells(b, tiles.at(i));
+    for_each_vector<T>(b.channels.size(),
+                       [&](int64_t c, int64_t n) { transform_x<T>(x, c, n, to + c, plane); });
+  }
+}
+
+// Those of dy into scratch.dy; dbias, unless null, += the sums of dy.
+template <class T, int edge>
+inline void transform_dy_block(const WinogradPart<T>& b, int64_t first, int64_t count, T* dbias) {
+  const Conv2dSpec& s = b.p.s;
+  const bool far = outgrows_l2<T>(s.N * s.P * s.Q * s.K);
+  const WinogradTiles tiles = b.p.tiles();
+  const int64_t plane = b.dy_plane();
   for (int64_t i = 0; i < count; ++i) {
-    if (const int64_t ahead = first + i + kTilesAhead; (far_x || far_dy) && ahead < tiles.count) {
-      const WinogradTile t = tiles.at(ahead);
-      if (far_x) x_cells(b, t).fetch(edge, b.channels.size());
-      if (far_dy) dy_cells<T, edge>(b, t, b.first_column()).fetch(edge, b.columns());
+    if (const int64_t ahead = first + i + kTilesAhead; far && ahead < tiles.count) {
+      dy_cells<T, edge>(b, tiles.at(ahead), b.first_column()).fetch(edge, b.columns());
     }
     const WinogradTile t = tiles.at(first + i);
-    const WinogradCells<T, 6> x = x_cells(b, t);
-    T* to = b.scratch.x + i * b.width();
-    const int64_t x_plane = b.x_plane();
-    for_each_vector<T>(b.channels.size(),
-                       [=](int64_t c, int64_t count) { transform_x<T>(x, c, count, to + c, x_plane); });
     for (int64_t panel = b.run.begin; panel < b.run.end; ++panel) {
       const int64_t column = b.panels.column_of(panel), columns = b.panels.columns_of(panel);
       const WinogradCells<T, edge> dy = dy_cells<T, edge>(b, t, column);
       T* to = b.scratch.dy + (column - b.first_column()) * kTileBlock + i * round_up(columns, kLanes<T>);
       T* sums = dbias != nullptr ? dbias + column : nullptr;
-      const int64_t dy_plane = b.dy_plane();
-      for_each_vector<T>(columns, [=](int64_t k, int64_t count) {
-        const Vec<T> total = transform_dy<T, edge>(dy, k, count, to + k, dy_plane);
-        if (sums != nullptr) store_up_to(sums + k, load_up_to(sums + k, count) + total, count);
+      for_each_vector<T>(columns, [&](int64_t k, int64_t n) {
+        const Vec<T> total = transform_dy<T, edge>(dy, k, n, to + k, plane);
+        if (sums != nullptr) store_up_to(sums + k, load_up_to(sums + k, n) + total, n);
       });
     }
   }
@@ -106,19 +117,15 @@ inline void transform_block(const WinogradPart<T>& b, int64_t first, int64_t cou
 // sum (+)= xᵀ dy in every plane.
 template <class T>
 inline void multiply_block(const WinogradPart<T>& b, int64_t count, bool accumulate) {
-  const int64_t width = b.columns_width();
   for (int64_t plane = 0; plane < kWinogradPlanes; ++plane) {
     for (int64_t panel = b.run.begin; panel < b.run.end; ++panel) {
       const int64_t vectors = b.panels.vectors_of(panel).size(),
                     column = b.panels.column_of(panel) - b.first_column();
       const T* dy = b.scratch.dy + plane * b.dy_plane() + column * kTileBlock;
       T* sum = b.scratch.sum + plane * b.sum_plane() + column;
-      const int64_t rows = outer_rows(vectors);
-      for (int64_t c = 0; c < b.channels.size(); c += rows) {
-        multiply_outer<T>(min_of(rows, b.channels.size() - c), vectors,
-                          {b.scratch.rows, plane * b.x_plane() + c, dy, count, sum + c * width, width,
-                           vectors * kLanes<T>, accumulate});
-      }
+      const TilePlanesOuter<T> t{
+          b.scratch.x + plane * b.x_plane(), b.width(), count, dy, sum, b.columns_width(), accumulate};
+      multiply_planes(b.channels.size(), vectors, t);
     }
   }
 }

@@ -58,14 +58,12 @@ struct WinogradWeightBlocking {
 // One thread's private memory.
 template <class T>
 struct WinogradWeightScratch {
-  const T** rows;
   T* x;    // [plane][tile of the block][channel]
   T* dy;   // [plane][panel][tile of the block][width]
   T* sum;  // [plane][channel][column]
 
   WinogradWeightScratch(const WinogradWeightBlocking<T>& k, WorkspaceCutter& cutter)
-      : rows(cutter.take<const T*>(kTileBlock)),
-        x(cutter.take<T>(kWinogradPlanes * plane_size<T>(kTileBlock, k.most_channels))),
+      : x(cutter.take<T>(kWinogradPlanes * plane_size<T>(kTileBlock, k.most_channels))),
         dy(cutter.take<T>(kWinogradPlanes * plane_size<T>(kTileBlock, k.most_columns()))),
         sum(cutter.take<T>(kWinogradPlanes * plane_size<T>(k.most_channels, k.most_columns()))) {}
 };

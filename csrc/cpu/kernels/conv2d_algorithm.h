@@ -38,6 +38,8 @@ struct Conv2dRates {
   static constexpr double split_cells = 0.6;  // the same in a weight gradient, and where nothing is split
 };
 
+inline constexpr int64_t kFewTerms = 64;  // of a filter: taps times channels
+
 inline double vectors(int64_t channels) {
   return static_cast<double>(ceil_div(channels, static_cast<int64_t>(Conv2dRates::lanes)));
 }
@@ -55,16 +57,18 @@ inline double dot_cycles(const Conv2dSpec& s, int64_t pixels, int64_t from, int6
          static_cast<double>(results) * R::lane_sums;
 }
 
-// Few terms, so that the whole filter stays in L1 beside the strip of a line, and enough filters for a tile. In
-// strict precision also where that is not quite so: six products of parts on matrix tiles that are half empty
-// are slower (r18_1 and lenet2 of bench/test_conv.py: 0.97 and 0.85 of the time).
+// Few channels, and few terms, so that the whole filter stays in L1 beside the strip of a line: up to three channels take
+// half the time and less, even those of a single filter, which leaves all lanes but one empty. In strict precision also
+// where that is not quite so: six products of parts on matrix tiles that are half empty are slower (lenet2 of
+// bench/test_conv.py: 0.85 of the time).
 inline bool suits_lines(const Conv2dSpec& s, Conv2dPass pass) {
+  constexpr int64_t kMostTerms = 160;
   constexpr int64_t kStrip = 1 << 14;  // numbers of the lines that one of results reads: about L1
-  if (pass == Conv2dPass::backward_input || s.groups != 1 || s.Q == 0) return false;
   const int64_t terms = s.R * s.S * s.C;
-  if (s.C <= 4 && terms <= 64 && vectors(s.K) >= 2) return true;
+  if (pass == Conv2dPass::backward_input || s.groups != 1 || s.Q == 0 || terms > kMostTerms) return false;
+  if (s.C <= 3 || (s.C == 4 && terms <= kFewTerms && vectors(s.K) >= 2)) return true;
   return s.numerics.precision == Precision::strict && pass == Conv2dPass::forward && s.C <= 8 &&
-         terms <= 160 && s.R * (s.W + s.pad_left + s.pad_right) * s.C <= kStrip;
+         s.R * (s.W + s.pad_left + s.pad_right) * s.C <= kStrip;
 }
 
 // Where a line of columns stays in L2.
@@ -172,11 +176,12 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2dSpec& s, Conv2dPass pass) {
   const bool amx = kHasAmx && std::is_same_v<T, float> && has_lines_for_amx(s);
   const bool strict = s.numerics.precision == Precision::strict;  // then all algorithms are equally exact
   if (suits_lines(s, pass)) {
+    if (preferred == A::lines) return A::lines;
     // The terms have to fill tiles of 32 well: those of a 3x3 filter of one channel do not.
     const int64_t terms = s.R * s.S * s.C;
-    const bool filled = 6 * terms >= 5 * round_up(terms, 32);
-    if (preferred == A::automatic) return amx && filled && !strict ? A::amx : A::lines;
-    if (preferred == A::lines) return A::lines;
+    const bool few = terms <= kFewTerms, filled = 6 * terms >= 5 * round_up(terms, 32);
+    if (preferred == A::automatic && (!amx || strict || (few && !filled))) return A::lines;
+    if (preferred == A::automatic && few && vectors(s.K) >= 2) return A::amx;
   }
   if (!std::is_same_v<T, float> || preferred == A::direct) return A::direct;
   const bool winograd = can_use_winograd(s) && !strict;

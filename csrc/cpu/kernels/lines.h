@@ -34,6 +34,8 @@ struct Lines {
         bands(min_of(ceil_div(s.P * s.Q * s.K * static_cast<int64_t>(sizeof(T)), kBandBytes), s.P)) {}
 
   int64_t count() const { return s.N * bands; }
+  // In whole registers of filters, as what few of them cost.
+  int64_t products() const { return s.N * s.P * s.Q * terms * round_up(s.K, kLanes<T>); }
   int64_t image_of(int64_t band) const { return band / bands; }
   Range lines_of(int64_t band) const { return part_of(s.P, bands, band % bands); }
   int64_t first_result(int64_t band) const {

@@ -123,9 +123,7 @@ struct LinesWeightWorkspace {
   SlotWorkspace slots;
 
   LinesWeightWorkspace(const Lines<T>& lines, int threads, void* base)
-      : chunks(max_of(
-            min_of(lines.count(), tasks_for(lines.s.N * lines.s.P * lines.s.Q * lines.terms * lines.s.K)),
-            1)),
+      : chunks(max_of(min_of(lines.count(), tasks_for(lines.products())), 1)),
         size((lines.terms + 1) * lines.s.K) {
     WorkspaceCutter cutter(base);
     offsets = cutter.take<int64_t>(lines.terms);

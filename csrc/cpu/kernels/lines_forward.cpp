@@ -128,8 +128,7 @@ bool lines_forward(const Conv2dSpec& s, const T* x, const T* w, const Epilogue<T
   if (lines.has_edges() && !all_finite(w, lines.terms * s.K)) return false;
   const LinesWorkspace<T> workspace(lines, context.threads, context.workspace);
   lines.list_offsets(workspace.offsets);
-  const int64_t products = s.N * s.P * s.Q * lines.terms * s.K;
-  const int threads = threads_for_products(products, lines.terms * s.K, context.threads);
+  const int threads = threads_for_products(lines.products(), lines.terms * s.K, context.threads);
   parallel_for_slots(threads, lines.count(), [&](int64_t band, int slot) {
     WorkspaceCutter cutter = workspace.slots.at(slot);
     T* const strip = cutter.take<T>(lines.strip_size());

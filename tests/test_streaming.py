@@ -11,9 +11,9 @@ LARGE = 2**23 + 1021  # float32 elements: a little more than the size from which
 SMALL = 2**20
 
 
-def _pieces(f, *arrays):
+def _pieces(f, *arrays, rows=SMALL):
     """f on small parts of the arrays, which are never streamed."""
-    return np.concatenate([f(*(a[i : i + SMALL] for a in arrays)) for i in range(0, len(arrays[0]), SMALL)])
+    return np.concatenate([f(*(a[i : i + rows] for a in arrays)) for i in range(0, len(arrays[0]), rows)])
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +80,16 @@ def test_sparse_crossentropy_of_logits(isa):
             [gradient(dloss[i : i + 700], labels[i : i + 700], logits[i : i + 700]) for i in range(0, rows, 700)]
         ),
     )
+
+
+@pytest.mark.parametrize("width", (64, 1040, 1001), ids=("short rows", "long rows", "rows that end inside a register"))
+def test_layer_norm(width, x, isa):
+    rows = LARGE // width
+    cells = x[: rows * width].reshape(rows, width)
+    dy, gamma, beta = cells[::-1].copy(), x[:width] + 1, x[-width:]
+
+    def results(cells, dy):
+        y = ops.layer_norm(cells, gamma, beta, epsilon=1e-3)
+        return np.stack([y, ops.layer_norm_backward(dy, cells, gamma, beta, epsilon=1e-3)[0]], 1)
+
+    np.testing.assert_array_equal(results(cells, dy), _pieces(results, cells, dy, rows=SMALL // width))

@@ -4,7 +4,8 @@
 //            dx = rstd·(g − (1/n) Σ_c g − x̂·(1/n) Σ_c g·x̂)      not centred: without the first sum
 // Shapes     dy, x, dx (rows,width)   gamma (null means 1), dgamma, dbeta (width)   row_mean, row_rstd (rows)
 // Blocking   128 rows: their column sums, then dx from the same rows, still in cache. Short rows go side by side
-//            (row_sums.h)
+//            (row_sums.h). Results beyond the caches pass them by; while they are written, the next 128 rows are
+//            fetched
 // Threads    over parts of the rows; column sums are combined in ascending order
 // Numerics   row sums in blocks of 4096 at most in T, blocks in double; column sums 128 rows in T, blocks in double
 // Workspace  two doubles per part and column
@@ -14,6 +15,7 @@
 #include "cpu/kernels/column_sums.h"
 #include "cpu/kernels/norm.h"
 #include "cpu/kernels/row_sums.h"
+#include "cpu/simd/stream.h"
 
 namespace fc::cpu::FC_ISA {
 namespace {
@@ -37,12 +39,13 @@ struct RowTerms {
     sums[1] = fma<T>(g, normal(c, count), sums[1]);
   }
 
-  FC_INLINE void write(T mean_g, T slope_value, T* dx, int64_t n) const {
+  FC_INLINE void write(T mean_g, T slope_value, T* dx, int64_t n, bool past_caches, uintptr_t ahead) const {
     const Vec<T> middle = broadcast(mean_g), slope = broadcast(slope_value);
-    for_each_vector<T>(n, [&](int64_t c, int64_t count) {
-      const Vec<T> centred = scaled_dy(c, count) - middle;
-      store_up_to(dx + c, fma<T>(normal(c, count), slope, centred) * rstd, count);
-    });
+    const auto result = [=, own = *this](int64_t c, int64_t count) {
+      const Vec<T> centred = own.scaled_dy(c, count) - middle;
+      return fma<T>(own.normal(c, count), slope, centred) * own.rstd;
+    };
+    write_vectors_ahead(dx, n, past_caches, ahead, result, dy, x);
   }
 };
 
@@ -88,6 +91,8 @@ void layer_norm_backward(const NormSpec& spec, const T* dy, const T* x, const T*
     return {dy + row * width, x + row * width, gamma, broadcast(row_mean[row]), broadcast(row_rstd[row])};
   };
   const int64_t group = width <= kShortRow<T> ? kLanes<T> : 1;
+  const bool past_caches = outgrows_caches<T>(rows * width) && width % kLanes<T> == 0 && dx != dy && dx != x;
+  const uintptr_t ahead = static_cast<uintptr_t>(kBlockRows * width) * sizeof(T);
   const auto write_rows = [=, &spec](int64_t first, int64_t count) {
     const auto terms = [=](int64_t i) { return terms_of(first + i); };
     double totals[2][kLanes<T>];
@@ -95,7 +100,7 @@ void layer_norm_backward(const NormSpec& spec, const T* dy, const T* x, const T*
     const auto n = static_cast<double>(width);
     for (int64_t i = 0; i < count; ++i) {
       terms(i).write(static_cast<T>(spec.centred ? totals[0][i] / n : 0), static_cast<T>(-totals[1][i] / n),
-                     dx + (first + i) * width, width);
+                     dx + (first + i) * width, width, past_caches, ahead);
     }
   };
   for (int64_t i = 0; i < max_of(1, cut.parts) * 2 * width; ++i) sums[i] = 0;

@@ -5,7 +5,8 @@
 //            Not centred (root mean square): with mean 0 throughout
 // Shapes     x, y (rows,width)   gamma, beta (width), null mean 1, 0   row_mean, row_rstd (rows)
 // Blocking   a row is read three times, from memory once: it stays in L1 or L2. Short rows go side by side
-//            (row_sums.h)
+//            (row_sums.h). Results beyond the caches pass them by; while they are written, the rows after the next
+//            are fetched
 // Threads    over blocks of rows, one writer per element
 // Numerics   sums in blocks of 4096 at most in T, blocks in double; the second pass corrects the first pass's mean,
 //            so a large mean does not cancel. What rounding mean to T loses is put back in y.
@@ -18,6 +19,7 @@
 #include "cpu/kernels/norm.h"
 #include "cpu/kernels/row_sums.h"
 #include "cpu/parallel.h"
+#include "cpu/simd/stream.h"
 
 namespace fc::cpu::FC_ISA {
 namespace {
@@ -111,15 +113,18 @@ void layer_norm_forward(const NormSpec& spec, const T* x, const T* gamma, const 
                         T* row_rstd, const Context& context) {
   const int64_t rows = spec.rows, width = spec.width;
   const Vec<T> one = broadcast(static_cast<T>(1));
+  const bool past_caches = outgrows_caches<T>(rows * width) && width % kLanes<T> == 0 && y != x;
+  const int64_t group = width <= kShortRow<T> ? kLanes<T> : 1;
+  const uintptr_t ahead = kPrefetchBytes + static_cast<uintptr_t>(group * width) * sizeof(T);
   const auto write_row = [=](const T* from, Vec<T> mean, Vec<T> rstd, Vec<T> rest, T* to) {
-    for_each_vector<T>(width, [&](int64_t c, int64_t count) {
+    const auto result = [=](int64_t c, int64_t count) {
       const Vec<T> normal = fma<T>(load_up_to(from + c, count) - mean, rstd, rest);
       const Vec<T> scale = gamma ? load_up_to(gamma + c, count) : one;
       const Vec<T> shift = beta ? load_up_to(beta + c, count) : zero<T>();
-      store_up_to(to + c, fma<T>(normal, scale, shift), count);
-    });
+      return fma<T>(normal, scale, shift);
+    };
+    write_vectors_ahead(to, width, past_caches, ahead, result, from);
   };
-  const int64_t group = width <= kShortRow<T> ? kLanes<T> : 1;
   const auto normalise_rows = [=, &spec](int64_t first, int64_t count) {
     const T* from = x + first * width;
     RowScales<T> scales;

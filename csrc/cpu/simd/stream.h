@@ -61,9 +61,11 @@ FC_INLINE void prefetch_run(const T* p, int64_t n) {
 }
 
 // y[i] = f(i, count) for the registers of [0, n), as for_each_vector calls it. With `past_caches` the first,
-// shorter register ends where y is aligned, and what f reads of `inputs`, arrays like y, is fetched early.
+// shorter register ends where y is aligned, and what f reads of `inputs`, arrays like y, is fetched `ahead` bytes
+// early.
 template <class T, class F, class... Inputs>
-FC_INLINE void write_vectors(T* y, int64_t n, bool past_caches, const F& f, const Inputs*... inputs) {
+FC_INLINE void write_vectors_ahead(T* y, int64_t n, bool past_caches, [[maybe_unused]] uintptr_t ahead,
+                                   const F& f, const Inputs*... inputs) {
   if (!past_caches) {
     return for_each_vector<T>(n, [&](int64_t i, int64_t count) { store_up_to(y + i, f(i, count), count); });
   }
@@ -72,10 +74,16 @@ FC_INLINE void write_vectors(T* y, int64_t n, bool past_caches, const F& f, cons
   if (i > n) i = n;
   if (i > 0) store_partial(y, f(0, i), i);
   for (; i + kLanes<T> <= n; i += kLanes<T>) {
-    (prefetch(inputs + i), ...);
+    (prefetch(inputs + i, ahead), ...);
     stream(y + i, f(i, kLanes<T>));
   }
   if (i < n) store_partial(y + i, f(i, n - i), n - i);
+}
+
+// For arrays that are read once.
+template <class T, class F, class... Inputs>
+FC_INLINE void write_vectors(T* y, int64_t n, bool past_caches, const F& f, const Inputs*... inputs) {
+  write_vectors_ahead(y, n, past_caches, kPrefetchBytes, f, inputs...);
 }
 
 }  // namespace fc::cpu::FC_ISA

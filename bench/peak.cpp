@@ -2,21 +2,15 @@
 //
 // Multiply-adds: each thread keeps enough independent chains in registers to hide the latency of an FMA and
 // touches no memory. Copies: each thread copies its own part of an array, by ordinary stores or by ones that
-// pass the caches by, whichever is faster; bytes read and bytes written both count. What is reached is the
-// ceiling for every kernel. Built for the instruction set that fastconv runs, for benches only.
-//
-// Usage: peak THREADS          prints GFLOP/s
-//        peak THREADS BYTES    prints GB/s of copies of an array of so many bytes
+// pass the caches by; bytes read and bytes written both count. What is reached is the ceiling for every kernel.
+// Built for the instruction set that fastconv runs, for benches only: machine.py calls and times it.
 #include <omp.h>
-
-#include <algorithm>
-#include <cstdio>
-#include <cstdlib>
-#include <memory>
 
 #if defined(__SSE__)
 #include <immintrin.h>
 #endif
+
+namespace {
 
 #if defined(__AVX512F__)
 constexpr int kLanes = 16;
@@ -27,8 +21,6 @@ constexpr int kLanes = 4;
 #endif
 constexpr int kChains = 10;  // latency 4 or 5 x 2 units, and registers enough on every ISA
 constexpr long kSteps = 100'000;
-constexpr int kRounds = 1000;  // short and many: on a busy machine some still have every core to themselves
-constexpr double kCopySeconds = 0.5;
 
 using Vector [[gnu::vector_size(kLanes * sizeof(float))]] = float;
 
@@ -59,55 +51,64 @@ float run_chains(float seed) {
   return total;
 }
 
-double measure_flops(int threads) {
-  double best = 0, checksum = 0;
-  for (int round = 0; round < kRounds; ++round) {
-    const double start = omp_get_wtime();
-#pragma omp parallel num_threads(threads) reduction(+ : checksum)
-    checksum += run_chains(1.0f + static_cast<float>(round));
-    const double flops = 2.0 * kLanes * kChains * kSteps * threads;
-    best = std::max(best, flops / (omp_get_wtime() - start) / 1e9);
-  }
-  return checksum == 0 ? 0 : best;  // the compiler must believe that the sums are wanted
-}
+// The vectors that are this thread's.
+struct Part {
+  long first, last;
 
-// A fence ends the streaming copy: its stores count only once they have left the core.
-void copy(const Vector* from, Vector* to, long n, bool stream) {
+  Part(int threads, long bytes) {
+    const long vectors = bytes / static_cast<long>(sizeof(Vector)), own = omp_get_thread_num();
+    first = vectors * own / threads, last = vectors * (own + 1) / threads;
+  }
+};
+
+// A fence ends the copy past the caches: its stores count only once they have left the core.
+void copy(const Vector* from, Vector* to, Part part, bool past_caches) {
 #if defined(__SSE__)
-  if (stream) {
-    for (long i = 0; i < n; ++i) stream_store(to + i, from[i]);
+  if (past_caches) {
+    for (long i = part.first; i < part.last; ++i) stream_store(to + i, from[i]);
     _mm_sfence();
     return;
   }
 #endif
-  for (long i = 0; i < n; ++i) to[i] = from[i];
+  for (long i = part.first; i < part.last; ++i) to[i] = from[i];
   asm volatile("" ::"r"(to) : "memory");
 }
 
-double measure_copies(int threads, long bytes) {
-  const long n = bytes / static_cast<long>(sizeof(Vector)) / threads;  // vectors per thread
-  const auto from = std::make_unique<Vector[]>(n * threads), to = std::make_unique<Vector[]>(n * threads);
-  double best = 0;
-  const int repeats = static_cast<int>(std::max(1L, (1L << 24) / bytes));  // one round copies 16 MiB or more
-  for (const bool stream : {false, true}) {
-    for (const double end = omp_get_wtime() + kCopySeconds; omp_get_wtime() < end;) {
-      double seconds = 0;
-#pragma omp parallel num_threads(threads) reduction(max : seconds)
-      {
-        const long first = omp_get_thread_num() * n;
-        for (long i = 0; i < n; ++i) to[first + i] = from[first + i] = Vector{} + 1.0f;
-#pragma omp barrier
-        const double start = omp_get_wtime();
-        for (int i = 0; i < repeats; ++i) copy(&from[first], &to[first], n, stream);
-        seconds = omp_get_wtime() - start;
-      }
-      best = std::max(best, 2.0 * sizeof(Vector) * n * threads * repeats / seconds / 1e9);
-    }
-  }
-  return best;
+}  // namespace
+
+extern "C" {
+
+// FLOP that were done.
+double multiply_add(int threads) {
+  static volatile float wanted = 1;  // or the compiler would leave the sums out
+  const float seed = wanted;
+  float checksum = 0;
+#pragma omp parallel num_threads(threads) reduction(+ : checksum)
+  checksum += run_chains(seed);
+  wanted = checksum > 1 ? 1.0f : 0.5f;
+  return 2.0 * kLanes * kChains * kSteps * threads;
 }
 
-int main(int argc, char** argv) {
-  const int threads = argc > 1 ? std::atoi(argv[1]) : 1;
-  std::printf("%.1f\n", argc > 2 ? measure_copies(threads, std::atol(argv[2])) : measure_flops(threads));
+// Sets both arrays: each thread its own part, which then lies near its core.
+void prepare_copies(int threads, void* from, void* to, long bytes) {
+#pragma omp parallel num_threads(threads)
+  {
+    const Part part(threads, bytes);
+    for (long i = part.first; i < part.last; ++i) {
+      static_cast<Vector*>(to)[i] = static_cast<Vector*>(from)[i] = Vector{} + 1.0f;
+    }
+  }
 }
+
+// Copies so many times; bytes that were read and written. The arrays consist of whole lines of 64 bytes.
+double copy_bytes(int threads, const void* from, void* to, long bytes, int times, bool past_caches) {
+#pragma omp parallel num_threads(threads)
+  {
+    const Part part(threads, bytes);
+    for (int i = 0; i < times; ++i)
+      copy(static_cast<const Vector*>(from), static_cast<Vector*>(to), part, past_caches);
+  }
+  return 2.0 * static_cast<double>(bytes) * times;
+}
+
+}  // extern "C"

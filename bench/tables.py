@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from results import Row, best_peer, disturbed, ours, ratio
-from targets import Target, gflops, gigabytes, targets
+from targets import Target, ceiling, gflops, gigabytes, targets
 
 GROUPS = {
     "convolution": "Convolutions",
@@ -123,14 +123,14 @@ def _three_digits(value: float) -> str:
 def _rate(row: Row, who: str, ceilings: dict[str, float]) -> tuple[str, str]:
     """Per second, and per cent of what the machine can do."""
     if "flops" in row:
-        rate, unit, ceiling = gflops(row, who), "GFLOP/s", ceilings["gflops"]
+        rate, unit = gflops(row, who), "GFLOP/s"
     elif "place" in row:
-        rate, unit, ceiling = gigabytes(row, who), "GB/s", ceilings[row["place"]]
+        rate, unit = gigabytes(row, who), "GB/s"
     elif "images" in row:
         return f"{row['images'] / row['measured'][who]['min']:,.0f} images/s", ""
     else:
         return "", ""
-    return f"{rate:.0f} {unit}", f"{100 * rate / ceiling:.0f} %"
+    return f"{rate:.0f} {unit}", f"{100 * rate / ceiling(row, ceilings):.0f} %"
 
 
 def _figure(value: float | None, percent: bool) -> str:

@@ -49,6 +49,13 @@ def gigabytes(row: Row, who: str, statistic: str = "min") -> float:
     return row["bytes"] / row["measured"][who][statistic] / 1e9
 
 
+def ceiling(row: Row, ceilings: dict[str, float], statistic: str = "min") -> float:
+    """GFLOP/s or GB/s of the machine: as measured in turn with the row, or else, in older files, at best in that run."""
+    if most := row.get("ceiling"):
+        return most["amount"] / most[statistic] / 1e9
+    return ceilings["gflops" if "flops" in row else row["place"]]
+
+
 def targets(ceilings: dict[str, float]) -> list[Target]:
     """All of them; shares are of the machine's measured ceilings."""
     return [*_convolutions(ceilings), *_operations(ceilings), *_networks()]
@@ -88,7 +95,7 @@ def _convolutions(ceilings: dict[str, float]) -> list[Target]:
     every = _in_group("convolution")
 
     def share_of_peak(row: Row, statistic: str) -> float:
-        return gflops(row, STRICT, statistic) / ceilings["gflops"]
+        return gflops(row, STRICT, statistic) / ceiling(row, ceilings, statistic)
 
     return [
         Target("convolutions, geometric mean", every, 2.0, geometric_mean),
@@ -108,7 +115,7 @@ def _convolutions(ceilings: dict[str, float]) -> list[Target]:
 
 def _operations(ceilings: dict[str, float]) -> list[Target]:
     def share_of_copies(row: Row, statistic: str) -> float:
-        return gigabytes(row, "fastconv", statistic) / ceilings["beyond"]
+        return gigabytes(row, "fastconv", statistic) / ceiling(row, ceilings, statistic)
 
     def beyond(row: Row) -> bool:
         return row["group"] == "memory" and row["place"] == "beyond"

@@ -53,3 +53,14 @@ def test_targets_combine_rows():
     assert targets.geometric_mean([4.0, 1.0]) == pytest.approx(2.0)
     least = next(t for t in targets.targets({"gflops": 1.0, "beyond": 1.0}) if t.text == "dense, least")
     assert least.reached(rows) == 1.0 and least.reached([]) is None
+
+
+def test_a_share_is_of_what_the_machine_reached_in_the_same_turns():
+    strict = "strict large 3x3 and 1x1, least share of the FMA peak"
+    measured = row(**{"fastconv": 1.0, "fastconv strict": 2.0, "peer": 4.0})
+    facts = {"group": "convolution", "stride": 1, "window": 1, "channels": (64, 64), "flops": 4e9}
+    share = next(t for t in targets.targets({"gflops": 8.0, "beyond": 1.0}) if t.text == strict)
+    assert share.reached([measured | facts]) == 2 / 8
+    own = {"ceiling": {"amount": 8e9, "min": 2.0, "median": 1.0}}
+    assert share.reached([measured | facts | own]) == 2 / 4
+    assert share.reached([measured | facts | own], "median") == 1 / 8

@@ -17,8 +17,8 @@ _SAMPLES = 5  # per turn, of short calls
 _TURNS = (3, 40)
 
 
-def in_turn(benchmark: Any, runs: Mapping[str, Run], budget: float) -> dict[str, list[float]]:
-    """Seconds per call, a few samples of every contestant in each of many turns.
+def in_turn(benchmark: Any, runs: Mapping[str, Run], budget: float) -> dict[str, list[list[float]]]:
+    """Seconds per call: of every contestant many turns, a few samples each.
 
     Args:
         benchmark: pytest-benchmark's fixture; it times the first contestant, ours.
@@ -32,7 +32,7 @@ def in_turn(benchmark: Any, runs: Mapping[str, Run], budget: float) -> dict[str,
     samples = _between(1, _WARM_SECONDS / max(estimates.values()), _SAMPLES)
     turn_seconds = sum(max(e, _WARM_SECONDS) + samples * max(e, _SAMPLE_SECONDS) for e in estimates.values())
     turns = _between(_TURNS[0], budget / turn_seconds, _TURNS[1])
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    seconds: dict[str, list[list[float]]] = {name: [] for name in runs}
     our_sample = itertools.count()
 
     def peers_first() -> None:
@@ -40,11 +40,12 @@ def in_turn(benchmark: Any, runs: Mapping[str, Run], budget: float) -> dict[str,
         if next(our_sample) % samples == 0:
             for name, call in peers:
                 _warm(call, estimates[name])
-                seconds[name] += [_seconds(call) / loops[name] for _ in range(samples)]
+                seconds[name].append([_seconds(call) / loops[name] for _ in range(samples)])
             _warm(our_call, estimates[ours])
 
     benchmark.pedantic(our_call, setup=peers_first, rounds=turns * samples)
-    seconds[ours] = [sample / loops[ours] for sample in benchmark.stats.stats.data]
+    data = [sample / loops[ours] for sample in benchmark.stats.stats.data]
+    seconds[ours] = [data[i : i + samples] for i in range(0, len(data), samples)]
     return seconds
 
 

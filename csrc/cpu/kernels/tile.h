@@ -11,6 +11,7 @@
 
 #include "cpu/kernels/blocking.h"
 #include "cpu/kernels/epilogue.h"
+#include "cpu/kernels/tile_sums.h"
 
 namespace fc::cpu::FC_ISA {
 
@@ -81,20 +82,10 @@ struct FreshColumns {
 
 template <class T, int M, int V, class Columns>
 FC_INLINE void multiply_tile(const TileProduct<T>& t, Columns columns) {
-  constexpr int64_t L = kLanes<T>;
-  Vec<T> sum[M][V];
-  const int64_t tail = t.columns - (V - 1) * L;  // lanes of the last vector
-  const auto count = [tail](int v) { return v == V - 1 ? tail : L; };
-#pragma GCC unroll 16
-  for (int i = 0; i < M; ++i)
-#pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) sum[i][v] = Vec<T>{};
-  if (t.accumulate) {
-#pragma GCC unroll 16
-    for (int i = 0; i < M; ++i)
-#pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) sum[i][v] = load_up_to(t.out[i] + t.column + v * L, count(v));
-  }
+  const int64_t tail = t.columns - (V - 1) * kLanes<T>;  // lanes of the last vector
+  const auto out = [rows = t.out, column = t.column](int i) { return rows[i] + column; };
+  TileSums<T, M, V> sums;
+  sums.begin(t.accumulate, tail, out);
 
   for (int64_t tap = 0; tap < t.taps; ++tap) {
     if constexpr (Columns::kSkips) {
@@ -110,22 +101,12 @@ FC_INLINE void multiply_tile(const TileProduct<T>& t, Columns columns) {
     for (int64_t c = 0; c < t.depth; ++c) {
       Vec<T> column[V];
       columns.next(tail, column);
-#pragma GCC unroll 16
-      for (int i = 0; i < M; ++i) {
-        const Vec<T> value = broadcast(a[i][c]);
-#pragma GCC unroll 8
-        for (int v = 0; v < V; ++v) sum[i][v] = fma<T>(value, column[v], sum[i][v]);
-      }
+      sums.add(column, [&a, c](int i) { return a[i][c]; });
     }
   }
 
-  if (t.epilogue != nullptr) {
-    t.epilogue->apply(sum, t.column, tail, [&](int i) { return t.out[i] + t.column; });
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < M; ++i)
-#pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) store_up_to(t.out[i] + t.column + v * L, sum[i][v], count(v));
+  if (t.epilogue != nullptr) t.epilogue->apply(sums.sum, t.column, tail, out);
+  sums.write(tail, out);
 }
 
 template <class T, int M, int V>

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "cpu/kernels/blocking.h"
+#include "cpu/kernels/tile_sums.h"
 
 namespace fc::cpu::FC_ISA {
 
@@ -25,38 +26,16 @@ template <class T, int M, int V>
 __attribute__((noinline)) void multiply_outer(const TileOuter<T>& t) {
   constexpr int64_t L = kLanes<T>;
   const int64_t tail = t.columns - (V - 1) * L;
-  const auto count = [tail](int v) { return v == V - 1 ? tail : L; };
-  Vec<T> sum[M][V];
-#pragma GCC unroll 16
-  for (int i = 0; i < M; ++i)
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) sum[i][v] = Vec<T>{};
-  if (t.accumulate) {
-#pragma GCC unroll 16
-    for (int i = 0; i < M; ++i)
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) sum[i][v] = load_up_to(t.out + i * t.out_stride + v * L, count(v));
-  }
-
+  const auto out = [to = t.out, row = t.out_stride](int i) { return to + i * row; };
+  TileSums<T, M, V> sums;
+  sums.begin(t.accumulate, tail, out);
   const T* b = t.b;
   for (int64_t m = 0; m < t.count; ++m, b += V * L) {
     const T* a = t.rows[m] + t.offset;
     asm("" : "+r"(a));  // without, GCC counts in a + i for every i, and has no registers left for them
-    Vec<T> column[V];
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) column[v] = load(b + v * L);
-#pragma GCC unroll 16
-    for (int i = 0; i < M; ++i) {
-      const Vec<T> value = broadcast(a[i]);
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) sum[i][v] = fma<T>(value, column[v], sum[i][v]);
-    }
+    sums.add(b, [a](int i) { return a[i]; });
   }
-
-#pragma GCC unroll 16
-  for (int i = 0; i < M; ++i)
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) store_up_to(t.out + i * t.out_stride + v * L, sum[i][v], count(v));
+  sums.write(tail, out);
 }
 
 // multiply_outer<T, rows, V> for run-time rows up to M.

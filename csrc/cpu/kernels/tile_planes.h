@@ -10,6 +10,7 @@
 #pragma once
 
 #include "cpu/kernels/blocking.h"
+#include "cpu/kernels/tile_sums.h"
 
 namespace fc::cpu::FC_ISA {
 
@@ -33,38 +34,18 @@ template <int M, int V>
 __attribute__((noinline)) void TilePlanes<T>::multiply(TilePlanes t, int64_t runs) {
   constexpr int64_t L = kLanes<T>;
   for (; runs > 0; --runs, t.advance(M)) {
-    Vec<T> sum[M][V];
-#pragma GCC unroll 16
-    for (int i = 0; i < M; ++i)
-#pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) sum[i][v] = Vec<T>{};
-    if (t.accumulate) {
-#pragma GCC unroll 16
-      for (int i = 0; i < M; ++i)
-#pragma GCC unroll 8
-        for (int v = 0; v < V; ++v) sum[i][v] = load(t.out + i * t.out_row + v * L);
-    }
+    const auto out = [to = t.out, row = t.out_row](int i) { return to + i * row; };
+    TileSums<T, M, V> sums;
+    sums.begin(t.accumulate, L, out);
 
     const T* thirds[(M + 2) / 3];  // every third row: the two after it are reached by an index
 #pragma GCC unroll 8
     for (int i = 0; i < (M + 2) / 3; ++i) thirds[i] = t.rows + 3 * i * t.row;
     const T* b = t.b;
     for (int64_t c = 0; c < t.depth; ++c, b += V * L) {
-      Vec<T> column[V];
-#pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) column[v] = load(b + v * L);
-#pragma GCC unroll 16
-      for (int i = 0; i < M; ++i) {
-        const Vec<T> value = broadcast(thirds[i / 3][i % 3 * t.row + c]);
-#pragma GCC unroll 8
-        for (int v = 0; v < V; ++v) sum[i][v] = fma<T>(value, column[v], sum[i][v]);
-      }
+      sums.add(b, [&thirds, row = t.row, c](int i) { return thirds[i / 3][i % 3 * row + c]; });
     }
-
-#pragma GCC unroll 16
-    for (int i = 0; i < M; ++i)
-#pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) store(t.out + i * t.out_row + v * L, sum[i][v]);
+    sums.write(L, out);
   }
 }
 

@@ -30,35 +30,14 @@ template <int M, int V>
 __attribute__((noinline)) void TilePlanesOuter<T>::multiply(TilePlanesOuter t, int64_t runs) {
   constexpr int64_t L = kLanes<T>;
   for (; runs > 0; --runs, t.advance(M)) {
-    Vec<T> sum[M][V];
-#pragma GCC unroll 16
-    for (int i = 0; i < M; ++i)
-#pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) sum[i][v] = Vec<T>{};
-    if (t.accumulate) {
-#pragma GCC unroll 16
-      for (int i = 0; i < M; ++i)
-#pragma GCC unroll 8
-        for (int v = 0; v < V; ++v) sum[i][v] = load(t.out + i * t.out_row + v * L);
-    }
-
+    const auto out = [to = t.out, row = t.out_row](int i) { return to + i * row; };
+    TileSums<T, M, V> sums;
+    sums.begin(t.accumulate, L, out);
     const T *a = t.rows, *b = t.b;
     for (int64_t m = 0; m < t.count; ++m, a += t.row, b += V * L) {
-      Vec<T> column[V];
-#pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) column[v] = load(b + v * L);
-#pragma GCC unroll 16
-      for (int i = 0; i < M; ++i) {
-        const Vec<T> value = broadcast(a[i]);
-#pragma GCC unroll 8
-        for (int v = 0; v < V; ++v) sum[i][v] = fma<T>(value, column[v], sum[i][v]);
-      }
+      sums.add(b, [a](int i) { return a[i]; });
     }
-
-#pragma GCC unroll 16
-    for (int i = 0; i < M; ++i)
-#pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) store(t.out + i * t.out_row + v * L, sum[i][v]);
+    sums.write(L, out);
   }
 }
 

@@ -41,9 +41,9 @@ void igemm_weight(const IgemmWeight<T>& p, const Context& context) {
     T* dbias = p.dbias != nullptr && row_run == 0 ? workspace.dbias + chunk * p.filters() : nullptr;
     const int64_t begin = chunk * k.chunk_blocks, end = min_of(begin + k.chunk_blocks, k.blocks);
     for (int64_t block = begin; block < end; ++block) {
-      const int64_t first = block * k.pixels, count = min_of(k.pixels, positions - first);
+      const int64_t first = block * kPixelBlock, count = min_of(kPixelBlock, positions - first);
       multiply_block<T>({p, k.panels, scratch, workspace.zeros, group, first, count, block > begin,
-                         part_of(k.panels.count, k.column_runs, column_run),
+                         block + 1 == end, part_of(k.panels.count, k.column_runs, column_run),
                          k.rows_of(row_run, p.rows.depth()), dw, dbias});
     }
   });

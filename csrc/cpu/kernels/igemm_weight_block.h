@@ -17,6 +17,7 @@ struct PixelBlock {
   const T* zeros;
   int64_t group, first, count;
   bool accumulate;  // dw and dbias hold the sum so far
+  bool last;        // of its chunk
   Range run, rows;  // the part of dw: panels x channels under every tap
   T* dw;
   T* dbias;  // or null
@@ -25,16 +26,23 @@ struct PixelBlock {
   int64_t column(int64_t panel) const { return group * p.columns + panels.column_of(panel); }
 };
 
-// dw under `panel`: rows `row` + [run.begin, run.end) (+)= those elements of t.rows, times t.b.
+// dw under `panel`: rows tap · depth + [run.begin, run.end) (+)= those elements of t.rows, times t.b. The panel's first
+// tiles ask for dy of the next block, each for one line of every pixel's.
 template <class T>
-inline void multiply_tiles(const PixelBlock<T>& b, int64_t panel, TileOuter<T> t, int64_t row, Range run) {
+inline void multiply_tiles(const PixelBlock<T>& b, int64_t panel, TileOuter<T> t, int64_t tap, int64_t depth,
+                           Range run) {
+  constexpr int64_t kLine = 64 / sizeof(T);
   const int64_t vectors = b.panels.vectors_of(panel).size(),
                 tiles = ceil_div(run.size(), outer_rows(static_cast<int>(vectors)));
+  const T* const next = b.p.dy + (b.first + b.count) * b.p.filters() + b.column(panel);
   t.out_stride = b.p.filters(), t.columns = b.panels.columns_of(panel);
   for (int64_t i = 0; i < tiles; ++i) {
     const Range c = part_of(run.size(), tiles, i);
+    const int64_t line = tap * tiles + i;
+    const bool asks = !b.last && line * kLine < t.columns;
+    t.ahead = asks ? next + line * kLine : t.b, t.ahead_row = asks ? b.p.filters() : 0;
     t.offset = run.begin + c.begin;
-    t.out = b.dw + (row + t.offset) * b.p.filters() + b.column(panel);
+    t.out = b.dw + (tap * depth + t.offset) * b.p.filters() + b.column(panel);
     multiply_outer(c.size(), vectors, t);
   }
 }
@@ -47,14 +55,14 @@ inline void multiply_panel_exactly(const PixelBlock<T>& b, int64_t panel, const 
   const int64_t width = b.width(panel), channels = rows.channels;
   const Range run = b.p.rows.merged ? Range{0, channels} : b.rows;
   for (int64_t tap = 0; tap < rows.taps() && !b.accumulate; ++tap) {
-    multiply_tiles(b, panel, {nullptr, 0, dy, 0, nullptr, 0, 0, false}, tap * channels, run);
+    multiply_tiles(b, panel, {nullptr, 0, dy, 0, nullptr, 0, 0, false}, tap, channels, run);
   }
   for (int64_t m = 0; m < b.count; ++m) {
     rows.point(b.first + m, 1, 1, b.group * channels, b.zeros, nullptr, b.scratch.one_row);
     for (int64_t tap = 0; tap < rows.taps(); ++tap) {
       const T* const* row = b.scratch.one_row + tap;
       if (*row == b.zeros) continue;
-      multiply_tiles(b, panel, {row, 0, dy + m * width, 1, nullptr, 0, 0, true}, tap * channels, run);
+      multiply_tiles(b, panel, {row, 0, dy + m * width, 1, nullptr, 0, 0, true}, tap, channels, run);
     }
   }
 }
@@ -87,8 +95,8 @@ inline void multiply_block(const PixelBlock<T>& b) {
     for (int64_t panel = b.run.begin; panel < b.run.end; ++panel) {
       multiply_tiles(
           b, panel,
-          {b.scratch.rows + tap * kPixelBlock, 0, packed(panel), b.count, nullptr, 0, 0, b.accumulate},
-          tap * depth, b.rows);
+          {b.scratch.rows + tap * kPixelBlock, 0, packed(panel), b.count, nullptr, 0, 0, b.accumulate}, tap,
+          depth, b.rows);
     }
   }
 }

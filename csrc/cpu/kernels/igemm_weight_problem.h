@@ -22,7 +22,7 @@ struct IgemmWeight {
 template <class T>
 struct IgemmWeightBlocking {
   Panels<T> panels;
-  int64_t column_runs, run_panels, row_tiles, row_runs, pixels, blocks, chunk_blocks, chunks;
+  int64_t column_runs, run_panels, row_tiles, row_runs, blocks, chunk_blocks, chunks;
 
   explicit IgemmWeightBlocking(const IgemmWeight<T>& p) : panels(p.columns) {
     constexpr int64_t kWidthBytes = kTileVectors * FC_VECTOR_BYTES;
@@ -35,10 +35,8 @@ struct IgemmWeightBlocking {
     row_tiles = ceil_div(depth, kRunRows);
     row_runs = ceil_div(depth, run);
     column_runs = ceil_div(panels.count, run_panels);
-    pixels = run_panels < kFewPanels ? kPixelBlock / 2 : kPixelBlock;
-    blocks = ceil_div(p.rows.positions(), pixels);
-    chunk_blocks = max_of(ceil_div(blocks * p.groups * column_runs * row_runs, kTasks),
-                          kMinChunkBlocks * kPixelBlock / pixels);
+    blocks = ceil_div(p.rows.positions(), kPixelBlock);
+    chunk_blocks = max_of(ceil_div(blocks * p.groups * column_runs * row_runs, kTasks), kMinChunkBlocks);
     chunks = max_of(ceil_div(blocks, chunk_blocks), 1);
     column_runs = min_of(panels.count, max_of(column_runs, ceil_div(kTasks, chunks * p.groups * row_runs)));
     run_panels = ceil_div(panels.count, column_runs);

@@ -126,6 +126,13 @@ FC_INLINE void fetch_results(const RowBlock<T>& r, int64_t panel, Range rows) {
   for (int64_t i = rows.begin; i < rows.end; ++i) r.epilogue.fetch(r.scratch.out[i] + column, columns);
 }
 
+// Asks for where the results of these rows go: until the tile is computed the lines have come, and its stores, many in
+// a row, wait for none.
+template <class T>
+FC_INLINE void fetch_destinations(const TileProduct<T>& t, int64_t rows) {
+  for (int64_t i = 0; i < rows; ++i) prefetch_run<1>(t.out[i] + t.column, t.columns);
+}
+
 // False, with results that must be computed again with `carefully`, where it met a number in B that is not finite.
 template <class T>
 inline bool multiply_block(const RowBlock<T>& r, const FilterBlock& d, const FilterBlock* next,
@@ -148,7 +155,9 @@ inline bool multiply_block(const RowBlock<T>& r, const FilterBlock& d, const Fil
   // What lies beyond L2 is fetched a few tiles ahead: rows under the first panel, what results meet under the last
   // block of their sums.
   const bool reads = d.first && d.panel == r.first_panel && r.p.rows.far();
-  const bool meets = d.last && r.epilogue.fetches() && outgrows_l2<T>(r.p.rows.images * r.p.out_image);
+  const bool far = outgrows_l2<T>(r.p.rows.images * r.p.out_image);
+  const bool meets = d.last && r.epilogue.fetches() && far;
+  const bool writes = kTileFetches && d.first && d.last && far;
   const int64_t whole = packs ? most : 0,
                 rest = r.count - whole;  // rows of the tile that packs; of the others
   const int64_t tiles = ceil_div(rest, most) + packs;
@@ -167,6 +176,7 @@ inline bool multiply_block(const RowBlock<T>& r, const FilterBlock& d, const Fil
     const Range run = rows_of(i);
     t.rows = r.scratch.rows + d.tap * r.k.block + run.begin;
     t.out = r.scratch.out + run.begin;
+    if (writes) fetch_destinations(t, run.size());
     if (i < packs) {
       if (!multiply_and_pack(r, vectors, d, t)) return false;
     } else if (run.size() == 1) {

@@ -13,9 +13,6 @@
 
 namespace fc::cpu::FC_ISA {
 
-// A smaller tile has no time for it: with AVX2 products took 5 % longer.
-inline constexpr bool kFetchesAhead = FC_VECTOR_BYTES == 64;
-
 template <class T>
 struct TileOuter {
   const T* const* rows;
@@ -39,7 +36,7 @@ __attribute__((noinline)) void multiply_outer(const TileOuter<T>& t) {
   const T* b = t.b;
   for (int64_t m = 0; m < t.count; ++m, b += V * L) {
     const T* a = t.rows[m] + t.offset;
-    if constexpr (kFetchesAhead) prefetch(t.ahead, static_cast<uintptr_t>(m * t.ahead_row) * sizeof(T));
+    if constexpr (kTileFetches) prefetch(t.ahead, static_cast<uintptr_t>(m * t.ahead_row) * sizeof(T));
     asm("" : "+r"(a));  // without, GCC counts in a + i for every i, and has no registers left for them
     sums.add(b, [a](int i) { return a[i]; });
   }

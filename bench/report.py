@@ -31,8 +31,8 @@ def shown() -> list[str]:
 
 def readme(names: Sequence[str]) -> str:
     """The README with its section on speed made anew."""
-    contents = [results.load(name) for name in names]
-    machines = "\n".join(f"- {tables.machine(content)}" for content in contents)
+    contents = {name.removeprefix("peers_"): results.load(name) for name in names}
+    machines = "\n".join(f"- {called}: {tables.machine(content)}" for called, content in contents.items())
     pictures = "\n".join(f"![Rates under the machine's ceilings](bench/results/{name}.svg)" for name in names)
     rows = "; ".join(
         f"[bench/results/{name}.md](bench/results/{name}.md), from [bench/results/{name}.json](bench/results/{name}.json)"

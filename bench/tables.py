@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from results import Row, best_peer, disturbed, ours, ratio
@@ -31,15 +31,14 @@ def promises(content: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def comparison(contents: Sequence[dict[str, Any]]) -> str:
-    """The same on several machines, side by side."""
-    kinds = [content["environment"]["config"]["isa"] for content in contents]
+def comparison(contents: Mapping[str, dict[str, Any]]) -> str:
+    """The same on several machines, side by side; ``contents`` by what a machine is called."""
     lines = [
-        f"| ratio to the best peer, unless a share | target | {' | '.join(f'{k}, by minimum | by median | met' for k in kinds)} |",
-        f"|---|--:|{'--:|--:|:-:|' * len(kinds)}",
+        f"| ratio to the best peer, unless a share | target | {' | '.join(f'{k}, by minimum | by median | met' for k in contents)} |",
+        f"|---|--:|{'--:|--:|:-:|' * len(contents)}",
     ]
-    columns = [_reached(content) for content in contents]
-    for target, *cells in zip(targets(contents[0]["ceilings"]), *columns, strict=True):
+    columns = [_reached(content) for content in contents.values()]
+    for target, *cells in zip(targets(next(iter(contents.values()))["ceilings"]), *columns, strict=True):
         lines.append(f"| {_promise(target)} | {' | '.join(c for machine in cells for c in machine)} |")
     return "\n".join(lines)
 

@@ -14,6 +14,11 @@ def test_the_readme_shows_what_was_measured():
     assert report.readme(report.shown()) == report.README.read_text(encoding="utf-8")
 
 
+def test_the_docs_begin_where_the_readme_does():
+    page = report.README.parent.joinpath("docs", "performance.md").read_text(encoding="utf-8")
+    assert f"<!-- bench: {' '.join(report.shown())} -->" in page
+
+
 @pytest.mark.parametrize("name", report.shown())
 def test_the_page_of_all_rows_shows_what_was_measured(name):
     assert report.page(name) == (results.RESULTS / f"{name}.md").read_text(encoding="utf-8")

@@ -2,7 +2,8 @@
 //
 // Math       dw[tap·depth + c][j] = Σ_m rows[tap][m][c] · dy[m][j],  dbias[j] = Σ_m dy[m][j]; per group
 // Blocking   a task owns a chunk of pixels and a part of dw; some pixels at a time it packs dy's
-//            panels and passes all (tap, c) tiles over them, adding to its part (kWeightPartBytes: L2)
+//            panels and passes all (tap, c) tiles over them, adding to its part (kWeightPartBytes: L2). The first tiles
+//            ask for dy of the next pixels meanwhile: packing would wait for memory, a fifth to a third of a 1x1's time
 // Threads    over (pixel chunk, group, part of dw). Chunks depend on the shape alone and their sums are
 //            added in a fixed tree, so the bits do not depend on the number of threads
 // Numerics   fma ascending in m within a chunk, then the tree; dbias: sums of a block, then likewise

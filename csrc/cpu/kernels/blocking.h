@@ -72,9 +72,9 @@ constexpr bool suits_dot(int64_t taps, int64_t channels, int64_t columns) {
 }
 
 // Weight gradients.
-// Pixels summed in registers before a tile is stored. Loading and storing it takes as long as 5 of them: with so many
-// that a panel of dy streams from L2, as B does in the forward pass, 3x3 gradients are 2 to 8 % faster (Zen 4) than with
-// the 64 or 128 that L1 holds.
+// Pixels summed in registers before a tile is stored. Loading and storing it takes as long as 5 of them: with so
+// many that a panel of dy streams from L2, as B does in the forward pass, 3x3 gradients are 2 to 8 % faster (Zen 4)
+// than with the 64 or 128 that L1 holds.
 inline constexpr int64_t kPixelBlock = 256;
 inline constexpr int64_t kMinChunkBlocks = 2;  // pixel blocks per partial sum: adding them stays cheap
 inline constexpr int64_t kWeightPartBytes = 512 << 10;  // what one task updates: stays in L2
@@ -86,8 +86,8 @@ inline constexpr int64_t kTileBlock = 48;       // tiles summed in registers bef
 inline constexpr int64_t kWinogradEdge = 64;    // a task owns about this square of channels x columns
 inline constexpr int64_t kMinChunkTiles = 128;  // tiles per partial sum: the inverse transform stays cheap
 
-// Whether a tile computes for so long that it can fetch a line per step, or where it is going to be stored, meanwhile. A
-// smaller one took 5 % longer.
+// Whether a tile computes for so long that it can fetch a line per step, or where it is going to be stored,
+// meanwhile. A smaller one took 5 % longer.
 inline constexpr bool kTileFetches = FC_VECTOR_BYTES == 64;
 
 // Tiles between the one that is computed and the one that is fetched.

@@ -126,8 +126,8 @@ FC_INLINE void fetch_results(const RowBlock<T>& r, int64_t panel, Range rows) {
   for (int64_t i = rows.begin; i < rows.end; ++i) r.epilogue.fetch(r.scratch.out[i] + column, columns);
 }
 
-// Asks for where the results of these rows go: until the tile is computed the lines have come, and its stores, many in
-// a row, wait for none.
+// Asks for where the results of these rows go: by the time the tile is computed the lines have come, and its
+// stores, many in a row, wait for none.
 template <class T>
 FC_INLINE void fetch_destinations(const TileProduct<T>& t, int64_t rows) {
   for (int64_t i = 0; i < rows; ++i) prefetch_run<1>(t.out[i] + t.column, t.columns);
